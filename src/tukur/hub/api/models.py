@@ -1,0 +1,225 @@
+"""What the API takes and gives: every request and response body.
+
+Times that end in ``_ms`` are milliseconds since the epoch. ``start_ns`` is decimal text, for it can
+exceed what a JavaScript number holds. Sizes are bytes, rates are per second, CPU is a share of one
+core (1.0 is one core busy) for a process and of the whole machine (0 to 1) for a host.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Signal = Literal["TERM", "KILL", "STOP", "CONT", "INT", "HUP"]
+StartNs = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]
+
+
+class Problem(Struct, kw_only=True):
+    """Every error, whatever its status."""
+
+    code: str
+    """A stable word, such as ``host_unknown``."""
+    detail: str
+    """What was found and what was expected."""
+
+
+class SignIn(Struct, kw_only=True):
+    token: Annotated[str, Meta(min_length=1, max_length=200)]
+    """From the link that ``tukur up`` prints; used once."""
+
+
+class Session(Struct, kw_only=True):
+    user: str
+    role: Literal["viewer", "operator", "admin"]
+    expires_ms: int
+
+
+class Host(Struct, kw_only=True):
+    host_id: str
+    name: str
+    online: bool
+    last_seen_ms: int | None
+    boot_id: str
+    booted_ms: int
+    kernel: str
+    os: str
+    architecture: str
+    cpus: int
+    mem_total: int
+    agent_version: str
+    source: str
+    blind_spots: list[str]
+    signals: list[str]
+    """Signals that the host's own policy allows; empty: monitor-only."""
+    first_ms: int | None
+    """The oldest recorded second."""
+    last_ms: int | None
+    """The newest recorded second."""
+    rates: dict[str, float | int | list[float]] | None
+    """The newest heartbeat's host figures; null while offline."""
+    missed: int
+    spooled: int
+    faults: dict[str, int]
+
+
+class Figure(Struct, kw_only=True):
+    """One figure over time; the three lists are as long as ``t_ms``; null where nothing is known."""
+
+    low: list[float | None]
+    mean: list[float | None]
+    high: list[float | None]
+
+
+class Gap(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+
+
+class Series(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    step_ms: int
+    """Each point covers this long, from its time on."""
+    t_ms: list[int]
+    figures: dict[str, Figure]
+    """By name: cpu, cpu_user, cpu_system, cpu_iowait, cpu_steal, mem_used, mem_available, mem_cached,
+    mem_free, swap_used, load1, psi_cpu, psi_memory, psi_io, disk_read, disk_write, net_rx, net_tx,
+    processes, mem_total."""
+    gaps: list[Gap]
+    """Stretches of more than three seconds with no sample."""
+
+
+class Process(Struct, kw_only=True):
+    pid: int
+    start_ns: StartNs
+    ppid: int
+    uid: int
+    user: str
+    name: str
+    cmdline: str
+    exe: str
+    unit: str
+    container: str
+    cgroup: str
+    kthread: bool
+    state: str
+    nice: int
+    threads: int
+    cpu: float
+    cpu_time: float
+    rss: int
+    swap: int
+    vsz: int
+    read_rate: float
+    write_rate: float
+    fault_rate: float
+    switch_rate: float
+    started_ms: int
+
+
+class ProcessTable(Struct, kw_only=True):
+    asked_ms: int
+    at_ms: int
+    """The recorded second that this is: the nearest at or before the one asked for, or after it."""
+    exact: bool
+    """Whether a sample lies within the asked second."""
+    boot_id: str
+    host: dict[str, float | int | list[float]] | None
+    processes: list[Process]
+
+
+class Top(Struct, kw_only=True):
+    """One process within a range."""
+
+    boot_id: str
+    pid: int
+    start_ns: StartNs
+    name: str
+    cmdline: str
+    user: str
+    unit: str
+    container: str
+    cpu_s: float
+    """CPU time within the range, seconds."""
+    rss_peak: int
+    read_bytes: int
+    write_bytes: int
+    first_ms: int
+    last_ms: int
+    """When the life was first and last seen, over all time."""
+    ended: bool
+
+
+class TopList(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    resolution_ms: int
+    """1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges."""
+    processes: list[Top]
+
+
+class Relative(Struct, kw_only=True):
+    pid: int
+    start_ns: StartNs
+    name: str
+    cmdline: str
+
+
+class ProcessDetail(Struct, kw_only=True):
+    """One process life, as the record and (while it lives) the agent know it."""
+
+    boot_id: str
+    pid: int
+    start_ns: StartNs
+    name: str
+    cmdline: str
+    exe: str
+    user: str
+    unit: str
+    container: str
+    cgroup: str
+    started_ms: int
+    first_ms: int | None
+    last_ms: int | None
+    alive: bool | None
+    """Null: the agent is offline or did not answer."""
+    state: str
+    parent: Relative | None
+    children: list[Relative]
+    restart: str
+    """Who would start it again, as a sentence; empty: nobody that is known."""
+    protected: str
+    """Why a signal would be refused; empty: it would not."""
+
+
+class OrderRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    boot_id: Annotated[str, Meta(max_length=36)]
+    pid: Annotated[int, Meta(ge=1, le=2**22)]
+    start_ns: StartNs
+    signal: Signal
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class Order(Struct, kw_only=True):
+    order_id: str
+    host_id: str
+    boot_id: str
+    pid: int
+    start_ns: StartNs
+    name: str
+    signal: str
+    actor: str
+    reason: str
+    issued_ms: int
+    final: bool
+    outcome: str
+    """pending, or one of ``tukur.protocol.messages.OrderResult.outcome``, or ``no_answer``."""
+    code: str = ""
+    detail: str = ""
+    after_ms: float | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    respawned_pid: int | None = None
+
+
+class Hosts(Struct, kw_only=True):
+    hosts: list[Host] = field(default_factory=list)

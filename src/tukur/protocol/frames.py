@@ -1,0 +1,70 @@
+"""Frames: the process table of one host at one instant, as bytes for a browser.
+
+The live road and the time machine use the same form, so the page has one decoder. A frame is a
+MessagePack map:
+
+==========  =========================================================================
+``v``       1
+``seq``     counts up by one with each frame of one agent's run
+``key``     true: ``rows`` and ``images`` hold everything; false: what changed since ``seq - 1``
+``wall_ms`` when the sample was taken, milliseconds since the epoch (float)
+``boot_id`` which boot of the host
+``host``    the fields of ``tukur.records.HostRates``
+``count``   processes in the whole table
+``rows``    column name to bytes: each field of ``tukur.records.ROW``, little-endian, packed, so
+            that a browser makes a typed array of it; rows of one index belong together
+``gone``    uint32 PIDs, packed: rows to take away (before ``rows`` is applied)
+``images``  column name to list: ``pid``, ``start_ns`` (decimal text: it exceeds 2**53), ``name``,
+            ``user``, ``cmdline``, ``exe``, ``unit``, ``container``, ``cgroup``, ``kthread``
+==========  =========================================================================
+
+A row is identified by its PID; an image of the same PID with another ``start_ns`` replaces it.
+A viewer that misses a ``seq`` asks for a key frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tukur.protocol.messages import Image
+from tukur.records import HostRates
+
+FRAME_VERSION = 1
+_IMAGE_TEXTS = ("name", "user", "cmdline", "exe", "unit", "container", "cgroup", "kthread")
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_frame(
+    *,
+    seq: int,
+    key: bool,
+    wall_ns: int,
+    boot_id: str,
+    host: HostRates | None,
+    count: int,
+    rows: Any,
+    gone: Sequence[int] = (),
+    images: Sequence[Image] = (),
+) -> bytes:
+    """One frame as bytes. `rows` is an array of ``records.ROW``; `host` is None where unknown."""
+    return _encoder.encode(
+        {
+            "v": FRAME_VERSION,
+            "seq": seq,
+            "key": key,
+            "wall_ms": wall_ns / 1e6,
+            "boot_id": boot_id,
+            "host": None if host is None else asdict(host),
+            "count": count,
+            "rows": {name: np.ascontiguousarray(rows[name]).tobytes() for name in rows.dtype.names},
+            "gone": np.asarray(gone, dtype="<u4").tobytes(),
+            "images": {
+                "pid": [image.pid for image in images],
+                "start_ns": [str(image.start_ns) for image in images],
+                **{name: [getattr(image, name) for image in images] for name in _IMAGE_TEXTS},
+            },
+        }
+    )

@@ -1,0 +1,338 @@
+"""What agent and hub say to each other: typed messages, one envelope, no I/O.
+
+A WebSocket message is one byte that tells its kind, then the payload. Kind :data:`TYPED` carries one
+of the structs below as MessagePack; kind :data:`FRAME` carries a live frame (see ``frames.py``),
+which the hub relays as the bytes it is.
+
+Evolution: a field is only ever added, with a default, so that an older peer keeps working. Unknown
+fields are ignored by the decoder. A change that breaks this raises :data:`PROTOCOL_VERSION`, and the
+hub answers an agent that it cannot speak to with a :class:`Refused` that says so.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+PROTOCOL_VERSION = 1
+
+TYPED = b"\x01"
+FRAME = b"\x02"
+
+MAX_MESSAGE = 32 * 1024 * 1024
+"""Bytes. A larger message is an error of the peer's: the connection is closed."""
+
+U64 = Annotated[int, Meta(ge=0, le=2**64 - 1)]
+Pid = Annotated[int, Meta(ge=0, le=2**22)]
+HostId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Text = Annotated[str, Meta(max_length=4096)]
+LongText = Annotated[str, Meta(max_length=65_536)]
+Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""Nanoseconds: since the epoch where the name says wall, since boot where it says boot or start."""
+
+
+class Message(Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
+    """The base of all messages; the tag is the struct's own."""
+
+
+class ProcessKey(Struct, frozen=True, order=True):
+    """One process life on one host: never reused."""
+
+    boot_id: HostId
+    pid: Pid
+    start_ns: U64
+
+
+# --- facts about processes and hosts, parts of several messages
+
+
+class Image(Struct, frozen=True, kw_only=True):
+    """What is read once in a process's life, and again after exec or a change of user or cgroup."""
+
+    pid: Pid
+    start_ns: U64
+    since_ns: Time
+    """boot_ns of the first sample that this holds for."""
+    since_wall_ns: Time
+    ppid: Pid
+    uid: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    user: Text
+    name: Text
+    """comm."""
+    exe: Text = ""
+    """The executable's path; empty where it cannot be read or a kernel thread."""
+    cmdline: LongText = ""
+    """Arguments joined as a shell would read them, scrubbed of secrets; empty for a kernel thread."""
+    cgroup: Text = ""
+    """Path in the v2 hierarchy, or the systemd one where v2 holds no processes."""
+    unit: Text = ""
+    """The systemd unit, such as ``ssh.service``; empty where none."""
+    container: Text = ""
+    """``docker:<12 hex digits>`` or alike; empty where none."""
+    kthread: bool = False
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """A process that was in the sample before and is no more."""
+
+    pid: Pid
+    start_ns: U64
+    last_ns: Time
+    """boot_ns of the last sample that had it."""
+    last_wall_ns: Time
+    cpu_ns: U64
+    rss_peak: U64
+    """The largest RSS that a sample saw, bytes."""
+    read_bytes: U64
+    write_bytes: U64
+
+
+class ProcessMinute(Struct, frozen=True, kw_only=True, array_like=True):
+    """What one process did within one block; the hub adds these up by minute. Only of active ones."""
+
+    pid: Pid
+    start_ns: U64
+    cpu_ns: U64
+    rss_peak: U64
+    read_bytes: U64
+    write_bytes: U64
+
+
+class Spread(Struct, frozen=True, array_like=True):
+    """Lowest, highest and sum of one figure over the samples of a block."""
+
+    low: float
+    high: float
+    sum: float
+
+
+class HostMinute(Struct, frozen=True, kw_only=True):
+    """The host's own figures over one block; the hub merges these by minute."""
+
+    samples: Annotated[int, Meta(ge=0, le=60)]
+    figures: Annotated[dict[Text, Spread], Meta(max_length=64)]
+    """By the field names of ``tukur.records.HostRates``, scalars only."""
+
+
+class HostFacts(Struct, frozen=True, kw_only=True):
+    """What a host is; told at each connection."""
+
+    hostname: Text
+    kernel: Text
+    os: Text
+    """PRETTY_NAME of os-release."""
+    architecture: Text
+    cpus: Annotated[int, Meta(ge=1, le=65_536)]
+    mem_total: U64
+    boot_id: HostId
+    booted_wall_ns: Time
+    agent_version: Text
+    source: Text
+    """module, bpf or procfs."""
+    blind_spots: Annotated[list[Text], Meta(max_length=64)]
+    """What that source cannot see, a sentence each."""
+    signals: Annotated[list[Text], Meta(max_length=64)]
+    """Signals that the host's own policy allows; empty: monitor-only."""
+    protected_pids: Annotated[list[Pid], Meta(max_length=64)] = field(default_factory=list)
+    """PIDs that the agent will never signal, such as its own."""
+
+
+# --- agent to hub
+
+
+class Hello(Message, tag="hello"):
+    """The agent's first word, in answer to :class:`Challenge`."""
+
+    protocol: int
+    host_id: HostId
+    signature: Annotated[bytes, Meta(max_length=64)]
+    """Ed25519 over ``protocol.auth.hello_text(challenge, host_id)`` by the host's key."""
+    facts: HostFacts
+
+
+class Heartbeat(Message, tag="heartbeat"):
+    """Each second: the host counters and the top few processes. Lossy."""
+
+    wall_ns: Time
+    boot_ns: Time
+    rates: dict[str, float | int | list[float]]
+    """The fields of ``tukur.records.HostRates``."""
+    top: Annotated[list[tuple[Pid, Text, float, int]], Meta(max_length=16)]
+    """(pid, name, cpu, rss) of the busiest."""
+    missed: U64
+    """Samples that were due and not taken since the agent began."""
+    spooled: U64
+    """Blocks that wait in the spool."""
+    faults: Annotated[dict[Text, int], Meta(max_length=64)]
+    """Failures by collector since the agent began."""
+
+
+class Block(Message, tag="block"):
+    """Up to 60 consecutive snapshots with the rows that the hub stores as they come."""
+
+    boot_id: HostId
+    first_ns: Time
+    """boot_ns of the first sample. (host_id, boot_id, first_ns) is the block's key."""
+    last_ns: Time
+    first_wall_ns: Time
+    last_wall_ns: Time
+    samples: Annotated[int, Meta(ge=1, le=60)]
+    lives: Annotated[int, Meta(ge=0)]
+    """Process lives in the block."""
+    missed: Annotated[int, Meta(ge=0)]
+    """Samples that were due within the block and not taken."""
+    tasks: bytes
+    """Columns of the task records: ``blocks.codec``."""
+    host: bytes
+    """Columns of the host counters: ``blocks.codec``."""
+    images: list[Image]
+    ended: list[Ended]
+    host_minute: HostMinute
+    process_minutes: list[ProcessMinute]
+
+
+class OrderResult(Message, tag="order_result"):
+    """What became of an order. More than one may come: the last has ``final``."""
+
+    order_id: Text
+    outcome: Literal[
+        "delivered",  # the signal was sent; the observation goes on
+        "exited",  # the process ended after it
+        "stopped",  # it is stopped (state T)
+        "running",  # after CONT: it runs again
+        "alive",  # still there when the observation ended
+        "gone",  # had ended before the order came
+        "reused",  # its PID belongs to another process now: refused
+        "refused",  # by the host's policy, or the order itself is bad: see code
+        "not_permitted",  # the kernel said EPERM
+        "failed",  # another error of the system: see detail
+    ]
+    final: bool
+    code: Text = ""
+    """A stable word for the reason of a refusal or failure."""
+    detail: Text = ""
+    after_ms: float | None = None
+    """From the signal to what was observed."""
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    """Where the kernel lets it be known: only a parent, or a pidfd of kernel 6.14 on, can tell."""
+    respawned_pid: Pid | None = None
+    """The PID under which the service manager started it again."""
+
+
+class Relative(Struct, frozen=True, kw_only=True):
+    """A child or parent in an :class:`Inspection`."""
+
+    pid: Pid
+    start_ns: U64
+    name: Text
+    cmdline: LongText = ""
+
+
+class Inspection(Message, tag="inspection"):
+    """The answer to :class:`Inspect`."""
+
+    request_id: Text
+    alive: bool
+    state: Text = ""
+    parent: Relative | None = None
+    children: Annotated[list[Relative], Meta(max_length=1024)] = field(default_factory=list)
+    unit: Text = ""
+    container: Text = ""
+    restart: Text = ""
+    """Who would start it again, as a sentence; empty: nobody that the agent knows of."""
+    protected: Text = ""
+    """Why the host's policy would refuse a signal; empty: it would not."""
+
+
+class AgentLog(Message, tag="log"):
+    """A line of the agent's log that the hub should show."""
+
+    wall_ns: Time
+    level: Literal["info", "warning", "error"]
+    text: Text
+
+
+# --- hub to agent
+
+
+class Challenge(Message, tag="challenge"):
+    """The hub's first word on each connection."""
+
+    protocol: int
+    nonce: Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
+class Welcome(Message, tag="welcome"):
+    """The agent is known and may speak."""
+
+    wall_ns: Time
+
+
+class Refused(Message, tag="refused"):
+    """The agent may not speak; the connection is closed after this."""
+
+    code: Text
+    detail: Text
+
+
+class Watch(Message, tag="watch"):
+    """Begin or end sending live frames. ``on`` again asks for a key frame (all rows, all images)."""
+
+    on: bool
+
+
+class Ack(Message, tag="ack"):
+    """The block is committed: the spool may drop it."""
+
+    boot_id: HostId
+    first_ns: Time
+
+
+class Reject(Message, tag="reject"):
+    """The block can never be stored; the agent sets it aside and goes on."""
+
+    boot_id: HostId
+    first_ns: Time
+    code: Text
+    detail: Text
+
+
+class Order(Message, tag="order"):
+    """A signed instruction. The signature is over the exact bytes of ``body``."""
+
+    body: bytes
+    """An :class:`OrderBody` as MessagePack."""
+    signature: Annotated[bytes, Meta(max_length=64)]
+
+
+class OrderBody(Struct, frozen=True, kw_only=True):
+    """One signal to one process life on one host."""
+
+    order_id: Text
+    host_id: HostId
+    target: ProcessKey
+    signal: Text
+    """A name without SIG, such as ``TERM``."""
+    nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    issued_wall_ns: Time
+    expires_wall_ns: Time
+    actor: Text
+    """Who asked."""
+    reason: Text = ""
+
+
+class Inspect(Message, tag="inspect"):
+    """Asks what is known right now of one process: children, unit, who would restart it."""
+
+    request_id: Text
+    target: ProcessKey
+
+
+FromAgent: TypeAlias = Hello | Heartbeat | Block | OrderResult | Inspection | AgentLog
+FromHub: TypeAlias = Challenge | Welcome | Refused | Watch | Ack | Reject | Order | Inspect
+
+encoder = msgspec.msgpack.Encoder()
+from_agent = msgspec.msgpack.Decoder(FromAgent)
+from_hub = msgspec.msgpack.Decoder(FromHub)
+order_body = msgspec.msgpack.Decoder(OrderBody)

@@ -1,0 +1,37 @@
+"""The shapes that every other package shares: task records, host metrics, snapshots, rates.
+
+Numpy only. Nothing here reads a machine.
+"""
+
+from tukur.records.host import CPU_MODES, HOST_METRICS, HostMetric, HostSample, metric_of
+from tukur.records.rates import HostRates, ROW, host_rates, task_rows
+from tukur.records.task import (
+    KTHREAD,
+    RECORD_VERSION,
+    TASK,
+    THREAD,
+    Snapshot,
+    TaskArray,
+    comm_text,
+    match_previous,
+)
+
+__all__ = [
+    "CPU_MODES",
+    "HOST_METRICS",
+    "KTHREAD",
+    "RECORD_VERSION",
+    "ROW",
+    "TASK",
+    "THREAD",
+    "HostMetric",
+    "HostRates",
+    "HostSample",
+    "Snapshot",
+    "TaskArray",
+    "comm_text",
+    "host_rates",
+    "match_previous",
+    "metric_of",
+    "task_rows",
+]

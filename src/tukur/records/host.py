@@ -1,0 +1,144 @@
+"""Host counters: what they are called, their units, and one sample of them.
+
+The set differs from machine to machine (cores, disks, interfaces), so a sample is a list of names
+with one integer for each. Every name belongs to one declared metric; a test holds sources to that.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal["counter", "gauge"]
+
+CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+"""The columns of /proc/stat, in its order. guest is also in user, guest_nice in nice: see proc(5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostMetric:
+    """One kind of host figure. ``*`` in the name stands for a core, a disk or an interface."""
+
+    name: str
+    unit: str
+    """ns, bytes, 1 (a count), us, ms, or 1/1000."""
+    kind: Kind
+    """counter: only grows within a boot; gauge: any value."""
+    origin: str
+    """The kernel file that it comes from."""
+
+
+def _cpu(who: str) -> list[HostMetric]:
+    return [HostMetric(f"cpu.{who}.{mode}", "ns", "counter", "/proc/stat") for mode in CPU_MODES]
+
+
+HOST_METRICS: tuple[HostMetric, ...] = (
+    *_cpu("total"),
+    *_cpu("*"),
+    *(
+        HostMetric(f"mem.{name}", "bytes", "gauge", "/proc/meminfo")
+        for name in (
+            "total",
+            "free",
+            "available",
+            "buffers",
+            "cached",
+            "shmem",
+            "slab",
+            "sreclaimable",
+            "anon",
+            "mapped",
+            "dirty",
+            "writeback",
+            "kernel_stack",
+            "page_tables",
+            "huge_total",
+            "swap_total",
+            "swap_free",
+            "swap_cached",
+            "committed",
+        )
+    ),
+    *(HostMetric(f"load.{minutes}", "1/1000", "gauge", "/proc/loadavg") for minutes in (1, 5, 15)),
+    *(
+        HostMetric(f"psi.{what}.{who}", "us", "counter", f"/proc/pressure/{what}")
+        for what in ("cpu", "memory", "io")
+        for who in ("some", "full")
+    ),
+    HostMetric("uptime", "ns", "gauge", "CLOCK_BOOTTIME"),
+    HostMetric("procs.running", "1", "gauge", "/proc/stat"),
+    HostMetric("procs.blocked", "1", "gauge", "/proc/stat"),
+    HostMetric("procs.forks", "1", "counter", "/proc/stat"),
+    HostMetric("context_switches", "1", "counter", "/proc/stat"),
+    *(
+        HostMetric(f"disk.*.{name}", unit, "counter", "/proc/diskstats")
+        for name, unit in (
+            ("reads", "1"),
+            ("read_bytes", "bytes"),
+            ("writes", "1"),
+            ("write_bytes", "bytes"),
+            ("busy_ms", "ms"),
+        )
+    ),
+    *(
+        HostMetric(f"net.*.{name}", unit, "counter", "/proc/net/dev")
+        for name, unit in (
+            ("rx_bytes", "bytes"),
+            ("rx_packets", "1"),
+            ("rx_errors", "1"),
+            ("rx_dropped", "1"),
+            ("tx_bytes", "bytes"),
+            ("tx_packets", "1"),
+            ("tx_errors", "1"),
+            ("tx_dropped", "1"),
+        )
+    ),
+)
+"""Every host metric there is."""
+
+_BY_NAME = {metric.name: metric for metric in HOST_METRICS}
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """The host counters at one instant."""
+
+    names: tuple[str, ...]
+    """One name for each value, such as ``cpu.0.user`` or ``net.eth0.rx_bytes``. The tuple is the
+    same object from sample to sample while the set stays the same."""
+    values: npt.NDArray[np.int64]
+    """The values, in the units of :data:`HOST_METRICS`; shape (len(names),)."""
+
+    def get(self, name: str, default: int = 0) -> int:
+        """The value of one name, or `default` where this machine has none."""
+        at = _positions(self.names).get(name)
+        return default if at is None else int(self.values[at])
+
+    def total(self, prefix: str, suffix: str) -> int:
+        """The sum over all instances, such as every disk's ``read_bytes``."""
+        picked = _matching(self.names, prefix, suffix)
+        return int(self.values[list(picked)].sum()) if picked else 0
+
+
+@lru_cache(maxsize=64)
+def _positions(names: tuple[str, ...]) -> dict[str, int]:
+    return {name: at for at, name in enumerate(names)}
+
+
+@lru_cache(maxsize=256)
+def _matching(names: tuple[str, ...], prefix: str, suffix: str) -> tuple[int, ...]:
+    return tuple(
+        at for at, name in enumerate(names) if name.startswith(prefix + ".") and name.endswith("." + suffix)
+    )
+
+
+def metric_of(name: str) -> HostMetric | None:
+    """The declared metric that a name of a sample belongs to; None where it is not declared."""
+    exact = _BY_NAME.get(name)
+    if exact is not None:
+        return exact
+    group, _, rest = name.partition(".")
+    # An interface may be called "eth0.100": the instance is all between the first and last dot.
+    return _BY_NAME.get(f"{group}.*.{rest.rpartition('.')[2]}")

@@ -1,0 +1,100 @@
+"""The task record of ``native/include/tukur_record.h`` as a numpy dtype, and the snapshot."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.records.host import HostSample
+
+RECORD_VERSION = 1
+"""TUKUR_RECORD_VERSION of the header that this dtype follows."""
+
+KTHREAD = 1 << 0
+"""Flag: a kernel thread (TUKUR_TASK_KTHREAD)."""
+THREAD = 1 << 1
+"""Flag: a thread's share, to be added to its process (TUKUR_TASK_THREAD); never leaves a source."""
+
+TASK = np.dtype(
+    [
+        ("start_ns", "<u8"),
+        ("cpu_ns", "<u8"),
+        ("utime_ns", "<u8"),
+        ("stime_ns", "<u8"),
+        ("rss_anon", "<u8"),
+        ("rss_file", "<u8"),
+        ("rss_shmem", "<u8"),
+        ("swap", "<u8"),
+        ("vsz", "<u8"),
+        ("minflt", "<u8"),
+        ("majflt", "<u8"),
+        ("read_bytes", "<u8"),
+        ("write_bytes", "<u8"),
+        ("nvcsw", "<u8"),
+        ("nivcsw", "<u8"),
+        ("cgroup_id", "<u8"),
+        ("pid", "<u4"),
+        ("ppid", "<u4"),
+        ("uid", "<u4"),
+        ("gid", "<u4"),
+        ("ns_pid", "<u4"),
+        ("threads", "<u4"),
+        ("exec_id", "<u4"),
+        ("flags", "<u4"),
+        ("nice", "<i2"),
+        ("oom_score_adj", "<i2"),
+        ("state", "u1"),
+        ("policy", "u1"),
+        ("pad0", "<u2"),
+        ("comm", "S16"),
+    ]
+)
+"""One process at one instant; units and kernel sources are in ``tukur_record.h``."""
+
+TaskArray: TypeAlias = npt.NDArray[np.void]
+"""A one-dimensional array of :data:`TASK`, sorted by pid, one row for each process."""
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One host at one instant."""
+
+    wall_ns: int
+    """CLOCK_REALTIME when the reading began, nanoseconds since the epoch."""
+    boot_ns: int
+    """CLOCK_BOOTTIME at the same instant, nanoseconds; never goes back within a boot."""
+    host: HostSample
+    """The host counters."""
+    tasks: TaskArray
+    """One :data:`TASK` for each process, sorted by pid."""
+
+
+def comm_text(comm: bytes) -> str:
+    """The process name as text: any byte that is not UTF-8 is shown as an escape, never lost."""
+    return comm.decode("utf-8", "backslashreplace")
+
+
+def match_previous(current: TaskArray, previous: TaskArray) -> IntArray:
+    """For each row of `current` the index in `previous` of the same process life, or -1.
+
+    Both are sorted by pid. A row whose PID stands for another life (other start_ns) has no match.
+    """
+    if len(previous) == 0 or len(current) == 0:
+        return np.full(len(current), -1, dtype=np.int64)
+    if len(current) == len(previous) and _same_lives(current, previous):
+        return np.arange(len(current), dtype=np.int64)
+    at: Any = np.searchsorted(previous["pid"], current["pid"])
+    at = np.minimum(at, len(previous) - 1).astype(np.int64)
+    candidate = previous[at]
+    same = (candidate["pid"] == current["pid"]) & (candidate["start_ns"] == current["start_ns"])
+    return np.where(same, at, -1).astype(np.int64)
+
+
+def _same_lives(current: TaskArray, previous: TaskArray) -> bool:
+    return bool(
+        np.array_equal(current["pid"], previous["pid"])
+        and np.array_equal(current["start_ns"], previous["start_ns"])
+    )

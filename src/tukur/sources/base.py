@@ -1,0 +1,26 @@
+"""The interface of a source: what produces the task records of one snapshot."""
+
+from typing import Protocol
+
+from tukur.records import TaskArray
+
+
+class SourceUnavailableError(Exception):
+    """This source cannot work on this machine. The text says what was found and what is needed."""
+
+
+class Source(Protocol):
+    """Reads every process of this machine. Not thread-safe; one owner."""
+
+    name: str
+    """module, bpf or procfs."""
+    blind_spots: tuple[str, ...]
+    """What it cannot see, a sentence each, for the page to show."""
+
+    def read(self) -> TaskArray:
+        """Every process now: one row each, sorted by pid, threads already added up."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the kernel holds for it."""
+        ...
