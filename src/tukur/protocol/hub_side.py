@@ -1,0 +1,101 @@
+"""The hub's half of one agent connection, sans-I/O: bytes in, messages out; bytes to send come back.
+
+Order of events: :meth:`challenge` is sent; the first message must be a :class:`~messages.Hello`, which
+:meth:`receive` returns; the caller looks the host's public key up and calls :meth:`admit` or
+:meth:`refuse`; from then on :meth:`receive` returns messages and live frames.
+"""
+
+import secrets
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import msgspec
+
+from tukur.protocol import auth, messages
+from tukur.protocol.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFrame:
+    """A frame for the browsers that watch this host; never decoded by the hub."""
+
+    data: bytes
+
+
+class _State(Enum):
+    NEW = auto()
+    CHALLENGED = auto()
+    PROVING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class HubSession:
+    """One agent's connection as the hub sees it."""
+
+    def __init__(self) -> None:
+        self._state = _State.NEW
+        self._nonce = secrets.token_bytes(32)
+        self._hello: messages.Hello | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the agent has proved its key."""
+        return self._state is _State.OPEN
+
+    def challenge(self) -> bytes:
+        """The first bytes to send."""
+        self._state = _State.CHALLENGED
+        return pack(messages.Challenge(protocol=messages.PROTOCOL_VERSION, nonce=self._nonce))
+
+    def receive(self, data: bytes) -> messages.FromAgent | LiveFrame:
+        """One WebSocket message. Raises ProtocolError: send :meth:`refuse` with it, then close."""
+        if len(data) > messages.MAX_MESSAGE:
+            raise ProtocolError(
+                "too_large", f"a message of {len(data)} bytes; at most {messages.MAX_MESSAGE} are taken"
+            )
+        kind, payload = data[:1], data[1:]
+        if kind == messages.FRAME and self._state is _State.OPEN:
+            return LiveFrame(payload)
+        if kind != messages.TYPED:
+            raise ProtocolError("bad_kind", f"a message of kind {kind!r} in state {self._state.name.lower()}")
+        try:
+            message = messages.from_agent.decode(payload)
+        except msgspec.DecodeError as error:  # ValidationError is one too
+            raise ProtocolError("bad_message", str(error)) from error
+        self._check_order(message)
+        return message
+
+    def _check_order(self, message: messages.FromAgent) -> None:
+        if isinstance(message, messages.Hello):
+            if self._state is not _State.CHALLENGED:
+                raise ProtocolError("out_of_order", f"hello in state {self._state.name.lower()}")
+            if message.protocol != messages.PROTOCOL_VERSION:
+                raise ProtocolError(
+                    "version",
+                    f"the agent speaks protocol {message.protocol}, this hub {messages.PROTOCOL_VERSION}",
+                )
+            self._hello = message
+            self._state = _State.PROVING
+        elif self._state is not _State.OPEN:
+            raise ProtocolError("out_of_order", f"{type(message).__name__} before the agent was admitted")
+
+    def admit(self, public: bytes, wall_ns: int) -> bytes | None:
+        """The welcome to send, where the hello was signed by the owner of `public`; None: it was not."""
+        if self._hello is None or self._state is not _State.PROVING:
+            raise RuntimeError("admit() before hello")
+        text = auth.hello_text(self._nonce, self._hello.host_id)
+        if not auth.verify(public, text, self._hello.signature):
+            return None
+        self._state = _State.OPEN
+        return pack(messages.Welcome(wall_ns=wall_ns))
+
+    def refuse(self, code: str, detail: str) -> bytes:
+        """The last bytes to send before closing."""
+        self._state = _State.CLOSED
+        return pack(messages.Refused(code=code, detail=detail))
+
+
+def pack(message: messages.Message) -> bytes:
+    """A typed message in its envelope."""
+    return messages.TYPED + messages.encoder.encode(message)
