@@ -1,0 +1,29 @@
+"""The unit of recording: up to 60 consecutive snapshots of one host as compressed columns."""
+
+from tukur.blocks.builder import MAX_SAMPLES, BlockBuilder, Encoded
+from tukur.blocks.container import BlockDamagedError
+from tukur.blocks.reader import (
+    TOTALS,
+    HostPoint,
+    Table,
+    decode_host,
+    decode_samples,
+    decode_table,
+    decode_totals,
+)
+from tukur.blocks.rollup import HostRollup
+
+__all__ = [
+    "MAX_SAMPLES",
+    "TOTALS",
+    "BlockBuilder",
+    "BlockDamagedError",
+    "Encoded",
+    "HostPoint",
+    "HostRollup",
+    "Table",
+    "decode_host",
+    "decode_samples",
+    "decode_table",
+    "decode_totals",
+]

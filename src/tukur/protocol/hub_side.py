@@ -60,7 +60,7 @@ class HubSession:
         if kind != messages.TYPED:
             raise ProtocolError("bad_kind", f"a message of kind {kind!r} in state {self._state.name.lower()}")
         try:
-            message = messages.from_agent.decode(payload)
+            message: messages.FromAgent = messages.from_agent.decode(payload)
         except msgspec.DecodeError as error:  # ValidationError is one too
             raise ProtocolError("bad_message", str(error)) from error
         self._check_order(message)

@@ -140,7 +140,7 @@ class HostFacts(Struct, frozen=True, kw_only=True):
 # --- agent to hub
 
 
-class Hello(Message, tag="hello"):
+class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """The agent's first word, in answer to :class:`Challenge`."""
 
     protocol: int
@@ -150,7 +150,7 @@ class Hello(Message, tag="hello"):
     facts: HostFacts
 
 
-class Heartbeat(Message, tag="heartbeat"):
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Each second: the host counters and the top few processes. Lossy."""
 
     wall_ns: Time
@@ -167,7 +167,7 @@ class Heartbeat(Message, tag="heartbeat"):
     """Failures by collector since the agent began."""
 
 
-class Block(Message, tag="block"):
+class Block(Message, frozen=True, kw_only=True, tag="block"):
     """Up to 60 consecutive snapshots with the rows that the hub stores as they come."""
 
     boot_id: HostId
@@ -191,7 +191,7 @@ class Block(Message, tag="block"):
     process_minutes: list[ProcessMinute]
 
 
-class OrderResult(Message, tag="order_result"):
+class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):
     """What became of an order. More than one may come: the last has ``final``."""
 
     order_id: Text
@@ -229,7 +229,7 @@ class Relative(Struct, frozen=True, kw_only=True):
     cmdline: LongText = ""
 
 
-class Inspection(Message, tag="inspection"):
+class Inspection(Message, frozen=True, kw_only=True, tag="inspection"):
     """The answer to :class:`Inspect`."""
 
     request_id: Text
@@ -245,7 +245,7 @@ class Inspection(Message, tag="inspection"):
     """Why the host's policy would refuse a signal; empty: it would not."""
 
 
-class AgentLog(Message, tag="log"):
+class AgentLog(Message, frozen=True, kw_only=True, tag="log"):
     """A line of the agent's log that the hub should show."""
 
     wall_ns: Time
@@ -256,40 +256,40 @@ class AgentLog(Message, tag="log"):
 # --- hub to agent
 
 
-class Challenge(Message, tag="challenge"):
+class Challenge(Message, frozen=True, kw_only=True, tag="challenge"):
     """The hub's first word on each connection."""
 
     protocol: int
     nonce: Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
-class Welcome(Message, tag="welcome"):
+class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     """The agent is known and may speak."""
 
     wall_ns: Time
 
 
-class Refused(Message, tag="refused"):
+class Refused(Message, frozen=True, kw_only=True, tag="refused"):
     """The agent may not speak; the connection is closed after this."""
 
     code: Text
     detail: Text
 
 
-class Watch(Message, tag="watch"):
+class Watch(Message, frozen=True, kw_only=True, tag="watch"):
     """Begin or end sending live frames. ``on`` again asks for a key frame (all rows, all images)."""
 
     on: bool
 
 
-class Ack(Message, tag="ack"):
+class Ack(Message, frozen=True, kw_only=True, tag="ack"):
     """The block is committed: the spool may drop it."""
 
     boot_id: HostId
     first_ns: Time
 
 
-class Reject(Message, tag="reject"):
+class Reject(Message, frozen=True, kw_only=True, tag="reject"):
     """The block can never be stored; the agent sets it aside and goes on."""
 
     boot_id: HostId
@@ -298,7 +298,7 @@ class Reject(Message, tag="reject"):
     detail: Text
 
 
-class Order(Message, tag="order"):
+class Order(Message, frozen=True, kw_only=True, tag="order"):
     """A signed instruction. The signature is over the exact bytes of ``body``."""
 
     body: bytes
@@ -322,7 +322,7 @@ class OrderBody(Struct, frozen=True, kw_only=True):
     reason: Text = ""
 
 
-class Inspect(Message, tag="inspect"):
+class Inspect(Message, frozen=True, kw_only=True, tag="inspect"):
     """Asks what is known right now of one process: children, unit, who would restart it."""
 
     request_id: Text

@@ -4,7 +4,7 @@ Numpy only. Nothing here reads a machine.
 """
 
 from tukur.records.host import CPU_MODES, HOST_METRICS, HostMetric, HostSample, metric_of
-from tukur.records.rates import HostRates, ROW, host_rates, task_rows
+from tukur.records.rates import ROW, HostRates, host_rates, task_rows
 from tukur.records.task import (
     KTHREAD,
     RECORD_VERSION,

@@ -1,0 +1,183 @@
+"""Builds a block, one snapshot at a time. What is held between is only what changed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.blocks.container import Words, pack, to_planes, vector_planes
+from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, as_words, predict
+from tukur.records import RECORD_VERSION, TASK, HostSample, Snapshot, match_previous
+
+MAX_SAMPLES = 60
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A finished block: two payloads and what is known of them."""
+
+    tasks: bytes
+    host: bytes
+    first_ns: int
+    """boot_ns of the first sample; likewise the next, and wall_ns."""
+    last_ns: int
+    first_wall_ns: int
+    last_wall_ns: int
+    samples: int
+    lives: int
+    process_samples: int
+    """Records in the block: the processes of each sample, added up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    wall_ns: int
+    boot_ns: int
+    host: HostSample
+    processes: int
+    new: int
+    gone: npt.NDArray[np.int64]
+    changed: npt.NDArray[np.int64]
+    delta: Words
+
+
+class BlockBuilder:
+    """Takes snapshots, gives blocks. The last snapshot of a block is the next one's baseline."""
+
+    def __init__(self) -> None:
+        self._last: Snapshot | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._steps: list[_Step] = []
+        self._births: list[Words] = []
+        self._lives = 0
+        self._life_of_row = _NONE
+        self._baseline = self._last is not None
+        if self._last is not None:
+            self._append(self._last, None)
+
+    @property
+    def samples(self) -> int:
+        """Snapshots in the block so far."""
+        return len(self._steps) - self._baseline
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Adds one snapshot; it must be later than the one before, and the block not yet full."""
+        if self.samples >= MAX_SAMPLES:
+            raise ValueError(f"a block of {self.samples} samples is full; finish() first")
+        if self._last is not None and snapshot.boot_ns <= self._last.boot_ns:
+            raise ValueError(f"a sample at {snapshot.boot_ns} ns after one at {self._last.boot_ns} ns")
+        self._append(snapshot, self._last if self._steps else None)
+        self._last = snapshot
+
+    def _append(self, snapshot: Snapshot, before: Snapshot | None) -> None:
+        tasks = snapshot.tasks
+        previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
+        current_words = as_words(tasks)
+        at = match_previous(tasks, previous)
+        known = at >= 0
+        kept = at[known]
+        previous_words = as_words(previous)[kept]
+        delta = current_words[known] - previous_words
+        different = delta.any(axis=1)
+        life_of_row = np.empty(len(tasks), dtype=np.int64)
+        life_of_row[known] = self._life_of_row[kept]
+        births = ~known
+        new = int(births.sum())
+        life_of_row[births] = np.arange(self._lives, self._lives + new)
+        stayed = np.zeros(len(previous), dtype=bool)
+        stayed[kept] = True
+        self._births.append(current_words[births].copy())
+        self._steps.append(
+            _Step(
+                wall_ns=snapshot.wall_ns,
+                boot_ns=snapshot.boot_ns,
+                host=snapshot.host,
+                processes=len(tasks),
+                new=new,
+                gone=np.sort(self._life_of_row[~stayed]),
+                changed=life_of_row[known][different],
+                delta=delta[different],
+            )
+        )
+        self._lives += new
+        self._life_of_row = life_of_row
+
+    def finish(self) -> Encoded:
+        """The block; the builder begins the next. Raises ValueError where there is no sample."""
+        if self.samples == 0:
+            raise ValueError("a block needs a sample")
+        own = self._steps[self._baseline :]
+        encoded = Encoded(
+            tasks=self._encode_tasks(),
+            host=_encode_host(self._steps, self._baseline),
+            first_ns=own[0].boot_ns,
+            last_ns=own[-1].boot_ns,
+            first_wall_ns=own[0].wall_ns,
+            last_wall_ns=own[-1].wall_ns,
+            samples=len(own),
+            lives=self._lives,
+            process_samples=sum(step.processes for step in own),
+        )
+        self._begin()
+        return encoded
+
+    def _encode_tasks(self) -> bytes:
+        steps = self._steps
+        births = predict(np.concatenate(self._births))
+        deltas = predict(np.concatenate([step.delta for step in steps]))
+        gone = np.concatenate([step.gone for step in steps])
+        changed = np.concatenate([step.changed for step in steps])
+        header = TaskHeader(
+            record=RECORD_VERSION,
+            words=WORDS,
+            steps=len(steps),
+            baseline=self._baseline,
+            lives=self._lives,
+            changes=len(changed),
+            gone=len(gone),
+        )
+        body = b"".join(
+            (
+                vector_planes(np.array([step.wall_ns for step in steps], dtype=np.int64)),
+                vector_planes(np.array([step.boot_ns for step in steps], dtype=np.int64)),
+                vector_planes(np.array([step.new for step in steps], dtype=np.int64)),
+                vector_planes(np.array([len(step.gone) for step in steps], dtype=np.int64)),
+                vector_planes(np.array([len(step.changed) for step in steps], dtype=np.int64)),
+                vector_planes(gone),
+                vector_planes(changed),
+                to_planes(np.diff(births, axis=0, prepend=np.zeros((1, WORDS), dtype=np.uint64))),
+                to_planes(deltas),
+            )
+        )
+        return pack(TASK_MAGIC, header, body)
+
+
+def _encode_host(steps: list[_Step], baseline: bool) -> bytes:
+    names = _union([step.host.names for step in steps])
+    values = np.zeros((len(steps), len(names)), dtype=np.int64)
+    column = {name: at for at, name in enumerate(names)}
+    for row, step in enumerate(steps):
+        if step.host.names == names:
+            values[row] = step.host.values
+        else:
+            values[row, [column[name] for name in step.host.names]] = step.host.values
+    header = HostHeader(
+        steps=len(steps),
+        baseline=baseline,
+        names=list(names),
+        processes=[step.processes for step in steps],
+    )
+    times = np.array([[step.wall_ns, step.boot_ns] for step in steps], dtype=np.int64)
+    matrix = np.hstack([times, values]).view(np.uint64)
+    return pack(HOST_MAGIC, header, to_planes(np.diff(matrix, axis=0, prepend=np.zeros_like(matrix[:1]))))
+
+
+def _union(sets: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """All names in the order of their first appearance: a disk that comes in mid-block is not lost."""
+    if all(names == sets[0] for names in sets):
+        return sets[0]
+    return tuple(dict.fromkeys(name for names in sets for name in names))

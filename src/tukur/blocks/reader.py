@@ -1,0 +1,205 @@
+"""Reads a block: the table at one sample, what each life did within a range, the host's figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.blocks.container import BlockDamagedError, PlaneReader, Words, unpack
+from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, predict
+from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates
+
+TOTALS = np.dtype(
+    [
+        ("start_ns", "<u8"),
+        ("cpu_ns", "<u8"),
+        ("rss_peak", "<u8"),
+        ("read_bytes", "<u8"),
+        ("write_bytes", "<u8"),
+        ("last_step", "<i8"),
+        ("pid", "<u4"),
+        ("ended", "?"),
+    ]
+)
+"""What one life did within a range; last_step: the last of the block's steps that has it; ended: it
+was gone before the range's last sample."""
+
+_COUNTERS = ("cpu_ns", "read_bytes", "write_bytes")
+_TICK_NS = 20_000_000
+"""A source that knows a start only to the clock tick (procfs) may place it this much too early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One recorded sample with the one before it."""
+
+    wall_ns: int
+    boot_ns: int
+    tasks: TaskArray
+    previous: TaskArray
+    previous_boot_ns: int
+    """Equal to boot_ns, and `previous` empty, where no sample before it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPoint:
+    """The host's figures at one sample."""
+
+    wall_ns: int
+    boot_ns: int
+    rates: HostRates
+
+
+class _Tasks:
+    """Task columns taken apart; `at(step)` values are made by adding differences up, step by step."""
+
+    def __init__(self, payload: bytes) -> None:
+        header, body = unpack(TASK_MAGIC, TaskHeader, payload)
+        self.header: TaskHeader = header
+        if header.record > RECORD_VERSION or header.words < WORDS:
+            raise BlockDamagedError(
+                f"records of version {header.record} with {header.words} words; "
+                f"this program knows version {RECORD_VERSION} with {WORDS}"
+            )
+        reader = PlaneReader(body)
+        self.wall_ns = reader.vector(header.steps)
+        self.boot_ns = reader.vector(header.steps)
+        new = reader.vector(header.steps)
+        gone = reader.vector(header.steps)
+        changed = reader.vector(header.steps)
+        if new.sum() != header.lives or gone.sum() != header.gone or changed.sum() != header.changes:
+            raise BlockDamagedError("the counts of the steps do not add up to the header's")
+        self.gone = np.split(reader.vector(header.gone), np.cumsum(gone)[:-1])
+        self.changed = np.split(reader.vector(header.changes), np.cumsum(changed)[:-1])
+        births = reader.words(header.lives, header.words)
+        self.births = predict(np.cumsum(births, axis=0, dtype=np.uint64))
+        deltas = predict(reader.words(header.changes, header.words))
+        self._deltas = np.split(deltas, np.cumsum(changed)[:-1])
+        self.born = np.concatenate(([0], np.cumsum(new)))
+
+    @property
+    def first(self) -> int:
+        """The first step that is a sample of this block."""
+        return int(self.header.baseline)
+
+    def walk(self, upto: int) -> Iterator[tuple[int, Words, npt.NDArray[np.bool_]]]:
+        """Each step up to `upto`: (step, the record of every life so far, which of them live).
+
+        The arrays are the same objects from step to step: a caller that keeps one copies it.
+        """
+        values = self.births.copy()
+        alive = np.zeros(self.header.lives, dtype=bool)
+        for step in range(upto + 1):
+            alive[self.born[step] : self.born[step + 1]] = True
+            alive[self.gone[step]] = False
+            values[self.changed[step]] += self._deltas[step]
+            yield step, values, alive
+
+    def records(self, values: Words) -> TaskArray:
+        """Words as task records; a longer record of a newer program is cut to what is known."""
+        return np.ascontiguousarray(values[:, :WORDS]).astype("<u8", copy=False).view(TASK).reshape(-1)
+
+
+def decode_table(tasks: bytes, wall_ns: int) -> Table:
+    """The sample whose wall time is nearest to `wall_ns`. Raises BlockDamagedError."""
+    block = _Tasks(tasks)
+    distance = np.abs(block.wall_ns[block.first :] - wall_ns)
+    wanted = block.first + int(distance.argmin())
+    previous = np.empty(0, dtype=TASK)
+    current = previous
+    for step, values, alive in block.walk(wanted):
+        if step >= wanted - 1:
+            previous, current = current, _by_pid(block.records(values[alive]))
+    return Table(
+        wall_ns=int(block.wall_ns[wanted]),
+        boot_ns=int(block.boot_ns[wanted]),
+        tasks=current,
+        previous=previous,
+        previous_boot_ns=int(block.boot_ns[max(wanted - 1, 0)]),
+    )
+
+
+def decode_samples(tasks: bytes) -> Iterator[tuple[int, int, TaskArray]]:
+    """Every sample of the block: (wall_ns, boot_ns, records sorted by pid)."""
+    block = _Tasks(tasks)
+    for step, values, alive in block.walk(block.header.steps - 1):
+        if step >= block.first:
+            yield int(block.wall_ns[step]), int(block.boot_ns[step]), _by_pid(block.records(values[alive]))
+
+
+def _by_pid(records: TaskArray) -> TaskArray:
+    return records[np.argsort(records["pid"], kind="stable")]
+
+
+def decode_totals(tasks: bytes, from_wall_ns: int, to_wall_ns: int) -> npt.NDArray[np.void]:
+    """What each life did in samples with from <= wall time < to: an array of :data:`TOTALS`.
+
+    A sample stands for the time since the one before it. Empty where no sample lies within.
+    """
+    block = _Tasks(tasks)
+    inside = (block.wall_ns >= from_wall_ns) & (block.wall_ns < to_wall_ns)
+    inside[: block.first] = False
+    steps = np.flatnonzero(inside)
+    if len(steps) == 0:
+        return np.empty(0, dtype=TOTALS)
+    begin, end = int(steps[0]), int(steps[-1])
+    totals = np.zeros(block.header.lives, dtype=TOTALS)
+    base: dict[str, npt.NDArray[np.uint64]] = {}
+    seen = np.zeros(block.header.lives, dtype=bool)
+    for step, values, alive in block.walk(end):
+        records = block.records(values)
+        if step == begin:
+            base = _bases(block, begin)
+        if step >= begin:
+            rss = records["rss_anon"] + records["rss_file"] + records["rss_shmem"]
+            totals["rss_peak"][alive] = np.maximum(totals["rss_peak"], rss)[alive]
+            totals["last_step"][alive] = step
+            seen |= alive
+        if step == end:
+            totals["pid"], totals["start_ns"] = records["pid"], records["start_ns"]
+            for name in _COUNTERS:
+                now = records[name]
+                totals[name] = np.where(now > base[name], now - np.minimum(base[name], now), 0)
+            totals["ended"] = ~alive
+    return totals[seen]
+
+
+def _bases(block: _Tasks, begin: int) -> dict[str, npt.NDArray[np.uint64]]:
+    """Each life's counters just before step `begin`: what it had done before the range."""
+    first_records = block.records(block.births)
+    before = first_records
+    for step, values, _ in block.walk(begin - 1):
+        if step == begin - 1:
+            before = block.records(values)
+    born = np.searchsorted(block.born, np.arange(block.header.lives), side="right") - 1
+    # A life that began after the sample before its first is counted whole; one that had been running
+    # (the agent has just begun, or a source had missed it) only from where it was first seen.
+    sample_before = np.where(born > 0, block.boot_ns[np.maximum(born - 1, 0)], np.iinfo(np.int64).max)
+    fresh = first_records["start_ns"].astype(np.int64) >= sample_before - _TICK_NS
+    late = born >= begin
+    return {
+        name: np.where(late, np.where(fresh, np.uint64(0), first_records[name]), before[name])
+        for name in _COUNTERS
+    }
+
+
+def decode_host(host: bytes) -> list[HostPoint]:
+    """The host's figures at each sample of the block. Raises BlockDamagedError.
+
+    The first sample of an agent's run has no sample before it: its rates are zero.
+    """
+    header, body = unpack(HOST_MAGIC, HostHeader, host)
+    if len(header.processes) != header.steps:
+        raise BlockDamagedError(f"{len(header.processes)} process counts for {header.steps} steps")
+    matrix = PlaneReader(body).words(header.steps, len(header.names) + 2)
+    values = np.cumsum(matrix, axis=0, dtype=np.uint64).view(np.int64)
+    names = tuple(header.names)
+    samples = [HostSample(names, row[2:]) for row in values]
+    points = []
+    for step in range(int(header.baseline), header.steps):
+        before = max(step - 1, 0)
+        seconds = int(values[step, 1] - values[before, 1]) / 1e9
+        rates = host_rates(samples[step], samples[before], seconds, header.processes[step])
+        points.append(HostPoint(int(values[step, 0]), int(values[step, 1]), rates))
+    return points

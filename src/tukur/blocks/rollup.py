@@ -1,0 +1,30 @@
+"""The host's figures over one block, for the per-minute rows."""
+
+from dataclasses import fields
+
+from tukur.records import HostRates
+
+FIGURES = tuple(f.name for f in fields(HostRates) if f.name != "cores")
+"""Every scalar of HostRates."""
+
+
+class HostRollup:
+    """Lowest, highest and sum of each figure over the samples added."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._figures: dict[str, tuple[float, float, float]] = {}
+
+    def add(self, rates: HostRates) -> None:
+        """Counts one sample in."""
+        self.samples += 1
+        for name in FIGURES:
+            value = float(getattr(rates, name))
+            low, high, total = self._figures.get(name, (value, value, 0.0))
+            self._figures[name] = (min(low, value), max(high, value), total + value)
+
+    def finish(self) -> dict[str, tuple[float, float, float]]:
+        """Name to (low, high, sum); the roll-up begins anew."""
+        figures = self._figures
+        self.samples, self._figures = 0, {}
+        return figures
