@@ -22,7 +22,8 @@ FRAME = b"\x02"
 MAX_MESSAGE = 32 * 1024 * 1024
 """Bytes. A larger message is an error of the peer's: the connection is closed."""
 
-U64 = Annotated[int, Meta(ge=0, le=2**64 - 1)]
+U64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""Unsigned and within what every database holds in a BIGINT."""
 Pid = Annotated[int, Meta(ge=0, le=2**22)]
 HostId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Text = Annotated[str, Meta(max_length=4096)]

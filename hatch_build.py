@@ -1,0 +1,24 @@
+"""The wheel's one hook: compiles the eBPF programs and the page before the files are collected."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class TukurBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Called by hatchling for each wheel."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+        """Makes ``src/tukur/sources/*.bpf.o`` and ``src/tukur/hub/web/``."""
+        root = Path(self.root)
+        sys.path.insert(0, str(root))
+        try:
+            from build_tools import ebpf, page
+        finally:
+            sys.path.remove(str(root))
+        ebpf.compile_all(root)
+        page.build(root)

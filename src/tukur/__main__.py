@@ -1,0 +1,7 @@
+"""``python -m tukur``."""
+
+import sys
+
+from tukur.cli import main
+
+sys.exit(main())

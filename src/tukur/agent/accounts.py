@@ -1,0 +1,133 @@
+"""What each process life has done: since it was first seen, and within the block that is being built."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.protocol.messages import Ended, ProcessMinute
+from tukur.records import TASK, Snapshot, TaskArray, match_previous
+
+_ACCOUNT = np.dtype(
+    [
+        ("cpu_ns", "<u8"),
+        ("read_bytes", "<u8"),
+        ("write_bytes", "<u8"),
+        ("rss", "<u8"),
+        ("peak", "<u8"),
+        ("life_peak", "<u8"),
+    ]
+)
+"""At the block's start: the counters and the RSS; since then: the peak; since first seen: life_peak."""
+
+_COUNTERS = ("cpu_ns", "read_bytes", "write_bytes")
+_TICK_NS = 20_000_000
+ACTIVE_CPU_NS = 1_000_000
+"""A life that spent less than this in a block, and did nothing else, gets no per-minute row."""
+ACTIVE_RSS = 1 << 20
+"""Growth of RSS in a block, bytes, that makes a life active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between one snapshot and the one before it."""
+
+    at: npt.NDArray[np.int64]
+    """For each row the row of the same life before, or -1."""
+    ended: TaskArray
+    """The last records of the lives that are no more."""
+
+
+class Accounts:
+    """Follows every life from snapshot to snapshot."""
+
+    def __init__(self) -> None:
+        self._last: Snapshot | None = None
+        self._account: Any = np.zeros(0, dtype=_ACCOUNT)
+        self._ended: list[Ended] = []
+        self._rows: list[ProcessMinute] = []
+
+    def add(self, snapshot: Snapshot) -> Change:
+        """Counts one snapshot in."""
+        tasks = snapshot.tasks
+        previous = self._last.tasks if self._last is not None else np.empty(0, dtype=TASK)
+        at = match_previous(tasks, previous)
+        known = at >= 0
+        stayed = np.zeros(len(previous), dtype=bool)
+        stayed[at[known]] = True
+        if self._last is not None and not stayed.all():
+            self._close(previous[~stayed], self._account[~stayed], self._last)
+        rss = tasks["rss_anon"] + tasks["rss_file"] + tasks["rss_shmem"]
+        account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
+        account[known] = self._account[at[known]]
+        self._open(account, tasks, ~known, rss)
+        account["peak"] = np.maximum(account["peak"], rss)
+        account["life_peak"] = np.maximum(account["life_peak"], rss)
+        self._account, self._last = account, snapshot
+        return Change(at, previous[~stayed])
+
+    def _open(self, account: Any, tasks: TaskArray, new: npt.NDArray[np.bool_], rss: Any) -> None:
+        """A life that began since the last snapshot counts whole, an older one from here on."""
+        if not new.any():
+            return
+        since = self._last.boot_ns - _TICK_NS if self._last is not None else np.iinfo(np.int64).max
+        old = new & (tasks["start_ns"].astype(np.int64) < since)
+        for name in _COUNTERS:
+            account[name][old] = tasks[name][old]
+        account["rss"][new] = rss[new]
+
+    def _close(self, tasks: TaskArray, account: Any, last: Snapshot) -> None:
+        self._rows.extend(_minute_rows(tasks, account))
+        self._ended.extend(
+            Ended(
+                pid=int(task["pid"]),
+                start_ns=int(task["start_ns"]),
+                last_ns=last.boot_ns,
+                last_wall_ns=last.wall_ns,
+                cpu_ns=int(task["cpu_ns"]),
+                rss_peak=int(peak),
+                read_bytes=int(task["read_bytes"]),
+                write_bytes=int(task["write_bytes"]),
+            )
+            for task, peak in zip(tasks, account["life_peak"], strict=True)
+        )
+
+    def flush(self) -> tuple[list[Ended], list[ProcessMinute]]:
+        """What ended and what was active since the last flush; a new block begins."""
+        rows, ended = self._rows, self._ended
+        self._rows, self._ended = [], []
+        if self._last is not None:
+            tasks = self._last.tasks
+            rows.extend(_minute_rows(tasks, self._account))
+            for name in _COUNTERS:
+                self._account[name] = tasks[name]
+            self._account["rss"] = tasks["rss_anon"] + tasks["rss_file"] + tasks["rss_shmem"]
+            self._account["peak"] = 0
+        return ended, rows
+
+
+def _minute_rows(tasks: TaskArray, account: Any) -> list[ProcessMinute]:
+    grown = {
+        name: np.where(tasks[name] > account[name], tasks[name] - np.minimum(account[name], tasks[name]), 0)
+        for name in _COUNTERS
+    }
+    active = (
+        (grown["cpu_ns"] >= ACTIVE_CPU_NS)
+        | (grown["read_bytes"] > 0)
+        | (grown["write_bytes"] > 0)
+        | (account["peak"] >= account["rss"] + np.uint64(ACTIVE_RSS))
+    )
+    picked = np.flatnonzero(active)
+    columns = (
+        tasks["pid"][picked].tolist(),
+        tasks["start_ns"][picked].tolist(),
+        grown["cpu_ns"][picked].tolist(),
+        account["peak"][picked].tolist(),
+        grown["read_bytes"][picked].tolist(),
+        grown["write_bytes"][picked].tolist(),
+    )
+    return [
+        ProcessMinute(pid=p, start_ns=s, cpu_ns=c, rss_peak=m, read_bytes=r, write_bytes=w)
+        for p, s, c, m, r, w in zip(*columns, strict=True)
+    ]

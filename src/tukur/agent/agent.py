@@ -1,0 +1,223 @@
+"""The agent: samples each second, records, and does what the hub may ask."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tukur.agent.clock import SECOND, Instant, Ticker, now
+from tukur.agent.facts import boot_id, host_facts
+from tukur.agent.frames import FrameMaker, top_of
+from tukur.agent.images import Images
+from tukur.agent.inspect import inspect
+from tukur.agent.link import Link, hub_uri
+from tukur.agent.policy import Policy
+from tukur.agent.recorder import Recorder, Sampled
+from tukur.agent.scrub import Scrubber
+from tukur.agent.signals import Executor, OrderGate, RefusedError
+from tukur.agent.spool import DEFAULT_LIMIT, Spool
+from tukur.protocol import messages
+from tukur.protocol.agent_side import AgentSession
+from tukur.records import Snapshot, TaskArray
+from tukur.sources.base import Source
+from tukur.sources.host import HostReader
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What an agent needs to know."""
+
+    hub: str
+    """http(s)://host:port"""
+    host_id: str
+    key: bytes
+    """Ed25519 secret, 32 bytes."""
+    order_key: bytes
+    """The hub's public order key, 32 bytes: pinned."""
+    spool: Path
+    policy: Policy
+    spool_limit: int = DEFAULT_LIMIT
+    scrubber: Scrubber = field(default_factory=Scrubber)
+
+
+class Agent:
+    """One host's agent. :meth:`run` is all that is called from outside."""
+
+    def __init__(self, settings: AgentSettings, source: Source) -> None:
+        self._settings = settings
+        self._source = source
+        self._boot_id = boot_id()
+        self._host = HostReader()
+        self._ticker = Ticker()
+        self._images = Images(settings.scrubber)
+        self._recorder = Recorder(self._boot_id, self._images)
+        self._frames = FrameMaker(self._boot_id)
+        self._watched = False
+        self._gate = OrderGate(settings.host_id, self._boot_id, settings.order_key)
+        self._executor = Executor(settings.policy, self._exact_start)
+        self._spool = Spool(settings.spool, settings.spool_limit)
+        self._link = Link(
+            hub_uri(settings.hub), self._session, self._spool, self._handle, self._frames.request_key
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._source_faults = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set; then what was recorded is flushed, and sent if the hub is there."""
+        # What the modules made at import lives for ever: the collector need not walk it each time.
+        gc.freeze()
+        link = asyncio.create_task(self._link.run(), name="link")
+        try:
+            await self._sample_until(stop)
+        finally:
+            recorded = self._flush()
+            if recorded is not None:
+                await recorded
+            if self._link.connected.is_set():
+                await self._link.drained(3)
+            for task in (link, *self._tasks):
+                task.cancel()
+            await asyncio.gather(link, *self._tasks, return_exceptions=True)
+            self._source.close()
+
+    async def _sample_until(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            wait = self._ticker.wait_ns(now())
+            if wait > 0:
+                try:
+                    async with asyncio.timeout(wait / SECOND):
+                        await stop.wait()
+                except TimeoutError:
+                    pass
+                continue
+            self._sample(now())
+            if self._recorder.due():
+                self._flush()
+
+    def _sample(self, at: Instant) -> None:
+        missed = self._ticker.taken(at)
+        try:
+            snapshot = Snapshot(at.wall_ns, at.boot_ns, self._host.read(), self._source.read())
+        except OSError as error:
+            # One failing reading must not end the watch: it is counted and shown, the next is tried.
+            self._source_faults += 1
+            if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:
+                log.error("source %s failed (%d times): %s", self._source.name, self._source_faults, error)
+            return
+        sampled = self._recorder.add(snapshot, missed)
+        self._tell(sampled)
+
+    def _tell(self, sampled: Sampled) -> None:
+        self._link.beat(self._heartbeat(sampled))
+        if self._watched:
+            self._link.frame(
+                self._frames.frame(
+                    sampled.snapshot, sampled.rows, sampled.rates, sampled.fresh, self._images.all()
+                )
+            )
+
+    def _heartbeat(self, sampled: Sampled) -> messages.Heartbeat:
+        faults = {f"host.{name}": count for name, count in self._host.faults.items()}
+        if self._source_faults:
+            faults[f"source.{self._source.name}"] = self._source_faults
+        if self._spool.dropped:
+            faults["spool.dropped"] = self._spool.dropped
+        if self._spool.damaged:
+            faults["spool.damaged"] = self._spool.damaged
+        if self._spool.fault:
+            faults["spool.unwritable"] = 1
+        return messages.Heartbeat(
+            wall_ns=sampled.snapshot.wall_ns,
+            boot_ns=sampled.snapshot.boot_ns,
+            rates=msgspec.to_builtins(sampled.rates),
+            top=top_of(sampled.snapshot, sampled.rows),
+            missed=self._ticker.missed,
+            spooled=len(self._spool),
+            faults=faults,
+        )
+
+    def _flush(self) -> asyncio.Task[None] | None:
+        """Closes the block; the task ends when it is in the spool."""
+        block = self._recorder.flush()
+        return None if block is None else self._spawn(self._link.record(block))
+
+    # --- what the hub asks
+
+    def _session(self) -> AgentSession:
+        # A new connection begins unwatched: the hub says so again where somebody watches.
+        self._watched = False
+        newest = self._recorder.newest
+        mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
+        facts = host_facts(self._source, self._settings.policy, mem_total)
+        return AgentSession(self._settings.host_id, self._settings.key, facts)
+
+    async def _handle(self, message: messages.FromHub) -> None:
+        match message:
+            case messages.Watch(on=on):
+                self._watched = on
+                self._frames.request_key()
+            case messages.Order():
+                self._spawn(self._order(message))
+            case messages.Inspect():
+                self._spawn(self._inspect(message))
+            case _:
+                pass
+
+    async def _order(self, order: messages.Order) -> None:
+        try:
+            body = self._gate.check(order, now().wall_ns)
+        except RefusedError as error:
+            log.warning("an order is refused: %s (%s)", error.detail, error.code)
+            self._link.send(
+                messages.OrderResult(
+                    order_id=_order_id(order),
+                    outcome="refused",
+                    final=True,
+                    code=error.code,
+                    detail=error.detail,
+                )
+            )
+            return
+        log.info("order %s by %s: %s to PID %d", body.order_id, body.actor, body.signal, body.target.pid)
+        async for result in self._executor.execute(body):
+            if result.final:
+                log.info("order %s: %s %s", body.order_id, result.outcome, result.detail)
+            self._link.send(result)
+
+    async def _inspect(self, request: messages.Inspect) -> None:
+        self._link.send(
+            await inspect(request, self._boot_id, self._source.read(), self._images, self._settings.policy)
+        )
+
+    def _exact_start(self, pid: int) -> int | None:
+        if self._source.name == "procfs":
+            return None
+        tasks: TaskArray = self._source.read()
+        found = tasks["start_ns"][tasks["pid"] == pid]
+        return int(found[0]) if len(found) else None
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s", error, exc_info=error)
+
+
+def _order_id(order: messages.Order) -> str:
+    """Which order a refusal is about, where that can be told; its signature may be wrong."""
+    try:
+        body: messages.OrderBody = messages.order_body.decode(order.body)
+    except msgspec.DecodeError:
+        return ""
+    return body.order_id

@@ -1,0 +1,55 @@
+"""When to sample: on each whole second of the wall clock, without drift, counting what was missed."""
+
+import time
+from dataclasses import dataclass
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One reading of both clocks."""
+
+    wall_ns: int
+    """CLOCK_REALTIME."""
+    boot_ns: int
+    """CLOCK_BOOTTIME: never goes back, counts suspended time too."""
+
+
+def now() -> Instant:
+    """Both clocks now."""
+    return Instant(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+
+class Ticker:
+    """Says how long to wait for the next sample, and how many were missed. Pure arithmetic.
+
+    Waits are computed from the wall clock each time, so an error never adds up; what was missed is
+    counted on the boot clock, so a wall clock that jumps is not taken for missed samples.
+    """
+
+    def __init__(self, interval_ns: int = SECOND) -> None:
+        self._interval = interval_ns
+        self._last_boot: int | None = None
+        self._last_slot: int | None = None
+        self.missed = 0
+        """Samples that were due and not taken, since the start."""
+
+    def wait_ns(self, at: Instant) -> int:
+        """Nanoseconds until the next sample is due; 0: now."""
+        into = at.wall_ns % self._interval
+        slot = at.wall_ns // self._interval
+        if self._last_slot is None or slot == self._last_slot or into > self._interval // 2:
+            # This slot has its sample, or is more than half over: a late sample would crowd the next.
+            return self._interval - into
+        return 0
+
+    def taken(self, at: Instant) -> int:
+        """Notes a sample taken at this instant; how many were missed just before it."""
+        missed = 0
+        if self._last_boot is not None:
+            missed = max(round((at.boot_ns - self._last_boot) / self._interval) - 1, 0)
+        self._last_boot = at.boot_ns
+        self._last_slot = at.wall_ns // self._interval
+        self.missed += missed
+        return missed

@@ -1,0 +1,51 @@
+"""What this host is."""
+
+import os
+import platform
+import time
+from pathlib import Path
+
+from tukur import __version__
+from tukur.agent.policy import Policy
+from tukur.protocol.messages import HostFacts
+from tukur.sources.base import Source
+
+
+def boot_id() -> str:
+    """The kernel's UUID of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def parse_os_release(text: str) -> str:
+    """PRETTY_NAME of an os-release(5) file; "Linux" where it has none."""
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key == "PRETTY_NAME":
+            return value.strip().strip("\"'")
+    return "Linux"
+
+
+def _os_name() -> str:
+    try:
+        return parse_os_release(Path("/etc/os-release").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return "Linux"
+
+
+def host_facts(source: Source, policy: Policy, mem_total: int) -> HostFacts:
+    """The facts for a hello; `mem_total` in bytes."""
+    return HostFacts(
+        hostname=platform.node(),
+        kernel=platform.release(),
+        os=_os_name(),
+        architecture=platform.machine(),
+        cpus=os.cpu_count() or 1,
+        mem_total=mem_total,
+        boot_id=boot_id(),
+        booted_wall_ns=time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+        agent_version=__version__,
+        source=source.name,
+        blind_spots=list(source.blind_spots),
+        signals=list(policy.signals),
+        protected_pids=[1, policy.own_pid],
+    )

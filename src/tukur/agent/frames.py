@@ -1,0 +1,87 @@
+"""Live frames and the heartbeat's top list: what a watching browser and the hub get each second."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tukur.protocol.frames import encode_frame
+from tukur.protocol.messages import Image
+from tukur.records import ROW, HostRates, Snapshot, comm_text, task_rows
+
+TOP = 8
+"""Processes in a heartbeat."""
+
+
+class FrameMaker:
+    """Turns snapshots into frames: a key frame first, then what changed."""
+
+    def __init__(self, boot_id: str) -> None:
+        self._boot_id = boot_id
+        self._seq = 0
+        self._shown: Any = np.empty(0, dtype=ROW)
+        self._key_due = True
+
+    def request_key(self) -> None:
+        """The next frame holds everything."""
+        self._key_due = True
+
+    def frame(
+        self,
+        snapshot: Snapshot,
+        rows: Any,
+        rates: HostRates,
+        fresh: list[Image],
+        everything: Iterable[Image],
+    ) -> bytes:
+        """The frame of one snapshot; `fresh` are the images that are new since the last frame."""
+        key, self._key_due = self._key_due, False
+        changed, gone = (rows, []) if key else _difference(rows, self._shown)
+        self._shown = rows
+        self._seq += 1
+        return encode_frame(
+            seq=self._seq,
+            key=key,
+            wall_ns=snapshot.wall_ns,
+            boot_id=self._boot_id,
+            host=rates,
+            count=len(rows),
+            rows=changed,
+            gone=gone,
+            images=list(everything) if key else fresh,
+        )
+
+
+def _difference(rows: Any, shown: Any) -> tuple[Any, list[int]]:
+    """The rows that are not in `shown` byte for byte, and the PIDs that are only in `shown`."""
+    if len(shown) == 0:
+        return rows, []
+    at = np.minimum(np.searchsorted(shown["pid"], rows["pid"]), len(shown) - 1)
+    same = rows == shown[at]
+    gone = np.setdiff1d(shown["pid"], rows["pid"], assume_unique=True)
+    return rows[~same], gone.tolist()
+
+
+def rows_of(current: Snapshot, previous: Snapshot | None) -> Any:
+    """The process table of one snapshot: an array of ``records.ROW``."""
+    if previous is None:
+        return task_rows(current.tasks, current.tasks[:0], current.boot_ns, current.boot_ns)
+    return task_rows(current.tasks, previous.tasks, current.boot_ns, previous.boot_ns)
+
+
+def top_of(snapshot: Snapshot, rows: Any) -> list[tuple[int, str, float, int]]:
+    """(pid, name, cpu, rss) of the busiest processes."""
+    count = min(TOP, len(rows))
+    if count == 0:
+        return []
+    busiest = np.argpartition(-rows["cpu"], count - 1)[:count]
+    busiest = busiest[np.argsort(-rows["cpu"][busiest], kind="stable")]
+    return [
+        (
+            int(rows["pid"][at]),
+            comm_text(bytes(snapshot.tasks["comm"][at])),
+            round(float(rows["cpu"][at]), 4),
+            int(rows["rss"][at]),
+        )
+        for at in busiest
+    ]

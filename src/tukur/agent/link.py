@@ -1,0 +1,230 @@
+"""The connection to the hub: one WebSocket, made again whenever it breaks."""
+
+import asyncio
+import logging
+import random
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from tukur.agent.spool import Spool
+from tukur.protocol import messages
+from tukur.protocol.agent_side import AgentSession
+from tukur.protocol.errors import ProtocolError
+from tukur.protocol.hub_side import pack
+
+log = logging.getLogger(__name__)
+
+WINDOW = 8
+"""Blocks sent and not yet acknowledged, at most."""
+FRAMES = 3
+"""Live frames that wait, at most: past that the viewers get a key frame instead."""
+_BACKOFF_S = (0.25, 30.0)
+
+
+class LinkError(Exception):
+    """The hub's address cannot be used. The text says what was found and what was expected."""
+
+
+def hub_uri(hub: str) -> str:
+    """The WebSocket address of a hub given as http(s)://host[:port]. Raises LinkError.
+
+    Plain http is taken for this very machine only: nothing leaves it unencrypted.
+    """
+    parts = urlsplit(hub)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LinkError(f"hub address {hub!r}; https://HOST[:PORT] expected")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise LinkError(f"hub address {hub!r} is not encrypted; https:// is needed to reach another machine")
+    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/agent"
+
+
+class Link:
+    """Sends what it is offered as the connection allows: orders' results first, blocks last.
+
+    Heartbeats and live frames may be dropped; blocks stay in the spool until they are acknowledged.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        session: Callable[[], AgentSession],
+        spool: Spool,
+        handler: Callable[[messages.FromHub], Awaitable[None]],
+        frames_lost: Callable[[], None],
+    ) -> None:
+        self._uri = uri
+        self._new_session = session
+        self._spool = spool
+        self._handler = handler
+        self._frames_lost = frames_lost
+        self._spool_lock = asyncio.Lock()
+        self._control: deque[bytes] = deque(maxlen=1000)
+        self._frames: deque[bytes] = deque()
+        self._heartbeat: bytes | None = None
+        self._in_flight: set[str] = set()
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self.connected = asyncio.Event()
+
+    # --- what the agent offers
+
+    def send(self, message: messages.Message) -> None:
+        """A message that must arrive, such as an order's result."""
+        self._control.append(pack(message))
+        self._wake.set()
+
+    def beat(self, heartbeat: messages.Heartbeat) -> None:
+        """The newest heartbeat; replaces one that was not sent yet."""
+        if self.connected.is_set():
+            self._heartbeat = pack(heartbeat)
+            self._wake.set()
+
+    def frame(self, frame: bytes) -> None:
+        """One live frame. Frames are differences: where one is lost, a key frame must follow."""
+        if not self.connected.is_set():
+            return
+        if len(self._frames) >= FRAMES:
+            self._frames.clear()
+            self._frames_lost()
+            return
+        self._frames.append(messages.FRAME + frame)
+        self._wake.set()
+
+    async def record(self, block: messages.Block) -> None:
+        """Spools one block; it is sent when its turn comes."""
+        data = pack(block)
+        name = self._spool.name(block.boot_id, block.first_ns)
+        async with self._spool_lock:
+            # The disk may be slow; sampling must not wait for it.
+            await asyncio.to_thread(self._spool.put, name, data)
+        self._wake.set()
+
+    async def drained(self, seconds: float) -> bool:
+        """Whether the spool is empty within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self._spool):
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # --- the connection
+
+    async def run(self) -> None:
+        """Connects, and connects again, for ever."""
+        delay = _BACKOFF_S[0]
+        while True:
+            try:
+                await self._connect_once()
+                delay = _BACKOFF_S[0]
+            except ProtocolError as error:
+                log.error("the hub refuses this agent: %s (%s)", error.detail, error.code)
+                delay = max(delay, 2.0)
+            except (OSError, ConnectionClosed, InvalidHandshake, InvalidURI, TimeoutError) as error:
+                log.debug("no connection to the hub: %s", error)
+            if self.connected.is_set():
+                log.warning("the connection to the hub is lost; recording goes on")
+                delay = _BACKOFF_S[0]
+            self._reset()
+            # Jitter: a fleet whose hub comes back must not come back in one instant.
+            await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+            delay = min(delay * 2, _BACKOFF_S[1])
+
+    def _reset(self) -> None:
+        self.connected.clear()
+        self._in_flight.clear()
+        self._frames.clear()
+        self._heartbeat = None
+
+    async def _connect_once(self) -> None:
+        tls = ssl.create_default_context() if self._uri.startswith("wss:") else None
+        async with connect(
+            self._uri,
+            ssl=tls,
+            max_size=messages.MAX_MESSAGE,
+            # Blocks are compressed already, and compressing frames would cost the watched host.
+            compression=None,
+            open_timeout=10,
+            ping_interval=20,
+            ping_timeout=20,
+            proxy=None,
+        ) as socket:
+            session = self._new_session()
+            async with asyncio.timeout(10):
+                while not session.open:
+                    await self._receive(socket, session)
+            log.info("connected to the hub")
+            self.connected.set()
+            self._wake.set()
+            sender = asyncio.create_task(self._send_all(socket))
+            try:
+                while True:
+                    await self._receive(socket, session)
+            finally:
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+
+    async def _receive(self, socket: ClientConnection, session: AgentSession) -> None:
+        data = await socket.recv()
+        if isinstance(data, str):
+            raise ProtocolError("bad_kind", "a text message; binary expected")
+        message, answer = session.receive(data)
+        if answer is not None:
+            await socket.send(answer)
+        if isinstance(message, messages.Ack):
+            await self._settle(message.boot_id, message.first_ns)
+        elif isinstance(message, messages.Reject):
+            log.error("the hub cannot store a block: %s (%s)", message.detail, message.code)
+            await self._settle(message.boot_id, message.first_ns, aside="rejected")
+        else:
+            await self._handler(message)
+
+    async def _settle(self, boot_id: str, first_ns: int, aside: str = "") -> None:
+        name = self._spool.name(boot_id, first_ns)
+        async with self._spool_lock:
+            if aside:
+                await asyncio.to_thread(self._spool.set_aside, name, aside)
+            else:
+                await asyncio.to_thread(self._spool.drop, name)
+        self._in_flight.discard(name)
+        self._settled.set()
+        self._wake.set()
+
+    async def _send_all(self, socket: ClientConnection) -> None:
+        try:
+            while True:
+                data = await self._next()
+                if data is None:
+                    await self._wake.wait()
+                    self._wake.clear()
+                else:
+                    await socket.send(data)
+        except ConnectionClosed:
+            return
+
+    async def _next(self) -> bytes | None:
+        if self._control:
+            return self._control.popleft()
+        if self._frames:
+            return self._frames.popleft()
+        if self._heartbeat is not None:
+            beat, self._heartbeat = self._heartbeat, None
+            return beat
+        if len(self._in_flight) >= WINDOW:
+            return None
+        for name in self._spool.names():
+            if name in self._in_flight:
+                continue
+            async with self._spool_lock:
+                data = await asyncio.to_thread(self._spool.get, name)
+            if data is not None:
+                self._in_flight.add(name)
+                return data
+        return None

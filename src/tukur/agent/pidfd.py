@@ -1,0 +1,88 @@
+"""A process held by a pidfd: a handle that can never come to mean another process."""
+
+import array
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import struct
+from pathlib import Path
+
+CLOCK_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+_PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info) of 64 bytes: linux/pidfd.h, from 6.13
+_PIDFD_INFO_EXIT = 1 << 3  # from 6.15
+_EXIT_CODE_AT = 60  # the last field of version 0: __s32 exit_code
+
+
+class Held:
+    """An open pidfd. Raises ProcessLookupError where the PID is free."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.fd = os.pidfd_open(pid)
+
+    def close(self) -> None:
+        """Lets go."""
+        os.close(self.fd)
+
+    def send(self, name: str) -> None:
+        """Sends the signal to just this process. Raises ProcessLookupError, PermissionError."""
+        signal.pidfd_send_signal(self.fd, signal.Signals[f"SIG{name}"])
+
+    async def exited(self, seconds: float) -> bool:
+        """Whether it ends within so many seconds."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(self.fd, ended.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await ended.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(self.fd)
+        return True
+
+    def wait_status(self) -> int | None:
+        """The wait status of the ended process (see os.WIFSIGNALED), where the kernel tells it."""
+        buffer = array.array("B", struct.pack("<Q", _PIDFD_INFO_EXIT) + bytes(56))
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self.fd, _PIDFD_GET_INFO, buffer)
+            (mask,) = struct.unpack_from("<Q", buffer)
+            if mask & _PIDFD_INFO_EXIT:
+                return int(struct.unpack_from("<i", buffer, _EXIT_CODE_AT)[0])
+        # Before 6.15, and until its parent collects it, a zombie's stat still has the code.
+        stat = read_stat(self.pid)
+        if stat is not None and stat.state in "ZX" and stat.exit_code is not None:
+            return stat.exit_code
+        return None
+
+
+class Stat:
+    """A few fields of /proc/PID/stat."""
+
+    __slots__ = ("exit_code", "flags", "ppid", "start_ticks", "state")
+
+    def __init__(self, text: bytes) -> None:
+        # comm may hold spaces and parentheses: the fields begin after the last one.
+        fields = text[text.rindex(b")") + 2 :].split()
+        self.state = fields[0].decode()
+        self.ppid = int(fields[1])
+        self.flags = int(fields[6])
+        self.start_ticks = int(fields[19])
+        self.exit_code = int(fields[49]) if len(fields) > 49 else None
+
+
+def read_stat(pid: int) -> Stat | None:
+    """The stat of a process now; None where there is none."""
+    try:
+        return Stat(Path(f"/proc/{pid}/stat").read_bytes())
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def same_start(start_ns: int, ticks: int) -> bool:
+    """Whether a start in nanoseconds is the one that /proc gives in clock ticks."""
+    return start_ns // CLOCK_TICK_NS == ticks

@@ -1,0 +1,107 @@
+"""Turns snapshots into blocks: columns, roll-ups, new images, ended lives."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tukur.agent.accounts import Accounts
+from tukur.agent.clock import SECOND
+from tukur.agent.frames import rows_of
+from tukur.agent.images import Images
+from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
+from tukur.protocol.messages import Block, HostMinute, Image, Spread
+from tukur.records import HostRates, Snapshot, host_rates
+
+FLUSH_S = 10
+"""Seconds of recording in one block, aligned to the wall clock: the most that a crash can cost.
+
+Measured on a mixed load (``python -m bench block``): a block costs one key row for each process, so
+longer ones are smaller per sample; ten seconds is what the promise allows. It divides a minute, so
+every block lies within one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One snapshot with all that is derived from it."""
+
+    snapshot: Snapshot
+    rates: HostRates
+    rows: Any
+    """An array of ``records.ROW``."""
+    fresh: list[Image]
+    """Images that are new with this snapshot."""
+
+
+class Recorder:
+    """Holds the block that is being built."""
+
+    def __init__(self, boot_id: str, images: Images) -> None:
+        self._boot_id = boot_id
+        self._images = images
+        self._builder = BlockBuilder()
+        self._accounts = Accounts()
+        self._rollup = HostRollup()
+        self._fresh: list[Image] = []
+        self._missed = 0
+        self._first_ns = 0
+        self._last: Snapshot | None = None
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """The last snapshot added."""
+        return self._last
+
+    def add(self, snapshot: Snapshot, missed: int) -> Sampled:
+        """Records one snapshot; `missed` samples were due and not taken before it."""
+        before = self._last
+        rates = _rates(snapshot, before)
+        change = self._accounts.add(snapshot)
+        fresh = self._images.add(snapshot, change.at, change.ended)
+        if self._builder.samples == 0:
+            self._first_ns = snapshot.boot_ns
+        self._builder.add(snapshot)
+        self._rollup.add(rates)
+        self._fresh.extend(fresh)
+        self._missed += missed
+        self._last = snapshot
+        return Sampled(snapshot, rates, rows_of(snapshot, before), fresh)
+
+    def due(self) -> bool:
+        """Whether the block must be closed: its ten seconds are over, or it is full."""
+        if self._last is None or self._builder.samples == 0:
+            return False
+        into = self._last.wall_ns // SECOND % FLUSH_S
+        age_ns = self._last.boot_ns - self._first_ns
+        return into == FLUSH_S - 1 or age_ns >= (FLUSH_S - 1) * SECOND or self._builder.samples >= MAX_SAMPLES
+
+    def flush(self) -> Block | None:
+        """The block; None where nothing was sampled since the last one."""
+        if self._builder.samples == 0:
+            return None
+        encoded = self._builder.finish()
+        ended, process_minutes = self._accounts.flush()
+        samples = self._rollup.samples
+        figures = {name: Spread(*values) for name, values in self._rollup.finish().items()}
+        block = Block(
+            boot_id=self._boot_id,
+            first_ns=encoded.first_ns,
+            last_ns=encoded.last_ns,
+            first_wall_ns=encoded.first_wall_ns,
+            last_wall_ns=encoded.last_wall_ns,
+            samples=encoded.samples,
+            lives=encoded.lives,
+            missed=self._missed,
+            tasks=encoded.tasks,
+            host=encoded.host,
+            images=self._fresh,
+            ended=ended,
+            host_minute=HostMinute(samples=samples, figures=figures),
+            process_minutes=process_minutes,
+        )
+        self._fresh, self._missed = [], 0
+        return block
+
+
+def _rates(snapshot: Snapshot, before: Snapshot | None) -> HostRates:
+    previous = before if before is not None else snapshot
+    seconds = (snapshot.boot_ns - previous.boot_ns) / SECOND
+    return host_rates(snapshot.host, previous.host, seconds, len(snapshot.tasks))

@@ -1,0 +1,63 @@
+"""The command line: one file for each command, imported when it is called."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tukur import __version__
+from tukur.cli.errors import CommandError
+
+
+class Command(NamedTuple):
+    """A command's name, its module (with ``arguments(parser)`` and ``run(options) -> int``), its help."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS = [
+    Command("up", "tukur.cli.up", "hub, agent and page on this machine, in one command"),
+    Command("hub", "tukur.cli.hub", "the hub alone: API, page, record"),
+    Command("agent", "tukur.cli.agent", "the agent alone: watches this machine for a hub"),
+    Command("sign-in-link", "tukur.cli.sign_in_link", "a new link that signs a person in, once"),
+    Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
+    Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing"),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code. A user's mistake is one line, never a traceback."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(argv)
+    options = parser.parse_args(argv)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    try:
+        result = importlib.import_module(options.module).run(options)
+    except CommandError as error:
+        print(f"tukur {options.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return int(result)
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tukur",
+        description="Every process on every Linux machine, every second, now or at any past instant.",
+    )
+    parser.add_argument("--version", action="version", version=f"tukur {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    wanted = next((word for word in argv if not word.startswith("-")), None)
+    for command in COMMANDS:
+        sub = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        sub.set_defaults(module=command.module)
+        # Only the called command's module is imported: `tukur token` needs no numpy.
+        if command.name == wanted:
+            importlib.import_module(command.module).arguments(sub)
+    return parser

@@ -1,0 +1,102 @@
+"""The data directory: where it is, what lies in it, who holds it."""
+
+import argparse
+import contextlib
+import errno
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from typing import IO
+
+from tukur.cli.errors import CommandError, Exit
+
+
+def default_data_dir() -> Path:
+    """``tukur`` under the XDG state directory."""
+    state = os.environ.get("XDG_STATE_HOME") or ""
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "tukur"
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """The option --data, the same for every command."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="where the record and the keys are kept (default: tukur under the XDG state directory)",
+    )
+
+
+def data_dir(options: argparse.Namespace, *, create: bool = True) -> Path:
+    """The data directory, made where it is not there. Raises CommandError."""
+    path: Path = (options.data or default_data_dir()).expanduser().absolute()
+    if not create:
+        if not path.is_dir():
+            raise CommandError(Exit.FAILED, f"no data directory at {path}; has `tukur up` run there?")
+        return path
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.write_bytes(b"tukur")
+        probe.unlink()
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return path
+
+
+def _unusable(path: Path, error: OSError) -> CommandError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CommandError(Exit.DISK_FULL, f"no space left for the data directory {path}")
+    return CommandError(
+        Exit.DATA_NOT_WRITABLE, f"the data directory {path} is not writable: {error.strerror}"
+    )
+
+
+class DataLock:
+    """Held as long as the hub runs: one hub for one data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[str] = (folder / "hub.lock").open("a+", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            raise CommandError(
+                Exit.DATA_IN_USE, f"the data directory {folder} is in use by a hub (PID {holder})"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+
+def secret_file(path: Path, make: bytes) -> bytes:
+    """The content of a file that only its owner can read; made of `make` where it is not there.
+
+    Raises CommandError. Written whole under another name first: a key file is never seen empty, and
+    of two that make it at once, both read the one that came first.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if not path.exists():
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(make)
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(temporary)
+        return path.read_bytes()
+    except OSError as error:
+        raise _unusable(path.parent, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def host_id(folder: Path) -> str:
+    """This host's UUID, made at first use."""
+    return secret_file(folder / "host_id", str(uuid.uuid4()).encode()).decode("ascii").strip()

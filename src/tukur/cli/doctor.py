@@ -1,0 +1,49 @@
+"""``tukur doctor``: what this machine offers, and what is missing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tukur import __version__
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--json", action="store_true", help="for a program")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints a line for each finding; 0 where every process can be seen in some way."""
+    import msgspec
+
+    from tukur.sources.probe import Finding, probe
+    from tukur.sources.registry import availability
+
+    findings = [*probe(), _page(Finding)]
+    sources = availability()
+    if options.json:
+        content = {"version": __version__, "findings": findings, "sources": sources}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(content)).decode() + "\n")
+    else:
+        print(f"tukur {__version__}")
+        for finding in findings:
+            print(f"  {'ok     ' if finding.ok else 'missing'}  {finding.what}: {finding.found}")
+            if not finding.ok and finding.remedy:
+                print(f"           {finding.remedy}")
+        print("sources, best first:")
+        for source in sources:
+            print(f"  {source.name}: {source.reason or 'works'}")
+    return 0 if any(not source.reason for source in sources) else 1
+
+
+def _page(finding: type) -> object:
+    import tukur.hub
+
+    page = Path(tukur.hub.__file__).parent / "web" / "index.html"
+    built = page.is_file()
+    return finding(
+        what="page built",
+        ok=built,
+        found="yes" if built else "no built page in this installation",
+        remedy="run `make build` in a checkout, or install the wheel",
+    )

@@ -1,0 +1,25 @@
+"""What a command can fail with: one line for a person, one exit code for a script."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes; documented in the README and held to it by a test."""
+
+    FAILED = 1
+    USAGE = 2
+    PORT_BUSY = 3
+    DATA_NOT_WRITABLE = 4
+    DISK_FULL = 5
+    DATABASE_DAMAGED = 6
+    DATABASE_NEWER = 7
+    DATA_IN_USE = 8
+    SOURCE_UNAVAILABLE = 9
+
+
+class CommandError(Exception):
+    """Ends a command. The text is one line that says what was found and what was expected."""
+
+    def __init__(self, exit_code: Exit, text: str) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code

@@ -1,0 +1,114 @@
+"""``tukur hub``: API, page and record."""
+
+import argparse
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tukur.cli.data import DataLock, add_data_option, data_dir, secret_file
+from tukur.cli.errors import CommandError, Exit
+from tukur.cli.logs import add_log_option, begin_logging
+
+if TYPE_CHECKING:
+    from tukur.hub.app import HubSettings
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    add_data_option(parser)
+    add_log_option(parser)
+    add_address_options(parser)
+    parser.add_argument(
+        "--enrol",
+        action="append",
+        default=[],
+        metavar="HOST_ID:PUBLIC_KEY:NAME",
+        help="admit this host; the key is 64 hexadecimal digits",
+    )
+    parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_address_options(parser: argparse.ArgumentParser) -> None:
+    """Where the hub listens, and under which names it may be called."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8787, help="port to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name that browsers may call the hub by",
+    )
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises CommandError where nothing can listen there."""
+    if not 0 < port < 65536:
+        raise CommandError(Exit.USAGE, f"--port {port}; 1 to 65535 expected")
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror as error:
+        raise CommandError(Exit.USAGE, f"--host {host!r} is no address of this machine: {error}") from error
+    except OSError as error:
+        raise CommandError(
+            Exit.PORT_BUSY,
+            f"cannot listen on {host} port {port}: {error.strerror}; try another --port",
+        ) from error
+
+
+def parse_enrol(text: str) -> tuple[str, bytes, str]:
+    """(host_id, public key, name) of HOST_ID:PUBLIC_KEY:NAME. Raises CommandError."""
+    parts = text.split(":", 2)
+    try:
+        if len(parts) == 3 and len(bytes.fromhex(parts[1])) == 32:
+            return parts[0], bytes.fromhex(parts[1]), parts[2]
+    except ValueError:
+        pass
+    raise CommandError(Exit.USAGE, f"--enrol {text!r}; HOST_ID:PUBLIC_KEY:NAME expected")
+
+
+def order_key(folder: Path) -> bytes:
+    """The hub's secret order key, made at first use."""
+    from tukur.protocol.auth import new_key
+
+    return secret_file(folder / "order.key", new_key())
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the hub until SIGTERM or SIGINT."""
+    from tukur.cli.supervise import die_with_parent
+    from tukur.hub.app import HubSettings
+
+    begin_logging(options, "hub")
+    if options.supervisor:
+        die_with_parent(options.supervisor)
+    folder = data_dir(options)
+    enrolled = tuple(parse_enrol(text) for text in options.enrol)
+    check_port(options.host, options.port)
+    lock = DataLock(folder)
+    settings = HubSettings(
+        data_dir=folder,
+        host=options.host,
+        port=options.port,
+        allowed_hosts=tuple(options.allow_host),
+        enrol=enrolled,
+        order_key=order_key(folder),
+    )
+    serve(settings)
+    del lock
+    return 0
+
+
+def serve(settings: "HubSettings") -> None:
+    """Runs the hub; its store's errors become the command's."""
+    from tukur.cli.store_errors import command_error
+    from tukur.hub.serve import run as run_hub
+    from tukur.hub.store.errors import StoreError
+
+    try:
+        run_hub(settings)
+    except StoreError as error:
+        raise command_error(error) from error

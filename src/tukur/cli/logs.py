@@ -1,0 +1,23 @@
+"""One log format for every command."""
+
+import argparse
+import logging
+import sys
+
+
+def add_log_option(parser: argparse.ArgumentParser) -> None:
+    """The option --log-level."""
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", metavar="LEVEL"
+    )
+
+
+def begin_logging(options: argparse.Namespace, who: str) -> None:
+    """Logs to standard error, a line each, with the time and which part speaks."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=options.log_level.upper(),
+        format=f"%(asctime)s {who} %(levelname)s %(message)s",
+    )
+    for noisy in ("websockets", "aiosqlite", "alembic", "asyncio", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

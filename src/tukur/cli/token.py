@@ -1,0 +1,41 @@
+"""``tukur token``: API tokens."""
+
+import argparse
+import asyncio
+import datetime
+
+from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.errors import CommandError, Exit
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = actions.add_parser("create", help="make a token and print it; it is shown this once")
+    create.add_argument("--name", default="token", help="what it is for")
+    create.add_argument("--role", choices=("viewer", "operator", "admin"), default="viewer")
+    create.add_argument("--days", type=int, default=90, help="how long it is good for (default: %(default)s)")
+    revoke = actions.add_parser("revoke", help="end a token at once")
+    revoke.add_argument("name", help="its name")
+    for action in (create, revoke, actions.add_parser("list", help="the tokens there are, without secrets")):
+        add_data_option(action)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Creates, lists or revokes."""
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import admin
+
+    folder = data_dir(options, create=False)
+    if options.action == "create":
+        if not 0 < options.days <= 3650:
+            raise CommandError(Exit.USAGE, f"--days {options.days}; 1 to 3650 expected")
+        print(asyncio.run(store_call(admin.create_token(folder, options.name, options.role, options.days))))
+    elif options.action == "revoke":
+        if not asyncio.run(store_call(admin.revoke_token(folder, options.name))):
+            raise CommandError(Exit.FAILED, f"there is no token named {options.name!r}")
+    else:
+        for token in asyncio.run(store_call(admin.list_tokens(folder))):
+            until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
+            print(f"{token.name}\t{token.role}\tuntil {until:%Y-%m-%d %H:%M} UTC")
+    return 0

@@ -1,0 +1,160 @@
+"""``tukur up``: hub, agent and page on this machine, in one command."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
+from tukur.cli.errors import CommandError, Exit
+from tukur.cli.hub import add_address_options, check_port, order_key
+from tukur.cli.logs import add_log_option, begin_logging
+from tukur.cli.supervise import Child
+
+START_S = 60.0
+"""How long the hub may take to answer: a large database may have to be migrated first."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    add_data_option(parser)
+    add_log_option(parser)
+    add_address_options(parser)
+    parser.add_argument("--source", default=None, metavar="NAME", help="bpf or procfs (default: the best)")
+    parser.add_argument("--monitor-only", action="store_true", help="never signal a process")
+    parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
+    parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs until SIGTERM or SIGINT; restarts what dies."""
+    begin_logging(options, "up")
+    folder = data_dir(options)
+    check_port(options.host, options.port)
+    check_source(options.source)
+    hub, agent = (
+        Child("hub", _hub_arguments(options, folder)),
+        Child("agent", _agent_arguments(options, folder)),
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        hub.start()
+        _await_hub(hub, options, stop)
+        if not stop.is_set():
+            agent.start()
+            _welcome(options, folder)
+        while not stop.wait(0.2):
+            hub.tend()
+            agent.tend()
+    finally:
+        # The agent first: its last block still reaches the hub.
+        agent.stop(6)
+        hub.stop(6)
+    return 0
+
+
+def check_source(name: str | None) -> None:
+    """Raises CommandError where the source asked for cannot work here, before anything starts."""
+    if name is None:
+        return
+    from tukur.sources.base import SourceUnavailableError
+    from tukur.sources.registry import choose
+
+    try:
+        source, _ = choose(name)
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+    except SourceUnavailableError as error:
+        raise CommandError(Exit.SOURCE_UNAVAILABLE, str(error)) from error
+    source.close()
+
+
+def address(options: argparse.Namespace) -> str:
+    """The address that a browser on this machine uses."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)  # noqa: S104
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"http://{host}:{options.port}"
+
+
+def _common(options: argparse.Namespace, folder: Path) -> list[str]:
+    return ["--data", str(folder), "--log-level", options.log_level]
+
+
+def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
+    from tukur.protocol.auth import new_key, public_key
+
+    key = secret_file(folder / "agent.key", new_key())
+    name = platform.node() or "localhost"
+    return [
+        "hub",
+        *_common(options, folder),
+        "--host",
+        options.host,
+        "--port",
+        str(options.port),
+        *(word for allowed in options.allow_host for word in ("--allow-host", allowed)),
+        "--enrol",
+        f"{host_id(folder)}:{public_key(key).hex()}:{name}",
+    ]
+
+
+def _agent_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
+    from tukur.protocol.auth import public_key
+
+    return [
+        "agent",
+        *_common(options, folder),
+        "--hub",
+        address(options),
+        "--order-key",
+        public_key(order_key(folder)).hex(),
+        *(("--source", options.source) if options.source else ()),
+        *(() if options.monitor_only else ("--allow-signals",)),
+        *(word for pattern in options.scrub for word in ("--scrub", pattern)),
+        *(("--strip-arguments",) if options.strip_arguments else ()),
+    ]
+
+
+def _await_hub(hub: Child, options: argparse.Namespace, stop: threading.Event) -> None:
+    """Waits until the hub answers. Where it ends instead, it has said why: its exit code is ours."""
+    until = time.monotonic() + START_S
+    while not stop.is_set():
+        code = hub.poll()
+        if code is not None:
+            sys.exit(code if code > 0 else Exit.FAILED)
+        try:
+            with urllib.request.urlopen(f"{address(options)}/healthz", timeout=2):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            stop.wait(0.05)
+        if time.monotonic() > until:
+            raise CommandError(Exit.FAILED, f"the hub did not answer within {START_S:.0f} s")
+
+
+def _welcome(options: argparse.Namespace, folder: Path) -> None:
+    from tukur.hub.admin import create_sign_in_link
+
+    (folder / "address.json").write_text(json.dumps({"url": address(options)}), encoding="utf-8")
+    token = asyncio.run(create_sign_in_link(folder))
+    print(f"tukur {_version()} watches this machine; the record is in {folder}")
+    print("Sign in (once, within 10 minutes; another link: `tukur sign-in-link`):")
+    print(f"\n    {address(options)}/sign-in#token={token}\n", flush=True)
+    if os.geteuid() != 0:
+        print("Not root: other users' processes show less; see `tukur doctor`.", flush=True)
+
+
+def _version() -> str:
+    from tukur import __version__
+
+    return __version__

@@ -1,0 +1,66 @@
+"""What each life did, within a block and over all."""
+
+from typing import Any
+
+import numpy as np
+
+from tukur.agent.accounts import Accounts
+from tukur.records import TASK, HostSample, Snapshot
+
+SECOND = 10**9
+HOST = HostSample((), np.zeros(0, dtype=np.int64))
+
+
+def snapshot(second: int, *rows: tuple[int, int, int, int]) -> Snapshot:
+    tasks: Any = np.zeros(len(rows), dtype=TASK)
+    for at, (pid, start_ns, cpu_ms, rss) in enumerate(rows):
+        tasks["pid"][at], tasks["start_ns"][at] = pid, start_ns
+        tasks["cpu_ns"][at], tasks["rss_anon"][at] = cpu_ms * 10**6, rss
+    return Snapshot(second * SECOND, second * SECOND, HOST, tasks)
+
+
+def test_a_block_counts_only_what_was_done_in_it() -> None:
+    accounts = Accounts()
+    accounts.add(snapshot(100, (7, 1, 5000, 10)))
+    accounts.flush()
+    accounts.add(snapshot(101, (7, 1, 5030, 30)))
+    accounts.add(snapshot(102, (7, 1, 5050, 20)))
+    ended, rows = accounts.flush()
+    assert ended == []
+    assert [(row.pid, row.cpu_ns, row.rss_peak) for row in rows] == [(7, 50 * 10**6, 30)]
+    assert accounts.flush()[1] == []
+
+
+def test_an_idle_life_gets_no_row() -> None:
+    accounts = Accounts()
+    for second in range(3):
+        accounts.add(snapshot(100 + second, (7, 1, 5000, 10)))
+    assert accounts.flush() == ([], [])
+
+
+def test_a_life_that_began_between_samples_counts_from_its_start() -> None:
+    accounts = Accounts()
+    accounts.add(snapshot(100))
+    accounts.add(snapshot(101, (7, 100 * SECOND + 5, 40, 10)))
+    assert accounts.flush()[1][0].cpu_ns == 40 * 10**6
+
+
+def test_an_ended_life_is_told_with_its_totals_and_its_share_of_the_block() -> None:
+    accounts = Accounts()
+    accounts.add(snapshot(100, (7, 1, 10, 900), (8, 1, 0, 0)))
+    accounts.flush()
+    accounts.add(snapshot(101, (7, 1, 15, 50), (8, 1, 0, 0)))
+    accounts.add(snapshot(102, (8, 1, 0, 0)))
+    ended, rows = accounts.flush()
+    assert [(e.pid, e.cpu_ns, e.rss_peak, e.last_ns) for e in ended] == [(7, 15 * 10**6, 900, 101 * SECOND)]
+    assert [(row.pid, row.cpu_ns) for row in rows] == [(7, 5 * 10**6)]
+
+
+def test_a_reused_pid_is_two_lives() -> None:
+    accounts = Accounts()
+    accounts.add(snapshot(100, (7, 1, 10, 1)))
+    change = accounts.add(snapshot(101, (7, 100 * SECOND + 1, 3, 2)))
+    assert change.at.tolist() == [-1]
+    ended, rows = accounts.flush()
+    assert [e.start_ns for e in ended] == [1]
+    assert [(row.start_ns, row.cpu_ns) for row in rows] == [(100 * SECOND + 1, 3 * 10**6)]

@@ -1,0 +1,55 @@
+"""The loop that never drifts."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tukur.agent.clock import SECOND, Instant, Ticker
+
+
+def at(seconds: float, wall_offset: float = 1_700_000_000) -> Instant:
+    return Instant(round((seconds + wall_offset) * SECOND), round((seconds + 50) * SECOND))
+
+
+def test_samples_are_due_on_whole_seconds() -> None:
+    ticker = Ticker()
+    assert ticker.wait_ns(at(0.25)) == SECOND * 3 // 4
+    ticker.taken(at(1.0))
+    assert ticker.wait_ns(at(1.004)) == SECOND - 4_000_000
+
+
+def test_a_late_sample_does_not_move_the_next_one() -> None:
+    ticker = Ticker()
+    ticker.taken(at(1.0))
+    assert ticker.wait_ns(at(2.3)) == 0
+    assert ticker.taken(at(2.3)) == 0
+    assert ticker.wait_ns(at(2.31)) == round(0.69 * SECOND)
+
+
+def test_a_sample_too_late_is_left_out_and_counted() -> None:
+    ticker = Ticker()
+    ticker.taken(at(1.0))
+    assert ticker.wait_ns(at(2.8)) == round(0.2 * SECOND)
+    assert ticker.taken(at(3.0)) == 1
+    assert ticker.taken(at(7.0)) == 3
+    assert ticker.missed == 4
+
+
+def test_a_wall_clock_that_jumps_misses_nothing() -> None:
+    ticker = Ticker()
+    ticker.taken(at(1.0))
+    assert ticker.taken(at(2.0, wall_offset=1_700_003_600)) == 0
+    assert ticker.taken(at(3.0, wall_offset=1_600_000_000)) == 0
+    assert ticker.missed == 0
+
+
+@given(st.lists(st.floats(0.0, 0.3), min_size=5, max_size=50))
+def test_however_long_each_sample_takes_no_second_is_lost(costs: list[float]) -> None:
+    ticker, now = Ticker(), 0.5
+    taken = []
+    for cost in costs:
+        now += ticker.wait_ns(at(now)) / SECOND
+        ticker.taken(at(now))
+        taken.append(int(now + 1e-6))
+        now += cost
+    assert taken == list(range(1, len(costs) + 1))
+    assert ticker.missed == 0
