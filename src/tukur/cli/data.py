@@ -7,7 +7,7 @@ import fcntl
 import os
 import uuid
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from tukur.cli.errors import CommandError, Exit
 
@@ -72,6 +72,12 @@ class DataLock:
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def secret_file(path: Path, make: bytes) -> bytes:

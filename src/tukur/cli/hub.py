@@ -88,17 +88,17 @@ def run(options: argparse.Namespace) -> int:
     folder = data_dir(options)
     enrolled = tuple(parse_enrol(text) for text in options.enrol)
     check_port(options.host, options.port)
-    lock = DataLock(folder)
-    settings = HubSettings(
-        data_dir=folder,
-        host=options.host,
-        port=options.port,
-        allowed_hosts=tuple(options.allow_host),
-        enrol=enrolled,
-        order_key=order_key(folder),
-    )
-    serve(settings)
-    del lock
+    with DataLock(folder):
+        serve(
+            HubSettings(
+                data_dir=folder,
+                host=options.host,
+                port=options.port,
+                allowed_hosts=tuple(options.allow_host),
+                enrol=enrolled,
+                order_key=order_key(folder),
+            )
+        )
     return 0
 
 

@@ -43,9 +43,7 @@ def test_only_the_signals_that_the_file_names_are_allowed(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "content", ["signals = 7", 'signals = ["USR1"]', 'signal = ["TERM"]', "signals = [", "\xff\xfe"]
 )
-def test_a_policy_that_cannot_be_understood_allows_nothing_and_says_why(
-    tmp_path: Path, content: str
-) -> None:
+def test_a_policy_that_cannot_be_understood_allows_nothing_and_says_why(tmp_path: Path, content: str) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(content, encoding="latin-1")
     with pytest.raises(PolicyError, match=r"policy\.toml"):
