@@ -31,7 +31,7 @@ def test_it_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_file_in_its_place_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CommandError, match="cannot be written") as caught:
+    with pytest.raises(CommandError, match="not writable") as caught:
         data_dir(options(tmp_path / "file" / "data"))
     assert caught.value.exit_code is Exit.DATA_NOT_WRITABLE
 

@@ -1,0 +1,100 @@
+"""What the whole agent costs: share of one core and RSS at 1 Hz, connected to a real hub."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench._load import machine, processes
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PEERS = {
+    "top -b -d 1": ["top", "-b", "-d", "1"],
+    "psutil loop": [
+        sys.executable,
+        "-c",
+        "import psutil, time\n"
+        "while True:\n"
+        "    list(psutil.process_iter(['pid','ppid','name','username','cmdline','status','cpu_times',"
+        "'memory_info','num_threads','io_counters','create_time','nice','num_ctx_switches']))\n"
+        "    time.sleep(1 - time.time() % 1)\n",
+    ],
+}
+
+
+def run(quick: bool) -> dict[str, Any]:
+    """Agent and peers one after another, with the same processes."""
+    sizes, seconds = ((1000,), 10) if quick else ((1000, 10_000), 60)
+    results: list[dict[str, Any]] = []
+    for count in sizes:
+        with processes(count, busy=5):
+            results.append(_agent(count, seconds))
+            results.extend(_peer(name, command, count, min(seconds, 20)) for name, command in PEERS.items())
+    return {"bench": "agent", "machine": machine(), "results": results}
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _rss_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _observe(subject: str, pid: int, count: int, seconds: int) -> dict[str, Any]:
+    began, cpu, peak = time.monotonic(), _cpu_s(pid), 0.0
+    while time.monotonic() - began < seconds:
+        time.sleep(1)
+        peak = max(peak, _rss_mib(pid))
+    spent = (_cpu_s(pid) - cpu) / (time.monotonic() - began)
+    return {
+        "subject": subject,
+        "processes": count,
+        "seconds": seconds,
+        "share": round(spent, 5),
+        "rss_mib": round(peak, 1),
+    }
+
+
+def _agent(count: int, seconds: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tukur", "up", "--data", folder, "--port", "18787"]
+        up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert up.stdout is not None
+            for line in up.stdout:
+                if "token=" in line:
+                    break
+            # Past the first reading of every image, and the first block.
+            time.sleep(12)
+            return _observe("tukur agent", _child(up.pid, "agent"), count, seconds)
+        finally:
+            up.terminate()
+            up.wait(20)
+
+
+def _child(parent: int, word: str) -> int:
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if word in Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0"):
+            return int(child)
+    raise RuntimeError(f"tukur up has no child {word!r}")
+
+
+def _peer(name: str, command: list[str], count: int, seconds: int) -> dict[str, Any]:
+    try:
+        peer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except FileNotFoundError:
+        return {"subject": name, "processes": count, "skipped": f"{command[0]} is not installed"}
+    try:
+        time.sleep(3)
+        return _observe(name, peer.pid, count, seconds)
+    finally:
+        peer.kill()
+        peer.wait()
