@@ -8,24 +8,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench._load import machine, processes
+from bench._load import processes
 
 TICKS = os.sysconf("SC_CLK_TCK")
+_PSUTIL = """
+import psutil, time
+FIELDS = ["pid", "ppid", "name", "username", "cmdline", "status", "cpu_times", "memory_info", "num_threads",
+          "io_counters", "create_time", "nice", "num_ctx_switches"]
+while True:
+    list(psutil.process_iter(FIELDS))
+    time.sleep(1 - time.time() % 1)
+"""
 PEERS = {
     "top -b -d 1": ["top", "-b", "-d", "1"],
-    "psutil loop": [
-        sys.executable,
-        "-c",
-        "import psutil, time\n"
-        "while True:\n"
-        "    list(psutil.process_iter(['pid','ppid','name','username','cmdline','status','cpu_times',"
-        "'memory_info','num_threads','io_counters','create_time','nice','num_ctx_switches']))\n"
-        "    time.sleep(1 - time.time() % 1)\n",
-    ],
+    "psutil loop": [sys.executable, "-c", _PSUTIL],
 }
 
 
-def run(quick: bool) -> dict[str, Any]:
+def run(quick: bool) -> list[dict[str, Any]]:
     """Agent and peers one after another, with the same processes."""
     sizes, seconds = ((1000,), 10) if quick else ((1000, 10_000), 60)
     results: list[dict[str, Any]] = []
@@ -33,7 +33,7 @@ def run(quick: bool) -> dict[str, Any]:
         with processes(count, busy=5):
             results.append(_agent(count, seconds))
             results.extend(_peer(name, command, count, min(seconds, 20)) for name, command in PEERS.items())
-    return {"bench": "agent", "machine": machine(), "results": results}
+    return results
 
 
 def _cpu_s(pid: int) -> float:

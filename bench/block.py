@@ -5,29 +5,29 @@ import time
 from typing import Any
 
 import zstandard
+from tukur.sources.host import HostReader
+from tukur.sources.registry import choose
 
-from bench._load import machine, mixed, processes
+from bench._load import processes
+from bench._mixed import mixed
 from tukur.agent.clock import SECOND, Ticker, now
 from tukur.blocks import BlockBuilder, decode_samples, decode_table, decode_totals
 from tukur.records import TASK, Snapshot
-from tukur.sources.host import HostReader
-from tukur.sources.registry import choose
 
 PROCESSES = 300
 
 
-def run(quick: bool) -> dict[str, Any]:
+def run(quick: bool) -> list[dict[str, Any]]:
     """Samples once, then packs the same snapshots in every way."""
     seconds = 30 if quick else 120
     with processes(PROCESSES, busy=2), mixed():
         snapshots = _sample(seconds)
     longest = 30 if quick else 60
-    results = [
+    return [
         *(_tukur(snapshots, block_s) for block_s in (10, longest)),
         *(_zstd_of_records(snapshots, block_s) for block_s in (10, longest)),
         _row_a_sample(snapshots),
     ]
-    return {"bench": "block", "machine": machine(), "results": results}
 
 
 def _sample(seconds: int) -> list[Snapshot]:

@@ -102,6 +102,7 @@ class Link:
         async with self._spool_lock:
             # The disk may be slow; sampling must not wait for it.
             await asyncio.to_thread(self._spool.put, name, data)
+        log.debug("block %s is in the spool", name)
         self._wake.set()
 
     async def drained(self, seconds: float) -> bool:

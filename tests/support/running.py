@@ -1,0 +1,135 @@
+"""The real ``tukur up`` for a test: started, signed in, stopped."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+TUKUR = [sys.executable, "-m", "tukur"]
+
+
+def free_port() -> int:
+    """A port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(check: Callable[[], T | None], seconds: float, what: str) -> T:
+    """The first true result of `check`, tried again and again. Fails after so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        result = check()
+        if result:
+            return result
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+class Up:
+    """A running ``tukur up``."""
+
+    def __init__(self, data: Path, *arguments: str, command: list[str] | None = None) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        with tempfile.NamedTemporaryFile(prefix="tukur-log-", delete=False) as log:
+            self.log_path = Path(log.name)
+            self._process = subprocess.Popen(
+                [*(command or TUKUR), "up", "--data", str(data), "--port", str(self.port), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=data.parent,
+            )
+        self.link = self._await_link()
+
+    def _await_link(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found = re.search(r"http://\S+/sign-in#token=\S+", line)
+            if found:
+                return found.group()
+        raise AssertionError(f"tukur up ended with {self._process.wait()}: {self.log()}")
+
+    def log(self) -> str:
+        """What it has written to standard error so far."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def sign_in(self) -> httpx.Client:
+        """A client with a session, by the link."""
+        client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url})
+        answer = client.post("/api/session", json={"token": self.link.partition("token=")[2]})
+        assert answer.status_code == 201, answer.text
+        return client
+
+    def child(self, name: str) -> int:
+        """The PID of the running ``hub`` or ``agent``; 0: none runs."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in children:
+            with contextlib.suppress(OSError):
+                if name in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[1:5]:
+                    return int(pid)
+        return 0
+
+    def kill(self, name: str) -> None:
+        """kill -9 of the ``hub`` or the ``agent``, if it runs."""
+        pid = self.child(name)
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM and wait; the exit code."""
+        self._process.terminate()
+        try:
+            code = self._process.wait(25)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        finally:
+            if self._process.stdout:
+                self._process.stdout.close()
+        return code
+
+
+@contextlib.contextmanager
+def running(data: Path, *arguments: str) -> Iterator[Up]:
+    """``tukur up`` for the length of a with statement."""
+    up = Up(data, *arguments)
+    try:
+        yield up
+    finally:
+        up.stop()
+        up.log_path.unlink(missing_ok=True)
+
+
+def the_host(client: httpx.Client) -> dict[str, Any]:
+    """The one host, once it is online and has been recorded."""
+
+    def look() -> dict[str, Any] | None:
+        hosts: list[dict[str, Any]] = client.get("/api/hosts").json()["hosts"]
+        return hosts[0] if hosts and hosts[0]["online"] else None
+
+    return eventually(look, 20, "the local host is online")
+
+
+def tukur(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Runs one command to its end."""
+    return subprocess.run(
+        [*TUKUR, *arguments], capture_output=True, text=True, check=False, timeout=60, **options
+    )

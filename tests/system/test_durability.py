@@ -1,0 +1,54 @@
+"""kill -9 of the hub or of the agent, again and again: what was flushed is there, and there once."""
+
+import random
+import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import Up, eventually, running
+from tukur.blocks import decode_samples
+
+ROUNDS = 20
+
+
+def spooled(up: Up) -> set[tuple[str, int]]:
+    """(boot_id, first_ns) of every block whose flush the agent has reported."""
+    found = re.findall(r"block ([0-9a-f-]{36})-(\d{20}) is in the spool", up.log())
+    return {(boot, int(first)) for boot, first in found}
+
+
+def stored(data: Path) -> dict[tuple[str, int], bytes]:
+    query = "SELECT boot.boot_id, block.first_ns, block.tasks FROM block JOIN boot ON boot.id = block.boot"
+    with closing(sqlite3.connect(data / "tukur.db")) as database:
+        return {(boot, first): tasks for boot, first, tasks in database.execute(query)}
+
+
+@pytest.mark.timeout(300)
+def test_no_flushed_sample_is_missing_and_none_is_there_twice(tmp_path: Path) -> None:
+    dice = random.Random(20)
+    data = tmp_path / "data"
+    with running(data, "--log-level", "debug") as up:
+        for _ in range(ROUNDS):
+            time.sleep(dice.uniform(0.3, 6.0))
+            up.kill(dice.choice(["hub", "agent"]))
+        time.sleep(12)
+        flushed = spooled(up)
+        eventually(
+            lambda: flushed <= stored(data).keys(), 40, f"{len(flushed)} flushed blocks are in the database"
+        )
+    blocks = stored(data)
+    assert len(flushed) >= 3
+    assert not list((data / "spool").glob("*.block"))
+    samples = [boot_ns for tasks in blocks.values() for _, boot_ns, _ in decode_samples(tasks)]
+    assert len(samples) == len(set(samples)), "a sample is there twice"
+    with closing(sqlite3.connect(data / "tukur.db")) as database:
+        (counted,) = database.execute("SELECT SUM(samples) FROM block").fetchone()
+        rolled_up = database.execute("SELECT SUM(samples) FROM host_minute WHERE figure = 'cpu'").fetchone()[
+            0
+        ]
+    assert counted == len(samples)
+    assert rolled_up == len(samples), "the per-minute rows count another number of samples"
