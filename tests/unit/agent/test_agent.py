@@ -1,0 +1,176 @@
+"""The agent as a whole, on this machine's /proc, with a scripted hub."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from tukur.agent.agent import Agent, AgentSettings
+from tukur.agent.facts import boot_id, parse_os_release
+from tukur.agent.policy import SIGNALS, Policy
+from tukur.blocks import decode_samples
+from tukur.protocol import auth, messages
+from tukur.protocol.hub_side import HubSession, LiveFrame, pack
+from tukur.records import ROW
+from tukur.sources.procfs import ProcfsSource
+
+HOST = "11111111-2222-3333-4444-555555555555"
+AGENT_KEY, ORDER_KEY = auth.new_key(), auth.new_key()
+
+
+@dataclass
+class Hub:
+    heard: list[Any] = field(default_factory=list)
+    socket: ServerConnection | None = None
+
+    async def handle(self, socket: ServerConnection) -> None:
+        session = HubSession()
+        await socket.send(session.challenge())
+        async for data in socket:
+            assert isinstance(data, bytes)
+            message = session.receive(data)
+            self.heard.append(message)
+            if isinstance(message, messages.Hello):
+                welcome = session.admit(auth.public_key(AGENT_KEY), 1)
+                assert welcome is not None
+                await socket.send(welcome)
+                self.socket = socket
+            if isinstance(message, messages.Block):
+                await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
+
+    async def tell(self, message: messages.Message) -> None:
+        while self.socket is None:
+            await asyncio.sleep(0.01)
+        await self.socket.send(pack(message))
+
+    async def hear(self, kind: type, seconds: float = 6) -> Any:
+        async with asyncio.timeout(seconds):
+            while True:
+                for message in self.heard:
+                    if isinstance(message, kind):
+                        self.heard.remove(message)
+                        return message
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    scripted = Hub()
+    async with serve(scripted.handle, "127.0.0.1", 0, max_size=2**25) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        settings = AgentSettings(
+            hub=f"http://127.0.0.1:{port}",
+            host_id=HOST,
+            key=AGENT_KEY,
+            order_key=auth.public_key(ORDER_KEY),
+            spool=tmp_path / "spool",
+            policy=Policy(signals=SIGNALS, own_pid=os.getpid()),
+        )
+        stop = asyncio.Event()
+        task = asyncio.create_task(Agent(settings, ProcfsSource()).run(stop))
+        yield scripted
+        stop.set()
+        await task
+        # What was sampled since the last flush reached the hub before the agent ended.
+        block = await scripted.hear(messages.Block, 1)
+        samples = list(decode_samples(block.tasks))
+        assert any(os.getpid() in tasks["pid"] for _, _, tasks in samples)
+        assert not list((tmp_path / "spool").glob("*.block"))
+
+
+async def test_it_beats_each_second_with_the_hosts_figures(hub: Hub) -> None:
+    first, second = await hub.hear(messages.Heartbeat), await hub.hear(messages.Heartbeat)
+    assert 0.9 < (second.boot_ns - first.boot_ns) / 1e9 < 1.5
+    assert second.wall_ns % 10**9 < 0.3 * 10**9
+    assert second.rates["mem_total"] > 0
+    assert second.rates["processes"] > 1
+    assert second.faults == {}
+
+
+async def test_frames_come_only_while_somebody_watches(hub: Hub) -> None:
+    await hub.hear(messages.Heartbeat)
+    await hub.hear(messages.Heartbeat)
+    assert not any(isinstance(message, LiveFrame) for message in hub.heard)
+    await hub.tell(messages.Watch(on=True))
+    key, difference = await hub.hear(LiveFrame), await hub.hear(LiveFrame)
+    first, second = msgspec.msgpack.decode(key.data), msgspec.msgpack.decode(difference.data)
+    assert first["key"]
+    assert os.getpid() in np.frombuffer(first["rows"]["pid"], dtype=ROW["pid"])
+    assert os.getpid() in first["images"]["pid"]
+    assert not second["key"]
+    assert len(second["rows"]["pid"]) < len(first["rows"]["pid"])
+    await hub.tell(messages.Watch(on=False))
+    await hub.hear(messages.Heartbeat)
+    hub.heard = [message for message in hub.heard if not isinstance(message, LiveFrame)]
+    await hub.hear(messages.Heartbeat)
+    await hub.hear(messages.Heartbeat)
+    assert not any(isinstance(message, LiveFrame) for message in hub.heard)
+
+
+async def test_it_carries_out_a_signed_order_and_no_other(hub: Hub) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        await hub.tell(messages.Watch(on=True))
+        rows = msgspec.msgpack.decode((await hub.hear(LiveFrame)).data)["rows"]
+        pids = np.frombuffer(rows["pid"], dtype=ROW["pid"])
+        start_ns = int(np.frombuffer(rows["start_ns"], dtype=ROW["start_ns"])[pids == child.pid][0])
+        now = time.time_ns()
+        body = messages.OrderBody(
+            order_id="o1",
+            host_id=HOST,
+            target=messages.ProcessKey(boot_id(), child.pid, start_ns),
+            signal="KILL",
+            nonce=os.urandom(16),
+            issued_wall_ns=now,
+            expires_wall_ns=now + 10**10,
+            actor="ada",
+        )
+        packed = msgspec.msgpack.encode(body)
+        await hub.tell(messages.Order(body=packed, signature=bytes(64)))
+        refused = await hub.hear(messages.OrderResult)
+        assert (refused.order_id, refused.outcome, refused.code) == ("o1", "refused", "bad_signature")
+        assert child.poll() is None
+        await hub.tell(messages.Order(body=packed, signature=auth.sign(ORDER_KEY, auth.order_text(packed))))
+        assert (await hub.hear(messages.OrderResult)).outcome == "delivered"
+        assert (await hub.hear(messages.OrderResult)).outcome == "exited"
+        assert child.wait(5) == -9
+    finally:
+        child.kill()
+        child.wait()
+
+
+async def test_it_tells_what_it_knows_of_a_process(hub: Hub) -> None:
+    await hub.hear(messages.Heartbeat)
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        await hub.tell(messages.Watch(on=True))
+        rows = msgspec.msgpack.decode((await hub.hear(LiveFrame)).data)["rows"]
+        pids = np.frombuffer(rows["pid"], dtype=ROW["pid"])
+        start_ns = int(np.frombuffer(rows["start_ns"], dtype=ROW["start_ns"])[pids == os.getpid()][0])
+        target = messages.ProcessKey(boot_id(), os.getpid(), start_ns)
+        await hub.tell(messages.Inspect(request_id="r1", target=target))
+        found = await hub.hear(messages.Inspection)
+        assert (found.request_id, found.alive) == ("r1", True)
+        assert child.pid in [relative.pid for relative in found.children]
+        assert found.protected == "it is part of tukur itself"
+        other = messages.ProcessKey(boot_id(), os.getpid(), start_ns + 10**9)
+        await hub.tell(messages.Inspect(request_id="r2", target=other))
+        assert not (await hub.hear(messages.Inspection)).alive
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_the_systems_name_is_read_from_os_release() -> None:
+    assert parse_os_release('NAME=x\nPRETTY_NAME="Debian GNU/Linux 12"\n') == "Debian GNU/Linux 12"
+    assert parse_os_release("") == "Linux"

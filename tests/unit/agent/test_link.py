@@ -1,0 +1,198 @@
+"""The connection to the hub over a real WebSocket, with a scripted hub at the other end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from tukur.agent.link import Link, LinkError, hub_uri
+from tukur.agent.spool import Spool
+from tukur.protocol import auth, messages
+from tukur.protocol.agent_side import AgentSession
+from tukur.protocol.hub_side import HubSession, LiveFrame, pack
+
+HOST = "11111111-2222-3333-4444-555555555555"
+BOOT = "99999999-2222-3333-4444-555555555555"
+KEY = auth.new_key()
+FACTS = messages.HostFacts(
+    hostname="owl",
+    kernel="6",
+    os="",
+    architecture="",
+    cpus=1,
+    mem_total=1,
+    boot_id=BOOT,
+    booted_wall_ns=0,
+    agent_version="",
+    source="procfs",
+    blind_spots=[],
+    signals=[],
+)
+
+
+def block(number: int) -> messages.Block:
+    return messages.Block(
+        boot_id=BOOT,
+        first_ns=number,
+        last_ns=number,
+        first_wall_ns=number,
+        last_wall_ns=number,
+        samples=1,
+        lives=0,
+        missed=0,
+        tasks=b"t",
+        host=b"h",
+        images=[],
+        ended=[],
+        host_minute=messages.HostMinute(samples=1, figures={}),
+        process_minutes=[],
+    )
+
+
+class Hub:
+    """Admits the agent, keeps what it hears, acknowledges blocks unless told not to."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.acknowledge = True
+        self.connections = 0
+        self.port = 0
+        self.socket: ServerConnection | None = None
+
+    async def handle(self, socket: ServerConnection) -> None:
+        self.connections += 1
+        self.socket = socket
+        session = HubSession()
+        await socket.send(session.challenge())
+        async for data in socket:
+            assert isinstance(data, bytes)
+            message = session.receive(data)
+            if isinstance(message, messages.Hello):
+                welcome = session.admit(auth.public_key(KEY), 1)
+                assert welcome is not None
+                await socket.send(welcome)
+                continue
+            self.heard.append(message)
+            if isinstance(message, messages.Block) and self.acknowledge:
+                await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
+
+    def blocks(self) -> list[int]:
+        return [message.first_ns for message in self.heard if isinstance(message, messages.Block)]
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Hub]:
+    scripted = Hub()
+    async with serve(scripted.handle, "127.0.0.1", 0) as server:
+        scripted.port = next(iter(server.sockets)).getsockname()[1]
+        yield scripted
+
+
+async def nothing(_: messages.FromHub) -> None:
+    pass
+
+
+@contextlib.asynccontextmanager
+async def linked(
+    hub: Hub,
+    spool: Spool,
+    handler: Callable[[messages.FromHub], Awaitable[None]] = nothing,
+    lost: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Link]:
+    uri = hub_uri(f"http://127.0.0.1:{hub.port}")
+    link = Link(uri, lambda: AgentSession(HOST, KEY, FACTS), spool, handler, lost)
+    task = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(5):
+            await link.connected.wait()
+        yield link
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(check: Callable[[], bool], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not check():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_block_leaves_the_spool_only_when_it_is_acknowledged(hub: Hub, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    hub.acknowledge = False
+    async with linked(hub, spool) as link:
+        await link.record(block(1))
+        await until(lambda: hub.blocks() == [1])
+        assert len(spool) == 1
+        assert hub.socket is not None
+        await hub.socket.send(pack(messages.Ack(boot_id=BOOT, first_ns=1)))
+        await until(lambda: len(spool) == 0)
+
+
+async def test_what_was_not_acknowledged_is_sent_again_after_a_broken_connection(
+    hub: Hub, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path)
+    hub.acknowledge = False
+    async with linked(hub, spool) as link:
+        await link.record(block(1))
+        await until(lambda: hub.blocks() == [1])
+        hub.acknowledge = True
+        assert hub.socket is not None
+        hub.socket.transport.abort()
+        await until(lambda: len(spool) == 0)
+    assert hub.blocks() == [1, 1]
+    assert hub.connections == 2
+
+
+async def test_what_was_spooled_before_the_start_is_sent_oldest_first(hub: Hub, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for number in range(30):
+        spool.put(spool.name(BOOT, number), pack(block(number)))
+    async with linked(hub, spool) as link:
+        assert await link.drained(5)
+    assert hub.blocks() == list(range(30))
+
+
+async def test_a_rejected_block_is_set_aside_and_the_next_goes_on(hub: Hub, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    hub.acknowledge = False
+    async with linked(hub, spool) as link:
+        await link.record(block(1))
+        await until(lambda: hub.blocks() == [1])
+        assert hub.socket is not None
+        await hub.socket.send(pack(messages.Reject(boot_id=BOOT, first_ns=1, code="bad_block", detail="no")))
+        await until(lambda: len(spool) == 0)
+    assert len(list((tmp_path / "rejected").iterdir())) == 1
+
+
+async def test_results_and_frames_and_heartbeats_arrive(hub: Hub, tmp_path: Path) -> None:
+    async with linked(hub, Spool(tmp_path)) as link:
+        link.send(messages.OrderResult(order_id="o", outcome="exited", final=True))
+        link.frame(b"frame")
+        beat = messages.Heartbeat(wall_ns=1, boot_ns=1, rates={}, top=[], missed=0, spooled=0, faults={})
+        link.beat(beat)
+        await until(lambda: len(hub.heard) == 3)
+    assert hub.heard[1:] == [LiveFrame(b"frame"), beat]
+
+
+async def test_frames_that_cannot_be_sent_in_time_are_dropped_and_a_key_frame_is_due(
+    hub: Hub, tmp_path: Path
+) -> None:
+    lost: list[int] = []
+    async with linked(hub, Spool(tmp_path), lost=lambda: lost.append(1)) as link:
+        for _ in range(10):
+            link.frame(b"x")
+        assert lost
+
+
+async def test_a_hub_on_another_machine_needs_tls() -> None:
+    assert hub_uri("https://hub.example:8787") == "wss://hub.example:8787/agent"
+    assert hub_uri("http://[::1]:8787") == "ws://[::1]:8787/agent"
+    for bad in ("http://10.0.0.7:8787", "http://127.0.0.1.example.org", "hub.example", "ftp://localhost", ""):
+        with pytest.raises(LinkError, match=r"expected|encrypted"):
+            hub_uri(bad)
