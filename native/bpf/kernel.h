@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kernel.h - the few kernel structures, fields and helpers that the programs
+ * of this folder use, declared by hand.
+ *
+ * Only names and types matter: libbpf moves every access to the running
+ * kernel's own offset (CO-RE), so that one object serves 5.15 and all after.
+ * What follows "___" in a name is not part of it: one structure, in the shape
+ * of some kernel versions.
+ */
+#ifndef TUKUR_BPF_KERNEL_H
+#define TUKUR_BPF_KERNEL_H
+
+/* Tells tukur_record.h that the fixed-width types are there. */
+#define __VMLINUX_H__
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef short __s16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+typedef long long __s64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define __ksym __attribute__((section(".ksyms")))
+#define __weak __attribute__((weak))
+#define __always_inline inline __attribute__((always_inline))
+#define __core __attribute__((preserve_access_index))
+
+/* BPF_FIELD_EXISTS of libbpf's relocations: a constant once the program is loaded. */
+#define core_field_exists(field) __builtin_preserve_field_info(field, 2)
+#define core_field_offset(field) __builtin_preserve_field_info(field, 0)
+
+struct seq_file;
+struct pid_namespace;
+struct task_struct;
+
+static long (*const bpf_probe_read_kernel)(void *to, __u32 size, const void *from) = (void *)113;
+static long (*const bpf_probe_read_kernel_str)(void *to, __u32 size, const void *from) = (void *)115;
+static long (*const bpf_seq_write)(struct seq_file *seq, const void *data, __u32 size) = (void *)127;
+static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+
+#define PF_KTHREAD 0x00200000
+#define DEFAULT_PRIO 120 /* static_prio of nice 0 */
+
+/* include/linux/sched.h: what fs/proc/array.c reports, the same bits in 5.15 to 6.18 */
+#define TASK_UNINTERRUPTIBLE 0x0002
+#define TASK_REPORT 0x007f
+#define TASK_NOLOAD 0x0400
+#define TASK_RTLOCK_WAIT 0x1000
+#define TASK_FROZEN 0x8000
+#define TASK_IDLE (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)
+
+/* include/linux/mm_types_task.h */
+#define MM_FILEPAGES 0
+#define MM_ANONPAGES 1
+#define MM_SWAPENTS 2
+#define MM_SHMEMPAGES 3
+#define NR_MM_COUNTERS 4
+
+#define PIDTYPE_TGID 1
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+} __core;
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+} __core;
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+struct cred {
+	kuid_t euid;
+	kgid_t egid;
+} __core;
+
+struct kernfs_node {
+	__u64 id;
+} __core;
+
+struct cgroup {
+	struct kernfs_node *kn;
+} __core;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} __core;
+
+struct task_io_accounting {
+	__u64 read_bytes;
+	__u64 write_bytes;
+} __core;
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
+} __core;
+
+struct signal_struct {
+	int nr_threads;
+	struct pid *pids[4];
+	__u64 utime;
+	__u64 stime;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	unsigned long long sum_sched_runtime;
+	struct task_io_accounting ioac;
+	short oom_score_adj;
+} __core;
+
+struct mm_struct {
+	unsigned long total_vm;
+} __core;
+
+/* Before 6.2: one atomic_long_t for each counter. */
+struct mm_rss_stat___atomic {
+	long count[NR_MM_COUNTERS];
+} __core;
+
+struct mm_struct___atomic {
+	struct mm_rss_stat___atomic rss_stat;
+} __core;
+
+/* From 6.2 on: count is what all CPUs have handed in, counters what each still holds. */
+struct percpu_counter {
+	__s64 count;
+	__s32 *counters;
+} __core;
+
+struct mm_struct___percpu {
+	struct percpu_counter rss_stat[NR_MM_COUNTERS];
+} __core;
+
+struct task_struct {
+	unsigned int __state;
+	unsigned int flags;
+	int static_prio;
+	struct sched_entity se;
+	unsigned int policy;
+	struct mm_struct *mm;
+	int exit_state;
+	int pid;
+	int tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	__u64 utime;
+	__u64 stime;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	__u64 start_boottime;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	const struct cred *real_cred;
+	char comm[16];
+	struct signal_struct *signal;
+	__u64 self_exec_id;
+	struct task_io_accounting ioac;
+	struct css_set *cgroups;
+} __core;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	__u64 session_id;
+	__u64 seq_num;
+} __core;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+} __core;
+
+#endif /* TUKUR_BPF_KERNEL_H */

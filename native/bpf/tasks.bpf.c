@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * tasks.bpf.c - every process of the reader's PID namespace as a tukur_task.
+ *
+ * One record for each thread group leader, and one with TUKUR_TASK_THREAD for
+ * each other thread, which the reader adds to its process: a loop over threads
+ * in here would need an iterator that kernels before 6.7 lack.
+ *
+ * The loads through pointers need no check for NULL or for freed memory: on a
+ * pointer with BTF the kernel makes of them loads that give 0 where the
+ * address is bad. They cost a tenth of bpf_probe_read_kernel().
+ */
+#include "kernel.h"
+
+#include "../include/tukur_record.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define MAX_EXACT_CPUS 32
+#define MAX_PID_LEVEL 32 /* MAX_PID_NS_LEVEL */
+
+/* Set by the reader before the program is loaded. */
+const volatile struct {
+	__u32 page_shift;
+	__u32 exact_cpus; /* CPUs whose share of the memory counters is added; 0: none */
+} settings = { 12, 0 };
+
+/* Where each CPU's data begins; missing where addresses of the kernel are hidden from us. */
+extern const void __per_cpu_offset __ksym __weak;
+
+static __u64 cpu_offset[MAX_EXACT_CPUS];
+
+/* task_state_index() of the kernel, whose highest bit decides. */
+static __always_inline __u8 state_letter(const struct task_struct *task)
+{
+	unsigned int now = task->__state;
+	unsigned int state = (now | task->exit_state) & TASK_REPORT;
+
+	if ((now & TASK_IDLE) == TASK_IDLE)
+		return 'I';
+	if (now & (TASK_RTLOCK_WAIT | TASK_FROZEN))
+		return 'D';
+	if (state & 0x40)
+		return 'P';
+	if (state & 0x20)
+		return 'Z';
+	if (state & 0x10)
+		return 'X';
+	if (state & 0x08)
+		return 't';
+	if (state & 0x04)
+		return 'T';
+	if (state & 0x02)
+		return 'D';
+	return state & 0x01 ? 'S' : 'R';
+}
+
+/* A pointer as a plain number: the verifier lets no variable be added to one with BTF. */
+static __always_inline char *plain(struct pid *const *where)
+{
+	char *pid = 0;
+
+	bpf_probe_read_kernel(&pid, sizeof(pid), where);
+	return pid;
+}
+
+struct number {
+	int nr;
+	int pad;
+	const struct pid_namespace *ns;
+};
+
+/* What a PID is called at one level of the namespaces. */
+static __always_inline struct number number_at(char *pid, unsigned int level)
+{
+	struct number number = {};
+
+	if (pid && level <= MAX_PID_LEVEL)
+		bpf_probe_read_kernel(&number, sizeof(number),
+				      pid + core_field_offset(((struct pid *)0)->numbers) +
+					      level * sizeof(number));
+	return number;
+}
+
+static __always_inline void put_pids(struct tukur_task *record, struct task_struct *task,
+				     unsigned int reader_level)
+{
+	unsigned int level = task->signal->pids[PIDTYPE_TGID]->level;
+	struct number own, parent;
+
+	if (!reader_level) {
+		/* In the first namespace the numbers stand in the tasks themselves. */
+		record->pid = task->tgid;
+		record->ppid = task->real_parent->tgid;
+	} else {
+		own = number_at(plain(&task->signal->pids[PIDTYPE_TGID]), reader_level);
+		parent = number_at(plain(&task->real_parent->signal->pids[PIDTYPE_TGID]), reader_level);
+		record->pid = own.nr;
+		/* A parent outside the reader's namespace has no number that the reader could use. */
+		record->ppid = parent.ns == own.ns ? parent.nr : 0;
+	}
+	record->ns_pid = record->pid;
+	if (level != reader_level)
+		record->ns_pid = number_at(plain(&task->signal->pids[PIDTYPE_TGID]), level).nr;
+}
+
+/* What the CPUs hold back from the counters, as percpu_counter_sum() adds it. */
+static __always_inline void add_per_cpu(__s64 *pages, struct mm_struct___percpu *mm)
+{
+	char *first = (char *)mm->rss_stat[0].counters;
+	__s32 share[NR_MM_COUNTERS];
+
+	/* One allocation since 6.6, so that one read for each CPU gets all four. */
+	if (!first || (char *)mm->rss_stat[3].counters != first + 3 * sizeof(__s32))
+		return;
+	for (__u32 cpu = 0; cpu < MAX_EXACT_CPUS; cpu++) {
+		if (cpu >= settings.exact_cpus)
+			break;
+		if (!cpu_offset[cpu] ||
+		    bpf_probe_read_kernel(share, sizeof(share), first + cpu_offset[cpu]))
+			continue;
+		for (int at = 0; at < NR_MM_COUNTERS; at++)
+			pages[at] += share[at];
+	}
+}
+
+static __always_inline __u64 bytes(__s64 pages)
+{
+	/* Below zero for a moment: one CPU took away what another has not yet handed in. */
+	return pages > 0 ? (__u64)pages << settings.page_shift : 0;
+}
+
+static __always_inline void put_memory(struct tukur_task *record, struct task_struct *task)
+{
+	struct mm_struct *mm = task->mm;
+	__s64 pages[NR_MM_COUNTERS] = {};
+	__u64 total;
+
+	if (!mm)
+		return;
+	total = mm->total_vm;
+	/* No loops here: only for a constant index does the running kernel's element size count. */
+	if (core_field_exists(((struct mm_struct___atomic *)0)->rss_stat.count)) {
+		struct mm_struct___atomic *old = (void *)mm;
+
+		pages[0] = old->rss_stat.count[0];
+		pages[1] = old->rss_stat.count[1];
+		pages[2] = old->rss_stat.count[2];
+		pages[3] = old->rss_stat.count[3];
+	} else {
+		struct mm_struct___percpu *new = (void *)mm;
+
+		pages[0] = new->rss_stat[0].count;
+		pages[1] = new->rss_stat[1].count;
+		pages[2] = new->rss_stat[2].count;
+		pages[3] = new->rss_stat[3].count;
+		if (settings.exact_cpus)
+			add_per_cpu(pages, new);
+	}
+	/* It exited or became another program meanwhile: what was read may be anybody's. */
+	if (task->mm != mm)
+		return;
+	record->vsz = total << settings.page_shift;
+	record->rss_file = bytes(pages[MM_FILEPAGES]);
+	record->rss_anon = bytes(pages[MM_ANONPAGES]);
+	record->rss_shmem = bytes(pages[MM_SHMEMPAGES]);
+	record->swap = bytes(pages[MM_SWAPENTS]);
+}
+
+/* What a thread used itself. The reader splits cpu_ns anew by utime and stime: cputime_adjust(). */
+static __always_inline void put_usage(struct tukur_task *record, const struct task_struct *task)
+{
+	record->cpu_ns = task->se.sum_exec_runtime;
+	record->utime_ns = task->utime;
+	record->stime_ns = task->stime;
+	record->minflt = task->min_flt;
+	record->majflt = task->maj_flt;
+	record->read_bytes = task->ioac.read_bytes;
+	record->write_bytes = task->ioac.write_bytes;
+	record->nvcsw = task->nvcsw;
+	record->nivcsw = task->nivcsw;
+}
+
+/* What its ended threads used. */
+static __always_inline void add_ended(struct tukur_task *record, const struct signal_struct *signal)
+{
+	record->cpu_ns += signal->sum_sched_runtime;
+	record->utime_ns += signal->utime;
+	record->stime_ns += signal->stime;
+	record->minflt += signal->min_flt;
+	record->majflt += signal->maj_flt;
+	record->read_bytes += signal->ioac.read_bytes;
+	record->write_bytes += signal->ioac.write_bytes;
+	record->nvcsw += signal->nvcsw;
+	record->nivcsw += signal->nivcsw;
+}
+
+static __always_inline void put_process(struct tukur_task *record, struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+
+	add_ended(record, signal);
+	record->threads = signal->nr_threads;
+	record->oom_score_adj = signal->oom_score_adj;
+	record->uid = task->real_cred->euid.val;
+	record->gid = task->real_cred->egid.val;
+	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	record->exec_id = task->self_exec_id;
+	record->nice = task->static_prio - DEFAULT_PRIO;
+	record->policy = task->policy;
+	record->state = state_letter(task);
+	/* As a string: kernels before 6.5 leave the end of an older, longer name behind the NUL. */
+	bpf_probe_read_kernel_str(record->comm, TUKUR_COMM_LEN, task->comm);
+	if (task->flags & PF_KTHREAD)
+		/* One that works for a process borrows its mm: that memory is counted there. */
+		record->flags = TUKUR_TASK_KTHREAD;
+	else
+		put_memory(record, task);
+}
+
+static __always_inline void learn_cpu_offsets(void)
+{
+	const char *table = (const char *)&__per_cpu_offset;
+
+	if (!table)
+		return;
+	for (__u32 cpu = 0; cpu < MAX_EXACT_CPUS; cpu++) {
+		if (cpu >= settings.exact_cpus)
+			break;
+		bpf_probe_read_kernel(&cpu_offset[cpu], sizeof(__u64), table + cpu * sizeof(__u64));
+	}
+}
+
+SEC("iter/task")
+int tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct tukur_task record = {};
+
+	if (!task)
+		return 0;
+	if (ctx->meta->seq_num == 0)
+		learn_cpu_offsets();
+	put_usage(&record, task);
+	put_pids(&record, task, bpf_get_current_task_btf()->thread_pid->level);
+	record.start_ns = task->group_leader->start_boottime;
+	if (task->pid == task->tgid)
+		put_process(&record, task);
+	else
+		record.flags = TUKUR_TASK_THREAD;
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}

@@ -1,0 +1,1 @@
+"""Everything that reads this machine: processes, host counters, identities."""
