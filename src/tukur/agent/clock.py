@@ -31,18 +31,20 @@ class Ticker:
     def __init__(self, interval_ns: int = SECOND) -> None:
         self._interval = interval_ns
         self._last_boot: int | None = None
-        self._last_slot: int | None = None
+        self._due: int | None = None
         self.missed = 0
         """Samples that were due and not taken, since the start."""
 
     def wait_ns(self, at: Instant) -> int:
         """Nanoseconds until the next sample is due; 0: now."""
-        into = at.wall_ns % self._interval
-        slot = at.wall_ns // self._interval
-        if self._last_slot is None or slot == self._last_slot or into > self._interval // 2:
-            # This slot has its sample, or is more than half over: a late sample would crowd the next.
-            return self._interval - into
-        return 0
+        slot, into = divmod(at.wall_ns, self._interval)
+        if self._due is None or self._due > slot + 1:
+            # At the start, or the clock went back: the next whole second from here on.
+            self._due = slot + 1
+        elif self._due <= slot and into > self._interval // 2:
+            # More than half a second late: a sample now would crowd the next one.
+            self._due = slot + 1
+        return max(self._due * self._interval - at.wall_ns, 0)
 
     def taken(self, at: Instant) -> int:
         """Notes a sample taken at this instant; how many were missed just before it."""
@@ -50,6 +52,6 @@ class Ticker:
         if self._last_boot is not None:
             missed = max(round((at.boot_ns - self._last_boot) / self._interval) - 1, 0)
         self._last_boot = at.boot_ns
-        self._last_slot = at.wall_ns // self._interval
+        self._due = at.wall_ns // self._interval + 1
         self.missed += missed
         return missed

@@ -18,6 +18,19 @@ def test_samples_are_due_on_whole_seconds() -> None:
     assert ticker.wait_ns(at(1.004)) == SECOND - 4_000_000
 
 
+def test_the_first_sample_is_due_on_the_next_second() -> None:
+    ticker = Ticker()
+    assert ticker.wait_ns(at(0.25)) == SECOND * 3 // 4
+    assert ticker.wait_ns(at(0.999)) == SECOND // 1000
+    assert ticker.wait_ns(at(1.0005)) == 0
+
+
+def test_a_wall_clock_set_back_is_followed_at_once() -> None:
+    ticker = Ticker()
+    ticker.taken(at(100.0))
+    assert ticker.wait_ns(at(100.2, wall_offset=1_600_000_000)) == round(0.8 * SECOND)
+
+
 def test_a_late_sample_does_not_move_the_next_one() -> None:
     ticker = Ticker()
     ticker.taken(at(1.0))

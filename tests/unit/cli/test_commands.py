@@ -1,0 +1,110 @@
+"""The command line as such: names, options, errors."""
+
+import argparse
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tukur.cli import COMMANDS, main
+from tukur.cli.errors import CommandError, Exit
+from tukur.cli.hub import check_port, parse_enrol
+from tukur.cli.up import address
+
+ROOT = Path(__file__).resolve().parents[3]
+HOST = "11111111-2222-3333-4444-555555555555"
+
+
+def test_every_command_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([command.name, "--help"])
+        assert ended.value.code == 0
+        assert command.help in " ".join(capsys.readouterr().out.split())
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert f"`tukur {command.name}" in readme, command.name
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "sign-in-link" in capsys.readouterr().out
+
+
+def test_a_command_imports_only_what_it_needs() -> None:
+    program = "import sys\nfrom tukur.cli import main\nmain([])\nprint('numpy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "False"
+
+
+def test_a_users_mistake_is_one_line_and_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["token", "list", "--data", str(tmp_path / "nowhere")]) == Exit.FAILED
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("tukur token: no data directory at ")
+    assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["", "zz", "00" * 31])
+def test_an_order_key_that_is_none_is_refused(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["agent", "--order-key", key, "--data", str(tmp_path)]) == Exit.USAGE
+    assert "64 hexadecimal digits expected" in capsys.readouterr().err
+
+
+def test_a_scrub_pattern_that_is_no_regex_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["agent", "--order-key", "00" * 32, "--data", str(tmp_path), "--scrub", "("]
+    assert main(arguments) == Exit.USAGE
+    assert "'('" in capsys.readouterr().err
+
+
+def test_a_busy_port_is_told_with_its_number() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=str(port)) as caught:
+            check_port("127.0.0.1", port)
+        assert caught.value.exit_code is Exit.PORT_BUSY
+    check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("127.0.0.1", 0), ("127.0.0.1", 70_000), ("no.such.host.invalid", 80)]
+)
+def test_an_address_that_cannot_be_is_wrong_usage(host: str, port: int) -> None:
+    with pytest.raises(CommandError) as caught:
+        check_port(host, port)
+    assert caught.value.exit_code is Exit.USAGE
+
+
+def test_an_enrolment_is_taken_apart() -> None:
+    assert parse_enrol(f"{HOST}:{'ab' * 32}:my:host") == (HOST, b"\xab" * 32, "my:host")
+
+
+@pytest.mark.parametrize("text", ["", HOST, f"{HOST}:zz:name", f"{HOST}:{'ab' * 31}:name"])
+def test_an_enrolment_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="HOST_ID:PUBLIC_KEY:NAME expected"):
+        parse_enrol(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("::", "http://[::1]:80"),
+    ],
+)
+def test_the_link_is_one_that_a_browser_here_can_open(host: str, url: str) -> None:
+    assert address(argparse.Namespace(host=host, port=80)) == url
