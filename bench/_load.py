@@ -1,6 +1,7 @@
 """A load of known size: any number of idle processes, some of them busy a tenth of the time."""
 
 import contextlib
+import platform
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,8 @@ def processes(count: int, busy: int = 0) -> Iterator[None]:
             stdout=subprocess.PIPE,
             start_new_session=True,
         ) as forker:
-            assert forker.stdin is not None and forker.stdout is not None
+            assert forker.stdin is not None
+            assert forker.stdout is not None
             try:
                 if forker.stdout.readline() != b"ready\n":
                     raise RuntimeError(f"{count} processes could not be started; see pid_max and ulimit -u")
@@ -100,6 +102,4 @@ def _compile(folder: Path) -> Path:
 
 
 def _target() -> str:
-    import platform
-
     return f"{platform.machine()}-linux-musl"

@@ -15,6 +15,8 @@ FLAGS = (
     # The types go into the object, which libbpf needs to find each field in the running kernel.
     "-g",
     "-fno-asynchronous-unwind-tables",
+    # No path of the building machine in the object: two builds of one checkout are the same bytes.
+    "-fdebug-compilation-dir=.",
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -47,8 +49,8 @@ def _compile(program: Path, target: Path, newest_header: float) -> Path:
         return made
     # Under another name first: a build that is cut off leaves no half object.
     partial = made.with_suffix(".part.o")
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-c", str(program), "-o", str(partial)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-c", program.name, "-o", str(partial)]
+    done = subprocess.run(command, cwd=program.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         partial.unlink(missing_ok=True)
         raise CompileError(f"{program.name} does not compile:\n{done.stderr.strip()}")
@@ -60,9 +62,9 @@ def main() -> int:
     """Compiles for the checkout that this file is in; the exit code."""
     try:
         for made in compile_all(Path(__file__).resolve().parent.parent):
-            print(made)  # noqa: T201
+            print(made)
     except CompileError as error:
-        print(f"build_tools.ebpf: {error}", file=sys.stderr)  # noqa: T201
+        print(f"build_tools.ebpf: {error}", file=sys.stderr)
         return 1
     return 0
 

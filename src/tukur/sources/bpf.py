@@ -175,8 +175,8 @@ def _earlier(tasks: TaskArray, previous: TaskArray) -> tuple[Any, Any]:
     if len(previous) == 0:
         zero = np.zeros(len(tasks), dtype=np.uint64)
         return zero, zero
-    known = at >= 0
-    return tuple(np.where(known, previous[name][at], 0).astype(np.uint64) for name in ("utime_ns", "stime_ns"))  # type: ignore[return-value]
+    user, system = (np.where(at >= 0, previous[name][at], 0) for name in ("utime_ns", "stime_ns"))
+    return user.astype(np.uint64), system.astype(np.uint64)
 
 
 def _exact_cpus() -> tuple[int, str]:

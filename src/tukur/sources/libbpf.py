@@ -50,9 +50,7 @@ def _library() -> Any:
         try:
             function = getattr(library, name)
         except AttributeError as error:
-            raise SourceUnavailableError(
-                f"{LIBRARY} has no {name}; libbpf 1.0 or newer is needed"
-            ) from error
+            raise SourceUnavailableError(f"{LIBRARY} has no {name}; libbpf 1.0 or newer is needed") from error
         function.restype, function.argtypes = result, arguments
     return library
 

@@ -1,0 +1,374 @@
+"""The ``procfs`` source: plain /proc, for every machine and every user.
+
+The kernel writes a text for each file that is read, some 10 µs each, so that what counts is to read few:
+``stat`` of every process through a descriptor that stays open, and the others only where ``stat``
+has changed, or at every tenth reading.
+"""
+
+import contextlib
+import os
+import resource
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tukur.records import KTHREAD, TASK, TaskArray
+
+_REFRESH = 10
+"""Readings after which an idle process's other files are read again, a tenth of them at each."""
+_SPARE_FILES = 256
+"""Descriptors left for the rest of the program."""
+_MOST_FILES = 65536
+_PF_KTHREAD = 0x00200000
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+BLIND_SPOTS = (
+    "A process that lived between two samples is not seen.",
+    "CPU time counts in steps of 10 ms, and the start of a process too.",
+    "Context switches are the main thread's only.",
+    f"Memory, I/O, owner and cgroup of an idle process may be {_REFRESH} samples old.",
+)
+_OTHERS_IO = "I/O of other users' processes is not readable without CAP_SYS_PTRACE: it shows as 0."
+_HIDDEN = "Other users' processes are hidden by the mount option hidepid."
+
+
+@dataclass(slots=True, frozen=True)
+class Stat:
+    """The fields of /proc/PID/stat that a record needs; see proc(5)."""
+
+    comm: bytes
+    state: int
+    ppid: int
+    flags: int
+    minflt: int
+    majflt: int
+    utime: int
+    """Clock ticks, as is the next."""
+    stime: int
+    nice: int
+    threads: int
+    starttime: int
+    """Clock ticks since boot."""
+    vsize: int
+    policy: int
+    exec_id: int
+    """Of where exec put code and stack: another program, or another run of one, is elsewhere."""
+
+
+def parse_stat(content: bytes) -> Stat:
+    """Parses one /proc/PID/stat. Raises ValueError where it is not one.
+
+    The name may hold spaces, parentheses and newlines: it goes to the last parenthesis.
+    """
+    begin, end = content.find(b"("), content.rfind(b")")
+    rest = content[end + 2 :].split()
+    if begin < 0 or len(rest) < 39:
+        raise ValueError(f"/proc/PID/stat with {len(rest)} fields after the name; 39 or more expected")
+    return Stat(
+        comm=content[begin + 1 : end],
+        state=rest[0][0],
+        ppid=int(rest[1]),
+        flags=int(rest[6]),
+        minflt=int(rest[7]),
+        majflt=int(rest[9]),
+        utime=int(rest[11]),
+        stime=int(rest[12]),
+        nice=int(rest[16]),
+        threads=int(rest[17]),
+        starttime=int(rest[19]),
+        vsize=int(rest[20]),
+        policy=int(rest[38]),
+        exec_id=zlib.crc32(b" ".join(rest[23:26])),
+    )
+
+
+@dataclass(slots=True, frozen=True)
+class Status:
+    """The fields of /proc/PID/status that a record needs; memory in bytes."""
+
+    uid: int = 0
+    gid: int = 0
+    ns_pid: int = 0
+    rss_anon: int = 0
+    rss_file: int = 0
+    rss_shmem: int = 0
+    swap: int = 0
+    nvcsw: int = 0
+    nivcsw: int = 0
+
+
+def parse_status(content: bytes) -> Status:
+    """Parses one /proc/PID/status; what a kernel thread or a zombie lacks is 0."""
+
+    def number(key: bytes, at: int = 0) -> int:
+        begin = content.find(key)
+        if begin < 0:
+            return 0
+        begin += len(key)
+        words = content[begin : content.find(b"\n", begin)].split()
+        return int(words[at]) if words else 0
+
+    return Status(
+        uid=number(b"\nUid:", 1),
+        gid=number(b"\nGid:", 1),
+        ns_pid=number(b"\nNSpid:", -1),
+        rss_anon=number(b"\nRssAnon:") << 10,
+        rss_file=number(b"\nRssFile:") << 10,
+        rss_shmem=number(b"\nRssShmem:") << 10,
+        swap=number(b"\nVmSwap:") << 10,
+        nvcsw=number(b"\nvoluntary_ctxt_switches:"),
+        nivcsw=number(b"\nnonvoluntary_ctxt_switches:"),
+    )
+
+
+def parse_io(content: bytes) -> tuple[int, int]:
+    """read_bytes and write_bytes of a /proc/PID/io."""
+    found = {}
+    for line in content.splitlines():
+        key, _, value = line.partition(b": ")
+        found[key] = value
+    return int(found.get(b"read_bytes", 0)), int(found.get(b"write_bytes", 0))
+
+
+def parse_cgroup_v2(content: bytes) -> bytes | None:
+    """The path in the v2 hierarchy of a /proc/PID/cgroup; None where there is no v2 line."""
+    at = 0 if content.startswith(b"0::") else content.find(b"\n0::") + 1
+    if at == 0 and not content.startswith(b"0::"):
+        return None
+    end = content.find(b"\n", at)
+    return content[at + 3 : end if end >= 0 else len(content)].removesuffix(b" (deleted)")
+
+
+def cgroup2_mount(mountinfo: str) -> str | None:
+    """Where cgroup2 is mounted, of a /proc/self/mountinfo; None: nowhere."""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        if after.startswith("cgroup2 "):
+            return before.split()[4].replace("\\040", " ")
+    return None
+
+
+@dataclass(slots=True)
+class _Process:
+    """One life of one PID."""
+
+    pid: int
+    slot: int
+    """Its row in the table of all."""
+    fd: int = -1
+    """Of its stat, kept open; -1: there were too many."""
+    stat: bytes = b""
+    rare: tuple[int, int, int] = field(default=(0, 0, 0))
+    """What is read seldom: oom_score_adj, cgroup_id, and the exec_id it was read at."""
+
+
+class ProcfsSource:
+    """Reads /proc, as much of it as the user may."""
+
+    name = "procfs"
+
+    def __init__(self, pids: frozenset[int] | None = None) -> None:
+        """`pids`: no others are read (None: all)."""
+        self._only = pids
+        self._files_left = _files_allowed() - _SPARE_FILES
+        self._processes: dict[int, _Process] = {}
+        self._table: Any = np.zeros(1024, dtype=TASK)
+        self._free = list(range(1023, -1, -1))
+        self._order: Any = np.empty(0, dtype=np.int64)
+        self._round = 0
+        mount = _cgroup_mount()
+        self._cgroups = os.fsencode(mount) if mount else None
+        self._cgroup_ids: dict[bytes, int] = {}
+        self.blind_spots = BLIND_SPOTS + _limits()
+
+    def read(self) -> TaskArray:
+        """Every process now; see Source. Raises OSError where /proc cannot be listed."""
+        pids = self._list()
+        known = self._processes
+        gone = known.keys() - pids
+        changed = bool(gone)
+        for pid in gone:
+            self._forget(known[pid])
+        self._round = (self._round + 1) % _REFRESH
+        if self._round == 0:
+            self._cgroup_ids.clear()
+        for pid in pids:
+            process = known.get(pid)
+            if process is None:
+                changed = self._meet(pid) or changed
+            elif not self._update(process):
+                # Its PID may already be another's.
+                self._forget(process)
+                self._meet(pid)
+                changed = True
+        if changed:
+            slots = [known[pid].slot for pid in sorted(known)]
+            self._order = np.array(slots, dtype=np.int64)
+        tasks: TaskArray = self._table[self._order]
+        return tasks
+
+    def close(self) -> None:
+        """Closes every file."""
+        for process in list(self._processes.values()):
+            self._forget(process)
+
+    def _list(self) -> set[int]:
+        if self._only is not None:
+            return set(self._only)
+        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}
+
+    def _meet(self, pid: int) -> bool:
+        """Begins a life; False where it is over already."""
+        try:
+            fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        if not self._free:
+            size = len(self._table)
+            self._table = np.concatenate([self._table, np.zeros(size, dtype=TASK)])
+            self._free = list(range(2 * size - 1, size - 1, -1))
+        process = _Process(pid, self._free.pop(), fd)
+        self._processes[pid] = process
+        met = self._update(process)
+        if not met:
+            self._forget(process)
+        elif self._files_left <= 0:
+            os.close(fd)
+            process.fd = -1
+        else:
+            self._files_left -= 1
+        return met
+
+    def _forget(self, process: _Process) -> None:
+        del self._processes[process.pid]
+        self._free.append(process.slot)
+        if process.fd >= 0:
+            os.close(process.fd)
+            self._files_left += 1
+
+    def _update(self, process: _Process) -> bool:
+        """Brings its row up to date; False where the life is over."""
+        try:
+            if process.fd >= 0:
+                content = os.pread(process.fd, 1024, 0)
+            else:
+                content = _read(f"/proc/{process.pid}/stat", 1024)
+            due = process.pid % _REFRESH == self._round
+            if content == process.stat and not due:
+                return True
+            return self._refresh(process, content, due)
+        except OSError:
+            return False
+
+    def _refresh(self, process: _Process, content: bytes, due: bool) -> bool:
+        pid = process.pid
+        stat = parse_stat(content)
+        first = not process.stat
+        if not first and stat.starttime * _TICK_NS != self._table["start_ns"][process.slot]:
+            return False
+        process.stat = content
+        status = parse_status(_read(f"/proc/{pid}/status", 8192))
+        if first or due or process.rare[2] != stat.exec_id:
+            process.rare = (*self._read_rare(pid), stat.exec_id)
+        reads, writes = (0, 0) if stat.flags & _PF_KTHREAD else _read_io(pid)
+        oom_score_adj, cgroup_id, _ = process.rare
+        user, system = stat.utime * _TICK_NS, stat.stime * _TICK_NS
+        self._table[process.slot] = (
+            stat.starttime * _TICK_NS,
+            user + system,
+            user,
+            system,
+            status.rss_anon,
+            status.rss_file,
+            status.rss_shmem,
+            status.swap,
+            stat.vsize,
+            stat.minflt,
+            stat.majflt,
+            reads,
+            writes,
+            status.nvcsw,
+            status.nivcsw,
+            cgroup_id,
+            pid,
+            stat.ppid,
+            status.uid,
+            status.gid,
+            status.ns_pid or pid,
+            stat.threads,
+            stat.exec_id,
+            KTHREAD if stat.flags & _PF_KTHREAD else 0,
+            stat.nice,
+            oom_score_adj,
+            stat.state,
+            stat.policy,
+            0,
+            stat.comm,
+        )
+        return True
+
+    def _read_rare(self, pid: int) -> tuple[int, int]:
+        score = cgroup_id = 0
+        # Some kernels and containers have no cgroup file, or not for every process.
+        with contextlib.suppress(OSError, ValueError):
+            score = int(_read(f"/proc/{pid}/oom_score_adj", 16))
+        with contextlib.suppress(OSError):
+            cgroup_id = self._cgroup_id(parse_cgroup_v2(_read(f"/proc/{pid}/cgroup", 8192)))
+        return score, cgroup_id
+
+    def _cgroup_id(self, path: bytes | None) -> int:
+        if path is None or self._cgroups is None:
+            return 0
+        number = self._cgroup_ids.get(path)
+        if number is None:
+            try:
+                number = os.stat(self._cgroups + path).st_ino  # noqa: PTH116
+            except OSError:
+                number = 0
+            self._cgroup_ids[path] = number
+        return number
+
+
+def _read(path: str, size: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _read_io(pid: int) -> tuple[int, int]:
+    try:
+        return parse_io(_read(f"/proc/{pid}/io", 1024))
+    except PermissionError:
+        return 0, 0
+
+
+def _files_allowed() -> int:
+    """How many files this program may open; raises its own soft limit as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def _cgroup_mount() -> str | None:
+    try:
+        return cgroup2_mount(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+    except OSError:
+        return None
+
+
+def _limits() -> tuple[str, ...]:
+    """What this user, on this machine, cannot see beyond the blind spots of all."""
+    try:
+        _read("/proc/1/io", 1024)
+    except PermissionError:
+        return (_OTHERS_IO,)
+    except OSError:
+        return (_OTHERS_IO, _HIDDEN)
+    return ()
