@@ -1,13 +1,12 @@
 """What each process life has done: since it was first seen, and within the block that is being built."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tukur.protocol.messages import Ended, ProcessMinute
-from tukur.records import TASK, Snapshot, TaskArray, match_previous
+from tukur.records import Change, Snapshot, TaskArray, rss_of
 
 _ACCOUNT = np.dtype(
     [
@@ -29,16 +28,6 @@ ACTIVE_RSS = 1 << 20
 """Growth of RSS in a block, bytes, that makes a life active."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What differs between one snapshot and the one before it."""
-
-    at: npt.NDArray[np.int64]
-    """For each row the row of the same life before, or -1."""
-    ended: TaskArray
-    """The last records of the lives that are no more."""
-
-
 class Accounts:
     """Follows every life from snapshot to snapshot."""
 
@@ -48,34 +37,32 @@ class Accounts:
         self._ended: list[Ended] = []
         self._rows: list[ProcessMinute] = []
 
-    def add(self, snapshot: Snapshot) -> Change:
-        """Counts one snapshot in."""
-        tasks = snapshot.tasks
-        previous = self._last.tasks if self._last is not None else np.empty(0, dtype=TASK)
-        at = match_previous(tasks, previous)
-        known = at >= 0
-        stayed = np.zeros(len(previous), dtype=bool)
-        stayed[at[known]] = True
-        if self._last is not None and not stayed.all():
-            self._close(previous[~stayed], self._account[~stayed], self._last)
-        rss = tasks["rss_anon"] + tasks["rss_file"] + tasks["rss_shmem"]
-        account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
-        account[known] = self._account[at[known]]
-        self._open(account, tasks, ~known, rss)
-        account["peak"] = np.maximum(account["peak"], rss)
-        account["life_peak"] = np.maximum(account["life_peak"], rss)
-        self._account, self._last = account, snapshot
-        return Change(at, previous[~stayed])
+    def add(self, snapshot: Snapshot, change: Change) -> None:
+        """Counts one snapshot in; `change`: how its table came out of the one before."""
+        tasks, last = snapshot.tasks, self._last
+        if last is not None and len(change.gone):
+            self._close(last.tasks[change.gone], self._account[change.gone], last)
+        if not change.same_lives:
+            account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
+            known = change.at >= 0
+            account[known] = self._account[change.at[known]]
+            self._account = account
+        self._open(tasks, change.new)
+        touched = np.concatenate((change.changed, change.new))
+        rss = rss_of(tasks[touched])
+        for name in ("peak", "life_peak"):
+            self._account[name][touched] = np.maximum(self._account[name][touched], rss)
+        self._last = snapshot
 
-    def _open(self, account: Any, tasks: TaskArray, new: npt.NDArray[np.bool_], rss: Any) -> None:
+    def _open(self, tasks: TaskArray, new: npt.NDArray[np.int64]) -> None:
         """A life that began since the last snapshot counts whole, an older one from here on."""
-        if not new.any():
+        if len(new) == 0:
             return
         since = self._last.boot_ns - _TICK_NS if self._last is not None else np.iinfo(np.int64).max
-        old = new & (tasks["start_ns"].astype(np.int64) < since)
+        old = new[tasks["start_ns"][new].astype(np.int64) < since]
         for name in _COUNTERS:
-            account[name][old] = tasks[name][old]
-        account["rss"][new] = rss[new]
+            self._account[name][old] = tasks[name][old]
+        self._account["rss"][new] = rss_of(tasks[new])
 
     def _close(self, tasks: TaskArray, account: Any, last: Snapshot) -> None:
         self._rows.extend(_minute_rows(tasks, account))
@@ -102,8 +89,7 @@ class Accounts:
             rows.extend(_minute_rows(tasks, self._account))
             for name in _COUNTERS:
                 self._account[name] = tasks[name]
-            self._account["rss"] = tasks["rss_anon"] + tasks["rss_file"] + tasks["rss_shmem"]
-            self._account["peak"] = 0
+            self._account["rss"] = self._account["peak"] = rss_of(tasks)
         return ended, rows
 
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from tukur.protocol.frames import encode_frame
 from tukur.protocol.messages import Image
-from tukur.records import ROW, HostRates, Snapshot, comm_text, task_rows
+from tukur.records import ROW, Change, HostRates, Snapshot, comm_text, task_rows
+
+_RATES = ("cpu", "read_rate", "write_rate", "fault_rate", "switch_rate")
 
 TOP = 8
 """Processes in a heartbeat."""
@@ -62,11 +64,33 @@ def _difference(rows: Any, shown: Any) -> tuple[Any, list[int]]:
     return rows[~same], gone.tolist()
 
 
-def rows_of(current: Snapshot, previous: Snapshot | None) -> Any:
-    """The process table of one snapshot: an array of ``records.ROW``."""
-    if previous is None:
-        return task_rows(current.tasks, current.tasks[:0], current.boot_ns, current.boot_ns)
-    return task_rows(current.tasks, previous.tasks, current.boot_ns, previous.boot_ns)
+class RowKeeper:
+    """The process table from second to second: only rows that changed, or had rates, are made anew."""
+
+    def __init__(self) -> None:
+        self._rows: Any = np.empty(0, dtype=ROW)
+        self._busy = np.zeros(0, dtype=bool)
+
+    def update(self, current: Snapshot, previous: Snapshot | None, change: Change) -> Any:
+        """The table of `current` (an array of ``records.ROW``); `change`: how it came out of `previous`."""
+        if change.same_lives:
+            rows, busy = self._rows.copy(), self._busy
+        else:
+            rows = np.zeros(len(current.tasks), dtype=ROW)
+            busy = np.zeros(len(rows), dtype=bool)
+            known = np.flatnonzero(change.at >= 0)
+            rows[known], busy[known] = self._rows[change.at[known]], self._busy[change.at[known]]
+        touched = busy.copy()
+        touched[change.changed] = touched[change.new] = True
+        at = np.flatnonzero(touched)
+        before = previous if previous is not None else current
+        known_before = change.at[at][change.at[at] >= 0]
+        fresh = task_rows(current.tasks[at], before.tasks[known_before], current.boot_ns, before.boot_ns)
+        rows[at] = fresh
+        busy = np.zeros(len(rows), dtype=bool)
+        busy[at] = np.any([fresh[name] != 0 for name in _RATES], axis=0)
+        self._rows, self._busy = rows, busy
+        return rows
 
 
 def top_of(snapshot: Snapshot, rows: Any) -> list[tuple[int, str, float, int]]:

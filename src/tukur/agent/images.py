@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tukur.agent.scrub import Scrubber
 from tukur.protocol.messages import Image
-from tukur.records import KTHREAD, Snapshot, TaskArray, comm_text
+from tukur.records import KTHREAD, Change, Snapshot, TaskArray, comm_text
 from tukur.sources.identity import Identity, container_of, read_identity, unit_of, user_name
 
 log = logging.getLogger(__name__)
@@ -26,18 +26,14 @@ class Images:
         self._read = reader
         self._images: dict[int, Image] = {}
         self._texts: dict[str, str] = {}
-        self._previous: TaskArray | None = None
 
-    def add(self, snapshot: Snapshot, at: npt.NDArray[np.int64], ended: TaskArray) -> list[Image]:
-        """Reads what is new in this snapshot; the new images. `at`: see ``records.match_previous``."""
-        for pid in ended["pid"].tolist():
+    def add(self, snapshot: Snapshot, change: Change, previous: TaskArray) -> list[Image]:
+        """Reads what is new in this snapshot; the new images. `change`: how it came out of `previous`."""
+        for pid in previous["pid"][change.gone].tolist():
             self._images.pop(pid, None)
         tasks = snapshot.tasks
-        wanted = at < 0
-        if self._previous is not None and not wanted.all():
-            wanted |= _changed(tasks, self._previous, at)
-        self._previous = tasks
-        fresh = [self._make(tasks[row], snapshot) for row in np.flatnonzero(wanted)]
+        wanted = np.concatenate((change.new, _renewed(tasks, previous, change)))
+        fresh = [self._make(tasks[row], snapshot) for row in np.sort(wanted)]
         for image in fresh:
             self._images[image.pid] = image
         return fresh
@@ -79,13 +75,10 @@ class Images:
         return self._texts.setdefault(text, text)
 
 
-def _changed(tasks: TaskArray, previous: TaskArray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    known = np.flatnonzero(at >= 0)
-    before = previous[at[known]]
-    now = tasks[known]
-    # A kernel worker shows what it works on as its name: that is no new image.
-    user = (now["flags"] & KTHREAD) == 0
-    changed = np.zeros(len(tasks), dtype=bool)
+def _renewed(tasks: TaskArray, previous: TaskArray, change: Change) -> npt.NDArray[np.int64]:
+    now, before = tasks[change.changed], previous[change.at[change.changed]]
+    differs = np.zeros(len(now), dtype=bool)
     for name in _SHOWN:
-        changed[known] |= (now[name] != before[name]) & user
-    return changed
+        differs |= now[name] != before[name]
+    # A kernel worker shows what it works on as its name: that is no new image.
+    return change.changed[differs & ((now["flags"] & KTHREAD) == 0)]

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tukur.agent.accounts import Accounts
 from tukur.agent.clock import SECOND
-from tukur.agent.frames import rows_of
+from tukur.agent.frames import RowKeeper
 from tukur.agent.images import Images
 from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
 from tukur.protocol.messages import Block, HostMinute, Image, Spread
-from tukur.records import HostRates, Snapshot, host_rates
+from tukur.records import TASK, HostRates, Snapshot, compare, host_rates
 
 FLUSH_S = 10
 """Seconds of recording in one block, aligned to the wall clock: the most that a crash can cost.
@@ -40,6 +42,7 @@ class Recorder:
         self._builder = BlockBuilder()
         self._accounts = Accounts()
         self._rollup = HostRollup()
+        self._rows = RowKeeper()
         self._fresh: list[Image] = []
         self._missed = 0
         self._first_ns = 0
@@ -54,16 +57,18 @@ class Recorder:
         """Records one snapshot; `missed` samples were due and not taken before it."""
         before = self._last
         rates = _rates(snapshot, before)
-        change = self._accounts.add(snapshot)
-        fresh = self._images.add(snapshot, change.at, change.ended)
+        previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
+        change = compare(snapshot.tasks, previous)
+        self._accounts.add(snapshot, change)
+        fresh = self._images.add(snapshot, change, previous)
         if self._builder.samples == 0:
             self._first_ns = snapshot.boot_ns
-        self._builder.add(snapshot)
+        self._builder.add(snapshot, change)
         self._rollup.add(rates)
         self._fresh.extend(fresh)
         self._missed += missed
         self._last = snapshot
-        return Sampled(snapshot, rates, rows_of(snapshot, before), fresh)
+        return Sampled(snapshot, rates, self._rows.update(snapshot, before, change), fresh)
 
     def due(self) -> bool:
         """Whether the block must be closed: its ten seconds are over, or it is full."""

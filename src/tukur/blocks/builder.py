@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.blocks.container import Words, pack, to_planes, vector_planes
-from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, as_words, predict
-from tukur.records import RECORD_VERSION, TASK, HostSample, Snapshot, match_previous
+from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, predict
+from tukur.records import RECORD_VERSION, TASK, Change, HostSample, Snapshot, as_words, compare
 
 MAX_SAMPLES = 60
 
@@ -57,54 +57,51 @@ class BlockBuilder:
         self._life_of_row = _NONE
         self._baseline = self._last is not None
         if self._last is not None:
-            self._append(self._last, None)
+            self._append(self._last, None, None)
 
     @property
     def samples(self) -> int:
         """Snapshots in the block so far."""
         return len(self._steps) - self._baseline
 
-    def add(self, snapshot: Snapshot) -> None:
-        """Adds one snapshot; it must be later than the one before, and the block not yet full."""
+    def add(self, snapshot: Snapshot, change: Change | None = None) -> None:
+        """Adds one snapshot; it must be later than the one before, and the block not yet full.
+
+        `change`: how its table came out of that of the snapshot before, where the caller knows.
+        """
         if self.samples >= MAX_SAMPLES:
             raise ValueError(f"a block of {self.samples} samples is full; finish() first")
         if self._last is not None and snapshot.boot_ns <= self._last.boot_ns:
             raise ValueError(f"a sample at {snapshot.boot_ns} ns after one at {self._last.boot_ns} ns")
-        self._append(snapshot, self._last if self._steps else None)
+        self._append(snapshot, self._last if self._steps else None, change)
         self._last = snapshot
 
-    def _append(self, snapshot: Snapshot, before: Snapshot | None) -> None:
-        tasks = snapshot.tasks
+    def _append(self, snapshot: Snapshot, before: Snapshot | None, change: Change | None) -> None:
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
-        current_words = as_words(tasks)
-        at = match_previous(tasks, previous)
-        known = at >= 0
-        kept = at[known]
-        previous_words = as_words(previous)[kept]
-        delta = current_words[known] - previous_words
-        different = delta.any(axis=1)
-        life_of_row = np.empty(len(tasks), dtype=np.int64)
-        life_of_row[known] = self._life_of_row[kept]
-        births = ~known
-        new = int(births.sum())
-        life_of_row[births] = np.arange(self._lives, self._lives + new)
-        stayed = np.zeros(len(previous), dtype=bool)
-        stayed[kept] = True
-        self._births.append(current_words[births].copy())
+        if change is None or before is None:
+            change = compare(snapshot.tasks, previous)
+        now = as_words(snapshot.tasks)
+        delta = now[change.changed] - as_words(previous)[change.at[change.changed]]
+        gone = self._life_of_row[change.gone]
+        if not change.same_lives:
+            lives = np.where(change.at >= 0, self._life_of_row[change.at], -1) if len(previous) else change.at
+            lives = lives.copy()
+            lives[change.new] = np.arange(self._lives, self._lives + len(change.new))
+            self._life_of_row = lives
+            self._lives += len(change.new)
+        self._births.append(now[change.new])
         self._steps.append(
             _Step(
                 wall_ns=snapshot.wall_ns,
                 boot_ns=snapshot.boot_ns,
                 host=snapshot.host,
-                processes=len(tasks),
-                new=new,
-                gone=np.sort(self._life_of_row[~stayed]),
-                changed=life_of_row[known][different],
-                delta=delta[different],
+                processes=len(snapshot.tasks),
+                new=len(change.new),
+                gone=np.sort(gone),
+                changed=self._life_of_row[change.changed],
+                delta=delta,
             )
         )
-        self._lives += new
-        self._life_of_row = life_of_row
 
     def finish(self) -> Encoded:
         """The block; the builder begins the next. Raises ValueError where there is no sample."""

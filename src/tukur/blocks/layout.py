@@ -11,10 +11,9 @@ changed record from its last. A record is taken as 64-bit words: an idle process
 """
 
 import msgspec
-import numpy as np
 
 from tukur.blocks.container import Words
-from tukur.records import TASK, TaskArray
+from tukur.records import TASK
 
 TASK_MAGIC = b"TKT1"
 HOST_MAGIC = b"TKH1"
@@ -49,11 +48,6 @@ class HostHeader(msgspec.Struct, frozen=True, kw_only=True):
     names: list[str]
     processes: list[int]
     """Processes at each step."""
-
-
-def as_words(tasks: TaskArray) -> Words:
-    """The records as 64-bit words, shape (len(tasks), WORDS); no copy."""
-    return np.ascontiguousarray(tasks).view("<u8").reshape(len(tasks), WORDS)
 
 
 def predict(words: Words) -> Words:

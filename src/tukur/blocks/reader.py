@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tukur.blocks.container import BlockDamagedError, PlaneReader, Words, unpack
 from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, predict
-from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates
+from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates, rss_of
 
 TOTALS = np.dtype(
     [
@@ -152,7 +152,7 @@ def decode_totals(tasks: bytes, from_wall_ns: int, to_wall_ns: int) -> npt.NDArr
         if step == begin:
             base = _bases(block, begin)
         if step >= begin:
-            rss = records["rss_anon"] + records["rss_file"] + records["rss_shmem"]
+            rss = rss_of(records)
             totals["rss_peak"][alive] = np.maximum(totals["rss_peak"], rss)[alive]
             totals["last_step"][alive] = step
             seen |= alive

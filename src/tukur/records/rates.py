@@ -81,6 +81,12 @@ class HostRates:
     processes: int
 
 
+def rss_of(tasks: TaskArray) -> npt.NDArray[np.uint64]:
+    """Resident memory of each process, bytes: anonymous, file and shared pages."""
+    total: npt.NDArray[np.uint64] = tasks["rss_anon"] + tasks["rss_file"] + tasks["rss_shmem"]
+    return total
+
+
 def task_rows(current: TaskArray, previous: TaskArray, boot_ns: int, previous_boot_ns: int) -> Any:
     """The process table (an array of :data:`ROW`) of one instant.
 
@@ -92,7 +98,7 @@ def task_rows(current: TaskArray, previous: TaskArray, boot_ns: int, previous_bo
         rows[name] = current[name]
     rows["flags"] = current["flags"] & 0xFF
     rows["cpu_time"] = current["cpu_ns"] / NS
-    rows["rss"] = current["rss_anon"] + current["rss_file"] + current["rss_shmem"]
+    rows["rss"] = rss_of(current)
     at = match_previous(current, previous)
     known = at >= 0
     seconds = _seconds(current, known, boot_ns, previous_boot_ns)

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.agent.frames import FrameMaker, rows_of, top_of
-from tukur.records import ROW, TASK, HostSample, Snapshot, host_rates
+from tukur.agent.frames import FrameMaker, RowKeeper, top_of
+from tukur.records import ROW, TASK, HostSample, Snapshot, compare, host_rates, task_rows
 
 BOOT = "99999999-2222-3333-4444-555555555555"
 HOST = HostSample(("mem.total",), np.array([1], dtype=np.int64))
@@ -20,6 +20,12 @@ def snapshot(second: int, cpu_ms: dict[int, int]) -> Snapshot:
     tasks["pid"] = sorted(cpu_ms)
     tasks["cpu_ns"] = [cpu_ms[pid] * 10**6 for pid in sorted(cpu_ms)]
     return Snapshot(second * 10**9, second * 10**9, HOST, tasks)
+
+
+def rows_of(current: Snapshot, previous: Snapshot | None) -> Any:
+    if previous is None:
+        return task_rows(current.tasks, current.tasks[:0], current.boot_ns, current.boot_ns)
+    return task_rows(current.tasks, previous.tasks, current.boot_ns, previous.boot_ns)
 
 
 class Viewer:
@@ -52,6 +58,17 @@ def test_differences_applied_in_order_give_the_whole_table(history: list[dict[in
         viewer.apply(maker.frame(current, rows, RATES, [], []))
         assert viewer.seq == second
         assert [viewer.rows[pid] for pid in sorted(viewer.rows)] == rows.tolist()
+        previous = current
+
+
+@given(st.lists(st.dictionaries(st.integers(1, 9), st.integers(0, 3), max_size=6), min_size=1, max_size=9))
+def test_the_table_that_is_kept_up_to_date_is_the_one_made_anew(history: list[dict[int, int]]) -> None:
+    keeper, previous = RowKeeper(), None
+    for second, cpu_ms in enumerate(history, 1):
+        current = snapshot(second, cpu_ms)
+        before = previous.tasks if previous is not None else current.tasks[:0]
+        rows = keeper.update(current, previous, compare(current.tasks, before))
+        assert rows.tolist() == rows_of(current, previous).tolist()
         previous = current
 
 

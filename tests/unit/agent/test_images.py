@@ -4,11 +4,11 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from tukur.agent.scrub import Scrubber
-from tukur.sources.identity import Identity
 
 from tukur.agent.images import Images
-from tukur.records import KTHREAD, TASK, HostSample, Snapshot, match_previous
+from tukur.agent.scrub import Scrubber
+from tukur.records import KTHREAD, TASK, HostSample, Snapshot, compare
+from tukur.sources.identity import Identity
 
 HOST = HostSample((), np.zeros(0, dtype=np.int64))
 
@@ -39,10 +39,7 @@ def run(images: Images, *snapshots: Snapshot) -> list[Any]:
     fresh: list[Any] = []
     previous = np.empty(0, dtype=TASK)
     for current in snapshots:
-        at = match_previous(current.tasks, previous)
-        gone = np.ones(len(previous), dtype=bool)
-        gone[at[at >= 0]] = False
-        fresh = images.add(current, at, previous[gone])
+        fresh = images.add(current, compare(current.tasks, previous), previous)
         previous = current.tasks
     return fresh
 

@@ -58,7 +58,7 @@ def histories(draw: st.DrawFn) -> list[Any]:
     for _ in range(draw(st.integers(1, 8))):
         pids = sorted(draw(st.sets(st.integers(1, 12), max_size=8)))
         table = draw(npst.arrays(np.uint8, (len(pids), TASK.itemsize))).reshape(-1)
-        table = table.view(TASK).copy() if len(pids) else np.empty(0, dtype=TASK)
+        table = table.view(TASK).copy() if pids else np.empty(0, dtype=TASK)
         table["pid"] = pids
         table["start_ns"] = [draw(st.integers(0, 2)) for _ in pids]
         tables.append(table)
