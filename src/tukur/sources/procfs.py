@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tukur.records import KTHREAD, TASK, TaskArray
+from tukur.sources.capabilities import effective
 
 _REFRESH = 10
 """Readings after which an idle process's other files are read again, a tenth of them at each."""
@@ -218,7 +219,7 @@ class ProcfsSource:
     def _list(self) -> set[int]:
         if self._only is not None:
             return set(self._only)
-        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}
+        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
 
     def _meet(self, pid: int) -> bool:
         """Begins a life; False where it is over already."""
@@ -260,7 +261,8 @@ class ProcfsSource:
             if content == process.stat and not due:
                 return True
             return self._refresh(process, content, due)
-        except OSError:
+        except (OSError, ValueError):
+            # It ended meanwhile, some of its files then being empty.
             return False
 
     def _refresh(self, process: _Process, content: bytes, due: bool) -> bool:
@@ -306,7 +308,8 @@ class ProcfsSource:
             stat.state,
             stat.policy,
             0,
-            stat.comm,
+            # A kernel worker adds what it works on; TASK_COMM_LEN has room for 15 bytes and a NUL.
+            stat.comm[:15],
         )
         return True
 
@@ -365,10 +368,10 @@ def _cgroup_mount() -> str | None:
 
 def _limits() -> tuple[str, ...]:
     """What this user, on this machine, cannot see beyond the blind spots of all."""
+    if "CAP_SYS_PTRACE" in effective():
+        return ()
     try:
-        _read("/proc/1/io", 1024)
-    except PermissionError:
-        return (_OTHERS_IO,)
+        _read("/proc/1/stat", 1024)
     except OSError:
         return (_OTHERS_IO, _HIDDEN)
-    return ()
+    return (_OTHERS_IO,)
