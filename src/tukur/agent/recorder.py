@@ -45,6 +45,7 @@ class Recorder:
         self._rows = RowKeeper()
         self._fresh: list[Image] = []
         self._missed = 0
+        self._first_of_run = True
         self._first_ns = 0
         self._last: Snapshot | None = None
 
@@ -101,8 +102,9 @@ class Recorder:
             ended=ended,
             host_minute=HostMinute(samples=samples, figures=figures),
             process_minutes=process_minutes,
+            first_of_run=self._first_of_run,
         )
-        self._fresh, self._missed = [], 0
+        self._fresh, self._missed, self._first_of_run = [], 0, False
         return block
 
 

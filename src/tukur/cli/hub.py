@@ -105,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
 def serve(settings: "HubSettings") -> None:
     """Runs the hub; its store's errors become the command's."""
     from tukur.cli.store_errors import command_error
+    from tukur.hub.errors import PortBusyError
     from tukur.hub.serve import run as run_hub
     from tukur.hub.store.errors import StoreError
 
@@ -112,3 +113,5 @@ def serve(settings: "HubSettings") -> None:
         run_hub(settings)
     except StoreError as error:
         raise command_error(error) from error
+    except PortBusyError as error:
+        raise CommandError(Exit.PORT_BUSY, str(error)) from error

@@ -28,3 +28,5 @@ async def store_call(call: Awaitable[T]) -> T:
         return await call
     except errors.StoreError as error:
         raise command_error(error) from error
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error

@@ -29,8 +29,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tukur.protocol.errors import ProtocolError
 from tukur.protocol.messages import Image
-from tukur.records import HostRates
+from tukur.records import ROW, HostRates
 
 FRAME_VERSION = 1
 _IMAGE_TEXTS = ("name", "user", "cmdline", "exe", "unit", "container", "cgroup", "kthread")
@@ -68,3 +69,45 @@ def encode_frame(
             },
         }
     )
+
+
+class _Head(msgspec.Struct):
+    key: bool
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """A frame taken apart; for whoever is not a browser."""
+
+    wall_ms: float
+    boot_id: str
+    host: dict[str, float | int | list[float]] | None
+    rows: dict[str, bytes]
+    images: dict[str, list[str | int | bool]]
+
+    def table(self) -> Any:
+        """The rows as an array of ``records.ROW``."""
+        count = len(self.rows["pid"]) // ROW["pid"].itemsize
+        rows: Any = np.zeros(count, dtype=ROW)
+        for name in ROW.names or ():
+            rows[name] = np.frombuffer(self.rows[name], dtype=ROW[name])
+        return rows
+
+
+_head = msgspec.msgpack.Decoder(_Head)
+_frame = msgspec.msgpack.Decoder(Frame)
+
+
+def is_key(data: bytes) -> bool:
+    """Whether it is a key frame; False also for what is no frame."""
+    try:
+        return _head.decode(data).key
+    except msgspec.DecodeError:
+        return False
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Raises ProtocolError where it is no frame."""
+    try:
+        return _frame.decode(data)
+    except msgspec.DecodeError as error:
+        raise ProtocolError("bad_frame", str(error)) from error

@@ -190,6 +190,9 @@ class Block(Message, frozen=True, kw_only=True, tag="block"):
     ended: list[Ended]
     host_minute: HostMinute
     process_minutes: list[ProcessMinute]
+    first_of_run: bool = False
+    """The first block after the agent's start: ``images`` holds every process there is. What the
+    record takes for living and is not among them ended while no agent watched."""
 
 
 class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):

@@ -223,3 +223,11 @@ class Order(Struct, kw_only=True):
 
 class Hosts(Struct, kw_only=True):
     hosts: list[Host] = field(default_factory=list)
+
+
+class Orders(Struct, kw_only=True):
+    orders: list[Order] = field(default_factory=list)
+
+
+class Health(Struct, kw_only=True):
+    status: Literal["ok"]

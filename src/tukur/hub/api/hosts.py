@@ -1,0 +1,109 @@
+"""Hosts, and what is recorded of them."""
+
+from typing import Annotated, Any, Literal
+
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from tukur.hub.api.models import Host, Hosts, ProcessDetail, ProcessTable, Series, TopList
+from tukur.hub.api.problems import problems
+from tukur.hub.api.times import At, From, To, instant_ms, range_ms
+from tukur.hub.auth.identity import Identity
+from tukur.hub.history.history import is_exact
+from tukur.hub.parts import Hub
+
+FRAME_TYPE = "application/vnd.tukur.frame"
+"""Media type of ``tukur.protocol.frames``."""
+
+MAX_START_NS = 2**63 - 1
+
+Pid = Annotated[int, Parameter(ge=0, le=2**22)]
+StartNs = Annotated[str, Parameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
+Points = Annotated[int, Parameter(ge=2, le=4000, description="How many points at most")]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+By = Annotated[
+    Literal["cpu", "rss", "read", "write", "io"],
+    Parameter(description="What the order is by: CPU time, peak RSS, bytes read, bytes written, or both"),
+]
+
+
+@get(
+    "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
+)
+async def list_hosts(hub: Hub) -> Hosts:
+    """Every enrolled host, by name."""
+    return Hosts(hosts=await hub.history.hosts())
+
+
+@get(
+    "/api/hosts/{host_id:str}",
+    operation_id="getHost",
+    summary="One host",
+    tags=["hosts"],
+    responses=problems(401, 404, 503),
+)
+async def get_host(host_id: str, hub: Hub) -> Host:
+    """What it is, whether its agent is connected, what is recorded, and its newest figures."""
+    return await hub.history.host(host_id)
+
+
+@get(
+    "/api/hosts/{host_id:str}/series",
+    operation_id="getSeries",
+    summary="The host's figures over time",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_series(host_id: str, from_: From, to: To, hub: Hub, points: Points = 600) -> Series:
+    """Lowest, mean and highest of each figure for each step, so that a spike of one second is never lost."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.series(host_id, begin, end, points)
+
+
+@get(
+    "/api/hosts/{host_id:str}/processes",
+    operation_id="listProcesses",
+    summary="The process table at one second",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def list_processes(
+    request: Request[Identity, Any, State], host_id: str, hub: Hub, at: At = None
+) -> Response[ProcessTable | bytes]:
+    """Every process as it was at that second; without `at`, as it is now.
+
+    With `Accept: application/vnd.tukur.frame` the answer is a key frame, the form of the live road.
+    """
+    asked = None if at is None else instant_ms(at, "at")
+    if FRAME_TYPE in request.headers.get("accept", ""):
+        frame, at_ms = await hub.history.frame(host_id, asked)
+        exact = asked is None or is_exact(at_ms, asked)
+        headers = {"Tukur-At-Ms": str(at_ms), "Tukur-Exact": "true" if exact else "false"}
+        return Response(frame, media_type=FRAME_TYPE, headers=headers)
+    return Response(await hub.history.table(host_id, asked), media_type=MediaType.JSON)
+
+
+@get(
+    "/api/hosts/{host_id:str}/top",
+    operation_id="listTop",
+    summary="The processes that did most within a range",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def list_top(host_id: str, from_: From, to: To, hub: Hub, by: By = "cpu", limit: Limit = 50) -> TopList:
+    """By CPU time, peak RSS or I/O; processes that have ended are included."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.top(host_id, begin, end, by, limit)
+
+
+@get(
+    "/api/hosts/{host_id:str}/processes/{boot_id:str}/{pid:int}/{start_ns:str}",
+    operation_id="getProcess",
+    summary="One process life",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_process(host_id: str, boot_id: str, pid: Pid, start_ns: StartNs, hub: Hub) -> ProcessDetail:
+    """As the record knows it and, while it lives, as its host's agent does: children, unit, who would restart it."""
+    return await hub.history.detail(host_id, boot_id, pid, int(start_ns))

@@ -1,0 +1,59 @@
+"""Orders: a signal to exactly one process life, and what became of it."""
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from tukur.hub.api.models import Order, OrderRequest, Orders
+from tukur.hub.api.problems import problems
+from tukur.hub.auth.identity import Identity
+from tukur.hub.parts import Hub
+
+WaitS = Annotated[
+    float, Parameter(ge=0, le=30, description="Wait this long for news of an order that is not final")
+]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+@post(
+    "/api/hosts/{host_id:str}/orders",
+    operation_id="createOrder",
+    summary="Send a signal to one process",
+    tags=["orders"],
+    responses=problems(400, 401, 403, 404, 409, 503),
+)
+async def create_order(
+    request: Request[Identity, Any, State], host_id: str, data: OrderRequest, hub: Hub
+) -> Order:
+    """The process is named by its whole key, so that another life of its PID is never signalled.
+
+    The order is signed, expires after 10 seconds and is used once; the host's own policy has the last
+    word. The answer comes at once: follow the order for its outcome.
+    """
+    return await hub.orders.issue(host_id, data, request.user.user)
+
+
+@get(
+    "/api/orders/{order_id:str}",
+    operation_id="getOrder",
+    summary="What became of an order",
+    tags=["orders"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_order(order_id: str, hub: Hub, wait_s: WaitS = 0.0) -> Order:
+    """With `wait_s` the answer waits for the next news, unless the order is final."""
+    return await hub.orders.get(order_id, wait_s)
+
+
+@get(
+    "/api/orders",
+    operation_id="listOrders",
+    summary="The newest orders",
+    tags=["orders"],
+    responses=problems(400, 401, 503),
+)
+async def list_orders(hub: Hub, limit: Limit = 100) -> Orders:
+    """Newest first, of all hosts."""
+    return Orders(orders=await hub.orders.newest(limit))

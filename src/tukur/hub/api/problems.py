@@ -1,0 +1,94 @@
+"""Errors as the API tells them: a status, a stable code, what was found and what was expected."""
+
+import logging
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+
+from tukur.blocks import BlockDamagedError
+from tukur.hub.api.models import Problem
+from tukur.hub.errors import ProblemError
+from tukur.hub.store.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+_CODES = {
+    400: "bad_request",
+    401: "sign_in_needed",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "bad_media_type",
+    429: "too_many_requests",
+}
+
+_DESCRIPTIONS = {
+    400: "A parameter or the body is not what was expected",
+    401: "Not signed in",
+    403: "The role does not allow it, or the request comes from another site",
+    404: "There is no such thing",
+    409: "Not possible at present",
+    429: "Too many tries; wait",
+    503: "The record cannot be read or written at present",
+}
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The error responses of one route, for its description."""
+    return {
+        status: ResponseSpec(Problem, generate_examples=False, description=_DESCRIPTIONS[status])
+        for status in statuses
+    }
+
+
+def _response(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None
+) -> Response[Problem]:
+    return Response(Problem(code=code, detail=detail), status_code=status, headers=headers)
+
+
+def _problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[Problem]:
+    return _response(error.status, error.code, error.detail, error.headers)
+
+
+def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    code = _CODES.get(error.status_code, f"http_{error.status_code}")
+    return _response(error.status_code, code, error.detail)
+
+
+def _validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+    return _response(400, "bad_request", "; ".join(_faults(error)) or error.detail)
+
+
+def _faults(error: ValidationException) -> list[str]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [f"{e.get('key', 'body')}: {e.get('message', '')}" for e in extra if isinstance(e, dict)]
+
+
+def _store(_: Request[Any, Any, Any], error: StoreError) -> Response[Problem]:
+    log.error("the store: %s", error)
+    return _response(503, error.code, str(error))
+
+
+def _damaged(_: Request[Any, Any, Any], error: BlockDamagedError) -> Response[Problem]:
+    log.error("a recorded block is damaged: %s", error)
+    return _response(503, "block_damaged", f"the record of this time is damaged: {error}")
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _response(500, "internal", "the hub failed; its log says why")
+
+
+HANDLERS: Any = {
+    ProblemError: _problem,
+    ValidationException: _validation,
+    HTTPException: _http,
+    StoreError: _store,
+    BlockDamagedError: _damaged,
+    Exception: _unexpected,
+}
+"""By exception, for Litestar."""

@@ -1,0 +1,43 @@
+"""Every route there is, as plain lists."""
+
+from typing import Any
+
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from tukur.hub.api import hosts, orders, pages, sessions, sockets
+from tukur.hub.parts import Hub
+
+
+async def _hub(state: State) -> Hub:
+    hub: Hub = state.hub
+    return hub
+
+
+DEPENDENCIES = {"hub": Provide(_hub)}
+
+API_ROUTES: list[Any] = [
+    sessions.sign_in,
+    sessions.get_session,
+    sessions.sign_out,
+    hosts.list_hosts,
+    hosts.get_host,
+    hosts.get_series,
+    hosts.list_processes,
+    hosts.list_top,
+    hosts.get_process,
+    orders.create_order,
+    orders.get_order,
+    orders.list_orders,
+    pages.health,
+]
+"""What the OpenAPI document describes."""
+
+OTHER_ROUTES: list[Any] = [
+    sockets.agent,
+    sockets.live,
+    pages.openapi,
+    pages.docs,
+    pages.root,
+    pages.static,
+]

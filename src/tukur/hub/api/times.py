@@ -1,0 +1,59 @@
+"""Instants as a request writes them."""
+
+import datetime
+import re
+from typing import Annotated
+
+from litestar.params import Parameter
+
+from tukur.hub.errors import ProblemError
+
+MAX_MS = 253_402_300_799_999
+"""The end of the year 9999."""
+
+_DESCRIPTION = "Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z"
+
+From = Annotated[str, Parameter(query="from", description=_DESCRIPTION, max_length=40)]
+To = Annotated[str, Parameter(query="to", description=_DESCRIPTION, max_length=40)]
+At = Annotated[str | None, Parameter(query="at", description=_DESCRIPTION, max_length=40)]
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+def instant_ms(text: str, name: str) -> int:
+    """The instant in milliseconds. Raises ProblemError (400)."""
+    if text.isascii() and text.isdigit():
+        value = int(text)
+    else:
+        value = _rfc3339_ms(text, name)
+    if not 0 <= value <= MAX_MS:
+        raise _bad(name, text)
+    return value
+
+
+def _rfc3339_ms(text: str, name: str) -> int:
+    # A "+" in a query that was not escaped arrives as a space.
+    text = re.sub(r" (\d\d:\d\d)$", r"+\1", text)
+    if not _RFC3339.fullmatch(text):
+        raise _bad(name, text)
+    try:
+        parsed = datetime.datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise _bad(name, text) from error
+    return int(parsed.timestamp() * 1000)
+
+
+def _bad(name: str, text: str) -> ProblemError:
+    return ProblemError(
+        400, "bad_time", f"{name}={text[:60]!r}; milliseconds since the epoch or RFC 3339 expected"
+    )
+
+
+def range_ms(from_: str, to: str) -> tuple[int, int]:
+    """A range; the end lies after the beginning. Raises ProblemError (400)."""
+    begin, end = instant_ms(from_, "from"), instant_ms(to, "to")
+    if end <= begin:
+        raise ProblemError(
+            400, "bad_range", f"from={begin} to={end}; a range that ends after it begins expected"
+        )
+    return begin, end

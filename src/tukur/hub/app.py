@@ -1,0 +1,98 @@
+"""The composition root: the one place that wires the hub."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from litestar import Litestar
+from litestar.types import ASGIApp
+
+from tukur.hub.api.problems import HANDLERS
+from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
+from tukur.hub.auth.gate import check_rights, guard
+from tukur.hub.auth.limits import FailureLimit
+from tukur.hub.auth.service import Auth
+from tukur.hub.auth.site import Site, host_names
+from tukur.hub.bus import Bus
+from tukur.hub.history.history import History
+from tukur.hub.ingest import Ingest
+from tukur.hub.live import Live
+from tukur.hub.orders import Orders
+from tukur.hub.parts import Hub
+from tukur.hub.presence import Presence
+from tukur.hub.recorder import Recorder
+from tukur.hub.settings import HubSettings
+from tukur.hub.store.store import Store
+
+__all__ = ["HubSettings", "create_app", "open_hub"]
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request's body: the API takes nothing larger."""
+
+
+async def open_hub(settings: HubSettings) -> Hub:
+    """Opens the store and wires the parts. Raises StoreError."""
+    store = await Store.open(settings.data_dir)
+    for host_id, public, name in settings.enrol:
+        await store.enrol(host_id, public, name, time.time_ns())
+    bus = Bus()
+    presence = Presence(bus)
+    recorder = Recorder(store, presence)
+    auth = Auth(store.accounts)
+    live = Live(store, bus, presence, auth)
+    return Hub(
+        settings=settings,
+        store=store,
+        bus=bus,
+        presence=presence,
+        recorder=recorder,
+        ingest=Ingest(store, bus, presence, recorder),
+        live=live,
+        orders=Orders(store, bus, presence, settings.order_key),
+        history=History(store, bus, presence, live),
+        auth=auth,
+        sign_in_limit=FailureLimit(),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _background(hub: Hub) -> AsyncIterator[None]:
+    tasks = [
+        asyncio.create_task(hub.recorder.run(), name="recorder"),
+        asyncio.create_task(hub.orders.run(), name="orders"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await hub.store.close()
+
+
+def create_app(hub: Hub) -> Litestar:
+    """The ASGI application of one hub, which it closes when it ends."""
+    names = host_names(hub.settings)
+
+    def site(app: ASGIApp) -> ASGIApp:
+        return Site(app, names)
+
+    app = Litestar(
+        [*API_ROUTES, *OTHER_ROUTES],
+        dependencies=DEPENDENCIES,
+        guards=[guard],
+        exception_handlers=HANDLERS,
+        middleware=[site],
+        lifespan=[lambda _: _background(hub)],
+        # The document is served by a route of our own, behind the sign-in.
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=MAX_BODY,
+    )
+    app.state.hub = hub
+    check_rights(app.routes)
+    return app

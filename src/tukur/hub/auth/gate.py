@@ -1,0 +1,88 @@
+"""The one place where a request is let in: who asks, from which site, with which right."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute, WebSocketRoute
+from litestar.routes.base import BaseRoute
+
+from tukur.hub.auth.identity import TOKEN_PREFIX, Identity
+from tukur.hub.auth.rights import RIGHTS
+from tukur.hub.auth.service import Auth
+from tukur.hub.errors import ProblemError
+
+COOKIE = "tukur_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Raises ProblemError where the request may not pass; else ``connection.user`` is set."""
+    method = connection.scope.get("method", "WEBSOCKET")
+    path = connection.scope["path_template"]
+    if method == "OPTIONS":
+        return
+    if (method, path) not in RIGHTS:
+        raise ProblemError(403, "not_allowed", f"{method} {path} is not in the table of rights")
+    role = RIGHTS[method, path]
+    check_origin(connection, str(method))
+    if role is None:
+        return
+    auth: Auth = connection.app.state.hub.auth
+    identity = await identify(connection, auth)
+    if identity is None:
+        raise ProblemError(
+            401, "sign_in_needed", "no valid session or token; sign in, or send a bearer token"
+        )
+    if identity.role < role:
+        raise ProblemError(
+            403, "role_too_low", f"{identity.user} is {identity.role.word}; {role.word} is needed for this"
+        )
+    connection.scope["user"] = identity
+
+
+async def identify(connection: Connection, auth: Auth) -> Identity | None:
+    """Who asks, by bearer token or cookie."""
+    kind, _, bearer = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and bearer.startswith(TOKEN_PREFIX):
+        return await auth.token_identity(bearer)
+    cookie = connection.cookies.get(COOKIE)
+    return await auth.session_identity(cookie) if cookie else None
+
+
+def check_origin(connection: Connection, method: str) -> None:
+    """No other site may act with this browser's cookie: raises ProblemError (403).
+
+    Browsers send Origin with every WebSocket and every unsafe request; SameSite=Strict is the second
+    lock. A request with a bearer token alone needs none: no browser adds that by itself.
+    """
+    if method in _SAFE:
+        return
+    origin = connection.headers.get("origin")
+    if origin is None:
+        if COOKIE in connection.cookies:
+            raise ProblemError(403, "origin_missing", "a request with a cookie and no Origin header")
+        return
+    if urlsplit(origin).netloc.lower() != connection.headers.get("host", "").lower():
+        raise ProblemError(
+            403, "origin_not_allowed", f"a request from {origin[:100]}; only this site's own may"
+        )
+
+
+def check_rights(routes: list[BaseRoute]) -> None:
+    """Every route has its entry in the table, and every entry its route. Raises RuntimeError."""
+    found = {(method, route.path_format or "/") for route in routes for method in _methods(route)}
+    if found != set(RIGHTS):
+        raise RuntimeError(f"routes and rights differ: {sorted(found.symmetric_difference(RIGHTS))}")
+
+
+def _methods(route: BaseRoute) -> set[str]:
+    if isinstance(route, WebSocketRoute):
+        return {"WEBSOCKET"}
+    if isinstance(route, HTTPRoute):
+        own = [h for h in route.route_handlers if isinstance(h, HTTPRouteHandler)]
+        return {str(method) for handler in own for method in handler.http_methods} - {"OPTIONS"}
+    return {"ASGI"}

@@ -1,0 +1,30 @@
+"""Who may reach what: the one table of rights. A route that is not in it does not start."""
+
+from tukur.hub.auth.identity import Role
+
+PUBLIC = None
+"""No sign-in: the page itself (it holds no data), signing in, the health check; and the agents, who
+prove their key on the connection."""
+
+RIGHTS: dict[tuple[str, str], Role | None] = {
+    ("GET", "/"): PUBLIC,
+    ("GET", "/{file_path}"): PUBLIC,
+    ("GET", "/api/docs"): PUBLIC,
+    ("GET", "/healthz"): PUBLIC,
+    ("POST", "/api/session"): PUBLIC,
+    ("WEBSOCKET", "/agent"): PUBLIC,
+    ("GET", "/api/openapi.json"): Role.VIEWER,
+    ("GET", "/api/session"): Role.VIEWER,
+    ("DELETE", "/api/session"): Role.VIEWER,
+    ("GET", "/api/hosts"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/series"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/processes"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/top"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/processes/{boot_id}/{pid}/{start_ns}"): Role.VIEWER,
+    ("POST", "/api/hosts/{host_id}/orders"): Role.OPERATOR,
+    ("GET", "/api/orders"): Role.VIEWER,
+    ("GET", "/api/orders/{order_id}"): Role.VIEWER,
+    ("WEBSOCKET", "/api/live/{host_id}"): Role.VIEWER,
+}
+"""(method, path) to the least role; None: public."""

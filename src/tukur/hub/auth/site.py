@@ -1,0 +1,98 @@
+"""What every response of this site carries, and under which names it may be called."""
+
+from typing import Any
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from tukur.hub.settings import HubSettings
+
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_ANY = ("0.0.0.0", "::", "[::]")  # noqa: S104
+
+_CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", _CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+"""On every response."""
+
+
+def host_names(settings: HubSettings) -> frozenset[str]:
+    """The names, without port, that a Host header may hold."""
+    listens = settings.host if ":" not in settings.host or settings.host[0] == "[" else f"[{settings.host}]"
+    own = () if listens in _ANY else (listens,)
+    return frozenset(name.lower() for name in (*_LOCAL, *own, *settings.allowed_hosts))
+
+
+def name_of(host: str) -> str:
+    """A Host header without its port, in lower case."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+class Site:
+    """ASGI middleware. A foreign name that resolves to this machine (DNS rebinding) gets nothing."""
+
+    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request or connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        name = name_of(headers.get(b"host", b"").decode("latin-1"))
+        if name not in self._names:
+            await _misdirected(scope, send, name)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *self._added(scope)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    @staticmethod
+    def _added(scope: Any) -> list[tuple[bytes, bytes]]:
+        added = list(HEADERS)
+        if scope["path"].startswith("/api/"):
+            added.append((b"cache-control", b"no-store"))
+        return added
+
+
+async def _misdirected(scope: Scope, send: Send, name: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "host not allowed"})
+        return
+    text = f'{{"code":"host_not_allowed","detail":"this hub is not called {name[:100]!a}; see --allow-host"}}'
+    body = text.replace("'", "").encode()
+    head: Any = {
+        "type": "http.response.start",
+        "status": 421,
+        "headers": [(b"content-type", b"application/json"), *HEADERS],
+    }
+    await send(head)
+    await send({"type": "http.response.body", "body": body, "more_body": False})

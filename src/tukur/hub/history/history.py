@@ -1,0 +1,278 @@
+"""Answers what was, and what is: hosts, series, tables, top lists, single lives."""
+
+import asyncio
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tukur.blocks import Table, decode_table
+from tukur.hub.api.models import Host, ProcessDetail, ProcessTable, Relative, Series, TopList
+from tukur.hub.bus import Bus, NobodyThereError, agent_of
+from tukur.hub.errors import ProblemError
+from tukur.hub.history import series, table, top
+from tukur.hub.history.cache import HostPoints
+from tukur.hub.live import Live
+from tukur.hub.presence import HostState, Presence
+from tukur.hub.store.store import BlockRow, HostRow, Store
+from tukur.protocol import messages
+from tukur.protocol.frames import decode_frame, encode_frame
+from tukur.protocol.messages import HostFacts, ProcessKey
+from tukur.records import HostRates, comm_text, task_rows
+
+NOW_S = 2.5
+"""How long the agent has for a key frame: one sample, and a little."""
+INSPECT_S = 2.0
+SECONDS_MS = 30 * 60_000
+"""Up to this long a series is made of single seconds, beyond of minutes."""
+
+_NO_FACTS = HostFacts(
+    hostname="",
+    kernel="",
+    os="",
+    architecture="",
+    cpus=1,
+    mem_total=0,
+    boot_id=str(uuid.UUID(int=0)),
+    booted_wall_ns=0,
+    agent_version="",
+    source="",
+    blind_spots=[],
+    signals=[],
+)
+"""Of a host that was enrolled and never connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One table of the record."""
+
+    row: BlockRow
+    table: Table
+    boot_id: str
+    booted_ms: int
+    host: HostRates | None
+
+    @property
+    def at_ms(self) -> int:
+        """When it was sampled."""
+        return self.table.wall_ns // 1_000_000
+
+
+class History:
+    """Reads the store; asks the agent for what is only there."""
+
+    def __init__(self, store: Store, bus: Bus, presence: Presence, live: Live) -> None:
+        self._store = store
+        self._bus = bus
+        self._presence = presence
+        self._live = live
+        self._points = HostPoints()
+
+    # --- hosts
+
+    async def hosts(self) -> list[Host]:
+        """Every enrolled host."""
+        return [_host(row, self._presence.get(row.host_id)) for row in await self._store.hosts()]
+
+    async def host(self, host_id: str) -> Host:
+        """One host. Raises ProblemError (404)."""
+        return _host(await self._row(host_id), self._presence.get(host_id))
+
+    async def _row(self, host_id: str) -> HostRow:
+        rows = await self._store.hosts(host_id)
+        if not rows:
+            raise ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
+        return rows[0]
+
+    # --- series
+
+    async def series(self, host_id: str, begin: int, end: int, points: int) -> Series:
+        """The host's figures over [begin, end). Raises ProblemError (404)."""
+        host = await self._row(host_id)
+        if end - begin > SECONDS_MS:
+            return series.of_minutes(
+                await self._store.minutes(host.number, begin - begin % 60_000, end), begin, end, points
+            )
+        blocks = await self._store.blocks_between(host.number, begin, end, tasks=False)
+        found = {point.wall_ns // 1_000_000: asdict(point.rates) for point in await self._points.of(blocks)}
+        # The newest seconds are not recorded yet: the heartbeats have them.
+        state = self._presence.get(host_id)
+        newest = max(found, default=0)
+        for beat in state.recent if state is not None else ():
+            if beat.wall_ns // 1_000_000 > newest:
+                found[beat.wall_ns // 1_000_000] = dict(beat.rates)
+        times = sorted(at for at in found if begin <= at < end)
+        values = {name: [float(found[at].get(name, 0)) for at in times] for name in series.FIGURES}
+        return series.of_samples(times, values, begin, end, points)
+
+    # --- tables
+
+    async def table(self, host_id: str, at_ms: int | None) -> ProcessTable:
+        """The process table at an instant, or now. Raises ProblemError (404)."""
+        if at_ms is None:
+            now = await self._live.key_frame(host_id, NOW_S)
+            if now is not None:
+                return self._table_now(now, host_id)
+        asked = at_ms if at_ms is not None else _now_ms()
+        found = await self._find(host_id, asked)
+        rows, images = await self._rows(found)
+        names = [comm_text(comm) for comm in found.table.tasks["comm"].tolist()]
+        return ProcessTable(
+            asked_ms=asked,
+            at_ms=found.at_ms,
+            exact=is_exact(found.at_ms, asked),
+            boot_id=found.boot_id,
+            host=None if found.host is None else asdict(found.host),
+            processes=table.processes(rows, names, images, found.booted_ms),
+        )
+
+    def _table_now(self, data: bytes, host_id: str) -> ProcessTable:
+        frame = decode_frame(data)
+        state = self._presence.get(host_id)
+        booted_ms = state.facts.booted_wall_ns // 1_000_000 if state is not None else 0
+        rows, images = frame.table(), table.live_images(frame)
+        at_ms = int(frame.wall_ms)
+        return ProcessTable(
+            asked_ms=_now_ms(),
+            at_ms=at_ms,
+            exact=True,
+            boot_id=frame.boot_id,
+            host=frame.host,
+            processes=table.processes(rows, [""] * len(rows), images, booted_ms),
+        )
+
+    async def frame(self, host_id: str, at_ms: int | None) -> tuple[bytes, int]:
+        """The same as a key frame, and the millisecond that it shows. Raises ProblemError (404)."""
+        if at_ms is None:
+            now = await self._live.key_frame(host_id, NOW_S)
+            if now is not None:
+                return now, int(decode_frame(now).wall_ms)
+        found = await self._find(host_id, at_ms if at_ms is not None else _now_ms())
+        rows, images = await self._rows(found)
+        data = encode_frame(
+            seq=0,
+            key=True,
+            wall_ns=found.table.wall_ns,
+            boot_id=found.boot_id,
+            host=found.host,
+            count=len(rows),
+            rows=rows,
+            images=table.frame_images(found.table.tasks, images),
+        )
+        return data, found.at_ms
+
+    async def _find(self, host_id: str, at_ms: int) -> Found:
+        host = await self._row(host_id)
+        row = await self._store.block_near(host.number, at_ms)
+        if row is None:
+            raise ProblemError(404, "nothing_recorded", f"nothing is recorded yet of host {host.name}")
+        decoded = await asyncio.to_thread(decode_table, row.tasks, at_ms * 1_000_000)
+        boot_id, booted_ms = (await self._store.boots(host.number))[row.boot]
+        points = await self._points.of([row])
+        rates = next((point.rates for point in points if point.boot_ns == decoded.boot_ns), None)
+        return Found(row, decoded, boot_id, booted_ms, rates)
+
+    async def _rows(self, found: Found) -> tuple[Any, dict[tuple[int, int], Any]]:
+        decoded = found.table
+        rows = task_rows(decoded.tasks, decoded.previous, decoded.boot_ns, decoded.previous_boot_ns)
+        starts = decoded.tasks["start_ns"].tolist()
+        return rows, await self._store.images(found.row.boot, starts, decoded.boot_ns)
+
+    # --- ranges and lives
+
+    async def top(self, host_id: str, begin: int, end: int, by: top.By, limit: int) -> TopList:
+        """Who did most within a range. Raises ProblemError (404)."""
+        return await top.top(self._store, await self._row(host_id), begin, end, by, limit)
+
+    async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
+        """One life. Raises ProblemError (404)."""
+        host = await self._row(host_id)
+        inspection = await self._inspect(host_id, ProcessKey(boot_id, pid, start_ns))
+        boots = {
+            text: (number, booted)
+            for number, (text, booted) in (await self._store.boots(host.number)).items()
+        }
+        number, booted_ms = boots.get(boot_id, (-1, 0))
+        image = (await self._store.images(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
+        life = (await self._store.lives(number, [start_ns])).get((start_ns, pid))
+        alive = None if inspection is None else inspection.alive
+        if image is None and not alive:
+            raise ProblemError(
+                404,
+                "process_unknown",
+                f"no process {pid} that began at {start_ns} ns of boot {boot_id[:36]!r} is known",
+            )
+        now = inspection if inspection is not None and inspection.alive else None
+        ended = life is not None and life.ended
+        return ProcessDetail(
+            boot_id=boot_id,
+            pid=pid,
+            start_ns=str(start_ns),
+            name=image.name if image else "",
+            cmdline=image.cmdline if image else "",
+            exe=image.exe if image else "",
+            user=image.user if image else "",
+            unit=(now.unit if now else "") or (image.unit if image else ""),
+            container=(now.container if now else "") or (image.container if image else ""),
+            cgroup=image.cgroup if image else "",
+            started_ms=booted_ms + start_ns // 1_000_000,
+            first_ms=life.first_ms if life else None,
+            last_ms=life.last_ms if life and ended else None,
+            alive=alive,
+            state=now.state if now else "",
+            parent=_relative(now.parent) if now and now.parent else None,
+            children=[_relative(child) for child in now.children] if now else [],
+            restart=now.restart if now else "",
+            protected=now.protected if now else "",
+        )
+
+    async def _inspect(self, host_id: str, target: ProcessKey) -> messages.Inspection | None:
+        request = messages.Inspect(request_id=str(uuid.uuid4()), target=target)
+        try:
+            answer: messages.Inspection = await self._bus.request(agent_of(host_id), request, INSPECT_S)
+        except (NobodyThereError, TimeoutError):
+            return None
+        return answer
+
+
+def is_exact(at_ms: int, asked_ms: int) -> bool:
+    """Whether a sample lies within the asked second."""
+    return at_ms // 1000 == asked_ms // 1000
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _relative(found: messages.Relative) -> Relative:
+    return Relative(pid=found.pid, start_ns=str(found.start_ns), name=found.name, cmdline=found.cmdline)
+
+
+def _host(row: HostRow, state: HostState | None) -> Host:
+    facts = (state.facts if state is not None else row.facts) or _NO_FACTS
+    beat = state.heartbeat if state is not None and state.online else None
+    seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms
+    return Host(
+        host_id=row.host_id,
+        name=row.name,
+        online=state is not None and state.online,
+        last_seen_ms=seen_ms,
+        boot_id=facts.boot_id,
+        booted_ms=facts.booted_wall_ns // 1_000_000,
+        kernel=facts.kernel,
+        os=facts.os,
+        architecture=facts.architecture,
+        cpus=facts.cpus,
+        mem_total=facts.mem_total,
+        agent_version=facts.agent_version,
+        source=facts.source,
+        blind_spots=facts.blind_spots,
+        signals=facts.signals,
+        first_ms=row.first_ms,
+        last_ms=row.last_ms,
+        rates=beat.rates if beat is not None else None,
+        missed=beat.missed if beat is not None else 0,
+        spooled=beat.spooled if beat is not None else 0,
+        faults={**(beat.faults if beat is not None else {}), **(state.faults if state is not None else {})},
+    )

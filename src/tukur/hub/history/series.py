@@ -1,0 +1,125 @@
+"""The host's figures over time, in as many points as a chart has room for. Pure arithmetic."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.hub.api.models import Figure, Gap, Series
+from tukur.hub.store.blocks import MINUTE_MS
+
+FIGURES = (
+    "cpu",
+    "cpu_user",
+    "cpu_system",
+    "cpu_iowait",
+    "cpu_steal",
+    "mem_used",
+    "mem_available",
+    "mem_cached",
+    "mem_free",
+    "mem_total",
+    "swap_used",
+    "swap_total",
+    "load1",
+    "psi_cpu",
+    "psi_memory",
+    "psi_io",
+    "disk_read",
+    "disk_write",
+    "net_rx",
+    "net_tx",
+    "processes",
+)
+"""Names of ``records.HostRates`` that a series has."""
+
+GAP_MS = 3000
+"""A longer stretch without a sample is a gap."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def step_ms(begin: int, end: int, points: int, unit: int) -> int:
+    """The width of one point: whole units, so many that `points` suffice."""
+    return max(-(-(end - begin) // (points * unit)), 1) * unit
+
+
+def of_samples(
+    times_ms: list[int], values: Mapping[str, list[float]], begin: int, end: int, points: int
+) -> Series:
+    """From samples, one a second. Each point has the lowest, mean and highest of what falls into it."""
+    step = step_ms(begin, end, points, 1000)
+    begin -= begin % step
+    times = np.array(times_ms, dtype=np.int64)
+    slots = (times - begin) // step
+    figures = {
+        name: (sample := np.array(values[name], dtype=np.float64), sample, sample, np.ones(len(times)))
+        for name in FIGURES
+    }
+    gaps = _gaps(times, GAP_MS)
+    return _series(begin, end, step, slots, figures, gaps)
+
+
+def of_minutes(rows: Iterable[Any], begin: int, end: int, points: int) -> Series:
+    """From per-minute rows, which keep the lowest and highest second of each minute."""
+    step = step_ms(begin, end, points, MINUTE_MS)
+    begin -= begin % step
+    by_figure: dict[str, list[tuple[int, float, float, float, int]]] = {name: [] for name in FIGURES}
+    for row in rows:
+        if row.figure in by_figure:
+            by_figure[row.figure].append((row.minute_ms, row.low, row.total, row.high, row.samples))
+    figures = {}
+    minutes = np.array([entry[0] for entry in by_figure["cpu"]], dtype=np.int64)
+    for name, entries in by_figure.items():
+        columns = np.array([entry[1:] for entry in entries], dtype=np.float64).reshape(-1, 4)
+        if len(columns) != len(minutes):
+            continue
+        figures[name] = (columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])
+    slots = (minutes - begin) // step
+    return _series(begin, end, step, slots, figures, _gaps(minutes, MINUTE_MS))
+
+
+def _series(
+    begin: int,
+    end: int,
+    step: int,
+    slots: npt.NDArray[np.int64],
+    figures: Mapping[str, tuple[Floats, Floats, Floats, Floats]],
+    gaps: list[Gap],
+) -> Series:
+    """`figures`: name to (lowest, sum, highest, samples) of each entry; `slots`: the point it falls into."""
+    count = -(-(end - begin) // step)
+    return Series(
+        from_ms=begin,
+        to_ms=end,
+        step_ms=step,
+        t_ms=[begin + slot * step for slot in range(count)],
+        figures={name: _figure(slots, columns, count) for name, columns in figures.items()},
+        gaps=gaps,
+    )
+
+
+def _figure(
+    slots: npt.NDArray[np.int64], columns: tuple[Floats, Floats, Floats, Floats], count: int
+) -> Figure:
+    inside = (slots >= 0) & (slots < count)
+    at = slots[inside]
+    low, total, high, samples = (column[inside] for column in columns)
+    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(lowest, at, low)
+    np.maximum.at(highest, at, high)
+    number = np.bincount(at, weights=samples, minlength=count)
+    added = np.bincount(at, weights=total, minlength=count)
+    known = number > 0
+    mean = np.divide(added, number, out=np.zeros(count), where=known)
+    return Figure(low=_known(lowest, known), mean=_known(mean, known), high=_known(highest, known))
+
+
+def _known(values: Floats, known: npt.NDArray[np.bool_]) -> list[float | None]:
+    return [value if there else None for value, there in zip(values.tolist(), known.tolist(), strict=True)]
+
+
+def _gaps(times: npt.NDArray[np.int64], longest: int) -> list[Gap]:
+    breaks = np.flatnonzero(np.diff(times) > longest)
+    return [Gap(from_ms=int(times[at]), to_ms=int(times[at + 1])) for at in breaks]

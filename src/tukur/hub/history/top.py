@@ -1,0 +1,143 @@
+"""Who did most within a range: minutes from rows, the edges from the one-second record."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tukur.blocks import decode_totals
+from tukur.hub.api.models import Top, TopList
+from tukur.hub.store.blocks import MINUTE_MS
+from tukur.hub.store.store import BlockRow, HostRow, Key, Store
+
+SECONDS_MS = 10 * MINUTE_MS
+"""A range up to this long is added up from the one-second record alone."""
+
+By = Literal["cpu", "rss", "read", "write", "io"]
+
+
+@dataclass(slots=True)
+class _Sum:
+    cpu_ns: int = 0
+    rss_peak: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+
+    def worth(self, by: By) -> int:
+        """What the order is by."""
+        match by:
+            case "cpu":
+                return self.cpu_ns
+            case "rss":
+                return self.rss_peak
+            case "read":
+                return self.read_bytes
+            case "write":
+                return self.write_bytes
+            case "io":
+                return self.read_bytes + self.write_bytes
+
+
+@dataclass(slots=True)
+class _Sums:
+    by_life: dict[tuple[int, Key], _Sum] = field(default_factory=dict)
+    """(boot, (start_ns, pid)) to what it did."""
+
+    def add(self, boot: int, key: Key, cpu_ns: int, rss_peak: int, read: int, write: int) -> None:
+        found = self.by_life.setdefault((boot, key), _Sum())
+        found.cpu_ns += cpu_ns
+        found.rss_peak = max(found.rss_peak, rss_peak)
+        found.read_bytes += read
+        found.write_bytes += write
+
+    def add_blocks(self, blocks: list[BlockRow], from_ms: int, to_ms: int, *, counters: bool = True) -> None:
+        """What the samples in [from, to) say; without `counters` only the peaks of memory."""
+        for row in blocks:
+            totals = decode_totals(row.tasks, from_ms * 1_000_000, to_ms * 1_000_000)
+            for start_ns, pid, cpu, rss, read, write in zip(
+                *(
+                    totals[name].tolist()
+                    for name in ("start_ns", "pid", "cpu_ns", "rss_peak", "read_bytes", "write_bytes")
+                ),
+                strict=True,
+            ):
+                if counters:
+                    self.add(row.boot, (start_ns, pid), cpu, rss, read, write)
+                else:
+                    self.add(row.boot, (start_ns, pid), 0, rss, 0, 0)
+
+
+async def top(store: Store, host: HostRow, from_ms: int, to_ms: int, by: By, limit: int) -> TopList:
+    """The list for [from, to)."""
+    sums = _Sums()
+    resolution = 1000 if to_ms - from_ms <= SECONDS_MS else MINUTE_MS
+    if resolution == 1000:
+        blocks = await store.blocks_between(host.number, from_ms, to_ms, tasks=True)
+        await asyncio.to_thread(sums.add_blocks, blocks, from_ms, to_ms)
+    else:
+        await _by_minutes(store, host, from_ms, to_ms, sums)
+    ranked = sorted(
+        ((found.worth(by), life, found) for life, found in sums.by_life.items()),
+        key=lambda entry: (-entry[0], entry[1]),
+    )
+    picked = [(life, found) for worth, life, found in ranked[:limit] if worth > 0]
+    return TopList(
+        from_ms=from_ms, to_ms=to_ms, resolution_ms=resolution, processes=await _named(store, host, picked)
+    )
+
+
+async def _by_minutes(store: Store, host: HostRow, from_ms: int, to_ms: int, sums: _Sums) -> None:
+    first, last = -(-from_ms // MINUTE_MS) * MINUTE_MS, to_ms // MINUTE_MS * MINUTE_MS
+    for row in await store.process_minutes(list(await store.boots(host.number)), first, last):
+        sums.add(
+            row.boot,
+            (row.start_ns, row.pid),
+            int(row.cpu_ns),
+            int(row.rss_peak),
+            int(row.read_bytes),
+            int(row.write_bytes),
+        )
+    for begin, end in ((from_ms, first), (last, to_ms)):
+        if begin < end:
+            blocks = await store.blocks_between(host.number, begin, end, tasks=True)
+            await asyncio.to_thread(sums.add_blocks, blocks, begin, end)
+    # Minutes list only the active: who merely holds memory is found where the range begins and ends.
+    for begin, end in ((first, first + MINUTE_MS // 6), (last - MINUTE_MS // 6, last)):
+        blocks = await store.blocks_between(host.number, begin, end, tasks=True)
+        peaks = _Sums()
+        await asyncio.to_thread(peaks.add_blocks, blocks, begin, end, counters=False)
+        for (boot, key), found in peaks.by_life.items():
+            sums.add(boot, key, 0, found.rss_peak, 0, 0)
+
+
+async def _named(store: Store, host: HostRow, picked: list[tuple[tuple[int, Key], _Sum]]) -> list[Top]:
+    boots = await store.boots(host.number)
+    starts: dict[int, list[int]] = {}
+    for (boot, (start_ns, _)), _sum in picked:
+        starts.setdefault(boot, []).append(start_ns)
+    images = {boot: await store.images(boot, wanted, 2**63 - 1) for boot, wanted in starts.items()}
+    lives = {boot: await store.lives(boot, wanted) for boot, wanted in starts.items()}
+    found = []
+    for (boot, key), entry in picked:
+        image, life = images[boot].get(key), lives[boot].get(key)
+        boot_id, booted_ms = boots[boot]
+        ended = bool(life and life.ended)
+        found.append(
+            Top(
+                boot_id=boot_id,
+                pid=key[1],
+                start_ns=str(key[0]),
+                name=image.name if image else "",
+                cmdline=image.cmdline if image else "",
+                user=image.user if image else "",
+                unit=image.unit if image else "",
+                container=image.container if image else "",
+                cpu_s=entry.cpu_ns / 1e9,
+                rss_peak=entry.rss_peak,
+                read_bytes=entry.read_bytes,
+                write_bytes=entry.write_bytes,
+                first_ms=life.first_ms if life else booted_ms + key[0] // 1_000_000,
+                last_ms=(life.last_ms if ended and life else None) or host.last_ms or 0,
+                ended=ended,
+            )
+        )
+    return found

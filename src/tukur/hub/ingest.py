@@ -1,0 +1,219 @@
+"""The agents' connections: each proves its host's key, then speaks for that host alone."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from litestar import WebSocket
+from litestar.datastructures import State
+from litestar.exceptions import WebSocketDisconnect
+
+from tukur.hub.bus import ORDER_RESULTS, Bus, agent_of, frames_of
+from tukur.hub.presence import Presence
+from tukur.hub.recorder import Recorder
+from tukur.hub.store.errors import BadBlockError, StoreError
+from tukur.hub.store.store import Store
+from tukur.protocol import messages
+from tukur.protocol.errors import ProtocolError
+from tukur.protocol.hub_side import HubSession, LiveFrame, pack
+
+log = logging.getLogger(__name__)
+
+HELLO_S = 10.0
+"""How long a new connection may take to prove its key."""
+BLOCKS = 16
+"""Blocks of one agent that may wait to be stored: twice what an honest one sends unacknowledged."""
+
+Socket = WebSocket[Any, Any, State]
+
+
+class Ingest:
+    """Admits agents and passes on what they say. One agent's errors end its own connection only."""
+
+    def __init__(self, store: Store, bus: Bus, presence: Presence, recorder: Recorder) -> None:
+        self._store = store
+        self._bus = bus
+        self._presence = presence
+        self._recorder = recorder
+        self._current: dict[str, _Connection] = {}
+
+    async def handle(self, socket: Socket) -> None:
+        """One connection, from its first byte to its last."""
+        await socket.accept()
+        session = HubSession()
+        try:
+            try:
+                hello = await self._admit(socket, session)
+            except (ProtocolError, TimeoutError) as error:
+                await _refuse(socket, session, error)
+                return
+            connection = _Connection(socket, session, hello.host_id, self)
+            await self._run(connection, hello)
+        except WebSocketDisconnect:
+            return
+
+    async def _admit(self, socket: Socket, session: HubSession) -> messages.Hello:
+        await socket.send_bytes(session.challenge())
+        async with asyncio.timeout(HELLO_S):
+            hello = session.receive(await _receive(socket))
+        if not isinstance(hello, messages.Hello):
+            raise ProtocolError("out_of_order", "something else than a hello")
+        try:
+            public = await self._store.host_key(hello.host_id)
+            welcome = None if public is None else session.admit(public, time.time_ns())
+            if welcome is None:
+                # The same words for an unknown host and a wrong key: who asks learns nothing.
+                raise ProtocolError("not_admitted", "this host is not enrolled here, or its key is another")
+            await self._store.save_facts(hello.host_id, hello.facts, time.time_ns())
+        except StoreError as error:
+            raise ProtocolError(error.code, str(error)) from error
+        await socket.send_bytes(welcome)
+        return hello
+
+    async def _run(self, connection: "_Connection", hello: messages.Hello) -> None:
+        host_id = hello.host_id
+        older = self._current.get(host_id)
+        if older is not None:
+            log.warning("host %s connects a second time; the older connection is closed", host_id)
+            await older.close()
+        self._current[host_id] = connection
+        with self._bus.respond(agent_of(host_id), connection.respond):
+            number = self._presence.connected(host_id, hello.facts, time.time_ns())
+            log.info(
+                "host %s (%s) is connected, source %s", hello.facts.hostname, host_id, hello.facts.source
+            )
+            try:
+                await connection.run()
+            except ProtocolError as error:
+                log.warning("host %s breaks the protocol: %s", host_id, error)
+                await _refuse(connection.socket, connection.session, error)
+            finally:
+                if self._current.get(host_id) is connection:
+                    del self._current[host_id]
+                self._presence.disconnected(host_id, number)
+                log.info("host %s is gone", host_id)
+
+    async def store(self, connection: "_Connection", block: messages.Block) -> None:
+        """Stores one block and tells its agent."""
+        try:
+            await self._recorder.put(connection.host_id, block)
+        except BadBlockError as error:
+            log.error("host %s: a block can never be stored: %s", connection.host_id, error)
+            self._presence.fault(connection.host_id, "hub.rejected")
+            answer: messages.Message = messages.Reject(
+                boot_id=block.boot_id, first_ns=block.first_ns, code=error.code, detail=str(error)[:1000]
+            )
+        else:
+            answer = messages.Ack(boot_id=block.boot_id, first_ns=block.first_ns)
+        await connection.send(answer)
+
+    def hear(self, connection: "_Connection", message: messages.FromAgent | LiveFrame) -> None:
+        """What needs no answer."""
+        host_id = connection.host_id
+        match message:
+            case LiveFrame(data):
+                self._bus.publish(frames_of(host_id), data)
+            case messages.Heartbeat():
+                self._presence.beat(host_id, message, time.time_ns())
+            case messages.OrderResult():
+                self._bus.publish(ORDER_RESULTS, (host_id, message))
+            case messages.Inspection():
+                connection.answered(message)
+            case messages.AgentLog():
+                log.info("host %s says (%s): %s", host_id, message.level, message.text)
+            case _:
+                pass
+
+
+class _Connection:
+    """One admitted agent."""
+
+    def __init__(self, socket: Socket, session: HubSession, host_id: str, ingest: Ingest) -> None:
+        self.socket = socket
+        self.session = session
+        self.host_id = host_id
+        self._ingest = ingest
+        self._inspections: dict[str, asyncio.Future[messages.Inspection]] = {}
+        self._blocks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Receives until the connection ends. Raises ProtocolError."""
+        try:
+            while True:
+                message = self.session.receive(await _receive(self.socket))
+                if isinstance(message, messages.Block):
+                    self._take(message)
+                else:
+                    self._ingest.hear(self, message)
+        except WebSocketDisconnect:
+            return
+        finally:
+            for task in self._blocks:
+                task.cancel()
+            await asyncio.gather(*self._blocks, return_exceptions=True)
+            for waiting in self._inspections.values():
+                waiting.cancel()
+
+    def _take(self, block: messages.Block) -> None:
+        if len(self._blocks) >= BLOCKS:
+            raise ProtocolError(
+                "too_many_blocks", f"over {BLOCKS} blocks without waiting for acknowledgement"
+            )
+        task = asyncio.create_task(self._ingest.store(self, block))
+        self._blocks.add(task)
+        task.add_done_callback(self._stored)
+
+    def _stored(self, task: "asyncio.Task[None]") -> None:
+        self._blocks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, WebSocketDisconnect):
+            log.error("host %s: a block was not stored: %s", self.host_id, error)
+
+    async def respond(self, message: messages.FromHub) -> messages.Inspection | None:
+        """Sends a message to the agent; of an Inspect the answer is awaited."""
+        if not isinstance(message, messages.Inspect):
+            await self.send(message)
+            return None
+        waiting: asyncio.Future[messages.Inspection] = asyncio.get_running_loop().create_future()
+        self._inspections[message.request_id] = waiting
+        try:
+            await self.send(message)
+            return await waiting
+        finally:
+            del self._inspections[message.request_id]
+
+    def answered(self, inspection: messages.Inspection) -> None:
+        """Hands an inspection to whoever asked for it."""
+        waiting = self._inspections.get(inspection.request_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(inspection)
+
+    async def send(self, message: messages.Message) -> None:
+        """One typed message."""
+        await self.socket.send_bytes(pack(message))
+
+    async def close(self) -> None:
+        """Ends the connection from this side."""
+        try:
+            await self.socket.close(code=1008, reason="another connection of this host took over")
+        except (WebSocketDisconnect, RuntimeError):
+            # It had just ended by itself.
+            return
+
+
+async def _receive(socket: Socket) -> bytes:
+    data = await socket.receive_data(mode="binary")
+    if not isinstance(data, bytes):
+        raise ProtocolError("bad_kind", "a text message; binary expected")
+    return data
+
+
+async def _refuse(socket: Socket, session: HubSession, error: Exception) -> None:
+    code = error.code if isinstance(error, ProtocolError) else "too_slow"
+    detail = error.detail if isinstance(error, ProtocolError) else f"no hello within {HELLO_S:.0f} s"
+    try:
+        await socket.send_bytes(session.refuse(code, detail))
+        await socket.close(code=1008, reason=code)
+    except (WebSocketDisconnect, RuntimeError):
+        return

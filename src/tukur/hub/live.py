@@ -1,0 +1,143 @@
+"""The browsers' connections: frames relayed as the bytes they are, to whoever watches."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import WebSocket
+from litestar.datastructures import State
+from litestar.exceptions import WebSocketDisconnect
+
+from tukur.hub.auth.identity import Identity
+from tukur.hub.auth.service import Auth
+from tukur.hub.bus import Bus, NobodyThereError, Subscription, agent_of, frames_of, status_of
+from tukur.hub.presence import Presence
+from tukur.hub.store.store import Store
+from tukur.protocol.frames import is_key
+from tukur.protocol.messages import Watch
+
+log = logging.getLogger(__name__)
+
+FRAMES = 8
+"""Frames that may wait for one viewer. A slower one loses them, and asks for a key frame."""
+CHECK_S = 30.0
+"""How often a connection's session is looked up again: a revoked one ends within this."""
+REFRESH_S = 0.5
+"""A viewer may ask for a key frame this often."""
+
+Socket = WebSocket[Identity, Any, State]
+
+
+class _Said(msgspec.Struct, tag_field="type", tag="refresh"):
+    """All that a browser may say: it needs a key frame."""
+
+
+class Live:
+    """Fans live frames out. An agent sends them only while somebody watches its host."""
+
+    def __init__(self, store: Store, bus: Bus, presence: Presence, auth: Auth) -> None:
+        self._store = store
+        self._bus = bus
+        self._presence = presence
+        self._auth = auth
+        self._viewers: Counter[str] = Counter()
+
+    async def handle(self, socket: Socket, host_id: str, identity: Identity) -> None:
+        """One browser that watches one host."""
+        if await self._store.host_key(host_id) is None:
+            await socket.close(code=4404, reason="no such host")
+            return
+        await socket.accept()
+        async with self._viewing(host_id) as news:
+            tasks = [
+                asyncio.create_task(self._send(socket, host_id, news)),
+                asyncio.create_task(self._receive(socket, host_id)),
+                asyncio.create_task(self._check(socket, identity)),
+            ]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def key_frame(self, host_id: str, seconds: float) -> bytes | None:
+        """The host's table right now; None where the agent does not send it in time."""
+        if not self._presence.online(host_id):
+            return None
+        async with self._viewing(host_id) as news:
+            await self._watch(host_id, on=True)
+            try:
+                async with asyncio.timeout(seconds):
+                    while True:
+                        item = await news.get()
+                        if isinstance(item, bytes) and is_key(item):
+                            return item
+            except TimeoutError:
+                return None
+
+    @contextlib.asynccontextmanager
+    async def _viewing(self, host_id: str) -> AsyncIterator[Subscription]:
+        """Counted as a viewer while entered: with the last one the agent stops sending."""
+        self._viewers[host_id] += 1
+        try:
+            async with self._bus.subscribe(frames_of(host_id), status_of(host_id), size=FRAMES) as news:
+                yield news
+        finally:
+            self._viewers[host_id] -= 1
+            if self._viewers[host_id] <= 0:
+                del self._viewers[host_id]
+                await self._watch(host_id, on=False)
+
+    async def _send(self, socket: Socket, host_id: str, news: Subscription) -> None:
+        await self._tell(socket, host_id, online=self._presence.online(host_id))
+        try:
+            while True:
+                item = await news.get()
+                if isinstance(item, bytes):
+                    await socket.send_bytes(item)
+                else:
+                    await self._tell(socket, host_id, online=item)
+        except WebSocketDisconnect:
+            return
+
+    async def _tell(self, socket: Socket, host_id: str, *, online: bool) -> None:
+        await socket.send_text(json.dumps({"type": "status", "online": online}))
+        if online:
+            # A key frame for this viewer, and for an agent that has just come back its first order to send.
+            await self._watch(host_id, on=True)
+
+    async def _receive(self, socket: Socket, host_id: str) -> None:
+        last = 0.0
+        try:
+            while True:
+                said = await socket.receive_data(mode="text")
+                msgspec.json.decode(said, type=_Said)
+                now = time.monotonic()
+                if now - last >= REFRESH_S:
+                    last = now
+                    await self._watch(host_id, on=True)
+        except WebSocketDisconnect:
+            return
+        except msgspec.DecodeError:
+            await socket.close(code=1008, reason='only {"type": "refresh"} is understood')
+
+    async def _check(self, socket: Socket, identity: Identity) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            if not await self._auth.still_valid(identity):
+                break
+        await socket.close(code=4401, reason="the session has ended")
+
+    async def _watch(self, host_id: str, *, on: bool) -> None:
+        try:
+            await self._bus.request(agent_of(host_id), Watch(on=on), seconds=5)
+        except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError):
+            # Offline: when the agent comes, the status tells, and the viewers ask again.
+            log.debug("host %s could not be told to send frames", host_id)

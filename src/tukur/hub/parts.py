@@ -1,0 +1,35 @@
+"""The hub's parts, as the routes get them. Wired in ``app.py``."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Types only: describing the API (openapi.py) must not need a database driver.
+    from tukur.hub.auth.limits import FailureLimit
+    from tukur.hub.auth.service import Auth
+    from tukur.hub.bus import Bus
+    from tukur.hub.history.history import History
+    from tukur.hub.ingest import Ingest
+    from tukur.hub.live import Live
+    from tukur.hub.orders import Orders
+    from tukur.hub.presence import Presence
+    from tukur.hub.recorder import Recorder
+    from tukur.hub.settings import HubSettings
+    from tukur.hub.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """All parts of one running hub."""
+
+    settings: "HubSettings"
+    store: "Store"
+    bus: "Bus"
+    presence: "Presence"
+    recorder: "Recorder"
+    ingest: "Ingest"
+    live: "Live"
+    orders: "Orders"
+    history: "History"
+    auth: "Auth"
+    sign_in_limit: "FailureLimit"

@@ -1,0 +1,27 @@
+"""What a hub needs to know to run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tukur.protocol.messages import HostId
+
+Enrolled = tuple[HostId, bytes, str]
+"""(host_id, the host's public Ed25519 key of 32 bytes, name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """Fixed while the hub runs."""
+
+    data_dir: Path
+    """Where the database lies."""
+    order_key: bytes
+    """The secret Ed25519 key that signs orders, 32 bytes."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8787
+    """0: the system chooses one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names, without port, that browsers may call the hub by."""
+    enrol: tuple[Enrolled, ...] = ()
+    """Hosts that are admitted from the start on."""

@@ -1,0 +1,231 @@
+"""Writes blocks with the rows that came with them: all in one transaction, and a repeat changes nothing."""
+
+from typing import Any
+
+from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tukur.hub.store.database import insert_new, merge
+from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.schema import block, boot, host, host_minute, image, process, process_minute
+from tukur.protocol.messages import Block, Ended, Image, ProcessMinute
+
+MINUTE_MS = 60_000
+_NAME = 255
+_IMAGE_CONTENT = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container")
+
+
+async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
+    """The host's number in the database."""
+    found = await connection.execute(select(host.c.id).where(host.c.host_id == host_id))
+    number = found.scalar_one_or_none()
+    return None if number is None else int(number)
+
+
+async def boot_number(connection: AsyncConnection, host_no: int, boot_id: str, booted_ms: int) -> int:
+    """The boot's number; made where it is new."""
+    row = {"host": host_no, "boot_id": boot_id, "booted_ms": booted_ms}
+    wanted = select(boot.c.id).where(boot.c.host == host_no, boot.c.boot_id == boot_id)
+    number = (await connection.execute(wanted)).scalar_one_or_none()
+    if number is None:
+        await insert_new(connection, boot, [row])
+        number = (await connection.execute(wanted)).scalar_one()
+    return int(number)
+
+
+async def put_block(connection: AsyncConnection, host_id: str, content: Block) -> None:
+    """Stores one block. Raises BadBlockError where it can never be stored."""
+    _check(content)
+    host_no = await host_number(connection, host_id)
+    if host_no is None:
+        raise BadBlockError(f"host {host_id} is not enrolled here")
+    first_ms = content.first_wall_ns // 1_000_000
+    booted_ms = first_ms - content.first_ns // 1_000_000
+    boot_no = await boot_number(connection, host_no, content.boot_id, booted_ms)
+    known = await connection.execute(
+        select(block.c.boot).where(block.c.boot == boot_no, block.c.first_ns == content.first_ns)
+    )
+    if known.first() is not None:
+        return
+    if content.first_of_run:
+        await _end_the_unseen(connection, boot_no, content.images)
+    await connection.execute(
+        insert(block),
+        {
+            "boot": boot_no,
+            "first_ns": content.first_ns,
+            "last_ns": content.last_ns,
+            "host": host_no,
+            "first_ms": first_ms,
+            "last_ms": content.last_wall_ns // 1_000_000,
+            "samples": content.samples,
+            "lives": content.lives,
+            "missed": content.missed,
+            "host_columns": content.host,
+            "tasks": content.tasks,
+        },
+    )
+    await _put_images(connection, boot_no, content)
+    await _put_ended(connection, boot_no, content.ended)
+    await _put_minutes(connection, host_no, boot_no, content)
+
+
+def _check(content: Block) -> None:
+    if content.last_ns < content.first_ns:
+        raise BadBlockError(f"it ends at {content.last_ns} ns, before it begins at {content.first_ns} ns")
+    if not content.tasks.startswith(b"TKT1") or not content.host.startswith(b"TKH1"):
+        raise BadBlockError("its columns are of no known form")
+
+
+async def _end_the_unseen(connection: AsyncConnection, boot_no: int, images: list[Image]) -> None:
+    """Lives that were there when the last agent ended and are not there now: they ended in between."""
+    living = {(entry.start_ns, entry.pid) for entry in images}
+    found = await connection.execute(
+        select(process.c.start_ns, process.c.pid).where(process.c.boot == boot_no, process.c.ended.is_(False))
+    )
+    unseen = [key for key in found.tuples() if tuple(key) not in living]
+    if not unseen:
+        return
+    last = await connection.execute(
+        select(block.c.last_ms).where(block.c.boot == boot_no).order_by(block.c.first_ns.desc()).limit(1)
+    )
+    last_ms = last.scalar_one_or_none()
+    for at in range(0, len(unseen), 5000):
+        await connection.execute(
+            update(process)
+            .where(
+                process.c.boot == boot_no,
+                tuple_(process.c.start_ns, process.c.pid).in_(unseen[at : at + 5000]),
+            )
+            .values(ended=True, last_ms=last_ms)
+        )
+
+
+async def _put_images(connection: AsyncConnection, boot_no: int, content: Block) -> None:
+    images = content.images
+    if content.first_of_run:
+        images = await _unknown(connection, boot_no, images)
+    await insert_new(
+        connection,
+        process,
+        [
+            {
+                "boot": boot_no,
+                "start_ns": entry.start_ns,
+                "pid": entry.pid,
+                "ppid": entry.ppid,
+                "kthread": entry.kthread,
+                "first_ms": entry.since_wall_ns // 1_000_000,
+                "last_ms": None,
+                "ended": False,
+                "cpu_ns": 0,
+                "rss_peak": 0,
+                "read_bytes": 0,
+                "write_bytes": 0,
+            }
+            for entry in images
+        ],
+    )
+    await insert_new(connection, image, [_image_row(boot_no, entry) for entry in images])
+
+
+def _image_row(boot_no: int, entry: Image) -> dict[str, Any]:
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "since_ns": entry.since_ns,
+        "since_ms": entry.since_wall_ns // 1_000_000,
+        "name": entry.name[:_NAME],
+        "uid": entry.uid,
+        "user": entry.user[:_NAME],
+        "exe": entry.exe,
+        "cmdline": entry.cmdline,
+        "cgroup": entry.cgroup,
+        "unit": entry.unit[:_NAME],
+        "container": entry.container[:_NAME],
+    }
+
+
+async def _unknown(connection: AsyncConnection, boot_no: int, images: list[Image]) -> list[Image]:
+    """Without those that an agent before this one has told just the same."""
+    found = await connection.execute(
+        select(image)
+        .join(
+            process,
+            (process.c.boot == image.c.boot)
+            & (process.c.start_ns == image.c.start_ns)
+            & (process.c.pid == image.c.pid),
+        )
+        .where(image.c.boot == boot_no, process.c.ended.is_(False))
+        .order_by(image.c.since_ns)
+    )
+    known = {(row.start_ns, row.pid): tuple(getattr(row, name) for name in _IMAGE_CONTENT) for row in found}
+    unknown = []
+    for entry in images:
+        row = _image_row(boot_no, entry)
+        if known.get((entry.start_ns, entry.pid)) != tuple(row[name] for name in _IMAGE_CONTENT):
+            unknown.append(entry)
+    return unknown
+
+
+async def _put_ended(connection: AsyncConnection, boot_no: int, ended: list[Ended]) -> None:
+    for entry in ended:
+        await connection.execute(
+            update(process)
+            .where(
+                process.c.boot == boot_no, process.c.start_ns == entry.start_ns, process.c.pid == entry.pid
+            )
+            .values(
+                ended=True,
+                last_ms=entry.last_wall_ns // 1_000_000,
+                cpu_ns=entry.cpu_ns,
+                rss_peak=entry.rss_peak,
+                read_bytes=entry.read_bytes,
+                write_bytes=entry.write_bytes,
+            )
+        )
+
+
+async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, content: Block) -> None:
+    minute_ms = content.first_wall_ns // 1_000_000 // MINUTE_MS * MINUTE_MS
+    samples = content.host_minute.samples
+    await merge(
+        connection,
+        host_minute,
+        [
+            {
+                "host": host_no,
+                "minute_ms": minute_ms,
+                "figure": name[:32],
+                "low": spread.low,
+                "high": spread.high,
+                "total": spread.sum,
+                "samples": samples,
+            }
+            for name, spread in content.host_minute.figures.items()
+        ],
+        added=("total", "samples"),
+        highest=("high",),
+        lowest=("low",),
+    )
+    await merge(
+        connection,
+        process_minute,
+        [_minute_row(boot_no, minute_ms, row) for row in content.process_minutes],
+        added=("cpu_ns", "read_bytes", "write_bytes"),
+        highest=("rss_peak",),
+    )
+
+
+def _minute_row(boot_no: int, minute_ms: int, row: ProcessMinute) -> dict[str, Any]:
+    return {
+        "boot": boot_no,
+        "minute_ms": minute_ms,
+        "start_ns": row.start_ns,
+        "pid": row.pid,
+        "cpu_ns": row.cpu_ns,
+        "rss_peak": row.rss_peak,
+        "read_bytes": row.read_bytes,
+        "write_bytes": row.write_bytes,
+    }

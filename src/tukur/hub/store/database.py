@@ -1,0 +1,83 @@
+"""The two ways into the database: a transaction that writes, a transaction that reads."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, func
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from tukur.hub.store.engine import open_engines, told
+
+
+class Database:
+    """One writer, a few readers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer, self._readers = open_engines(path)
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end, or changes nothing. Raises StoreError."""
+        with told(self.path):
+            async with self._writer.begin() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees one state of the database. Raises StoreError."""
+        with told(self.path):
+            async with self._readers.connect() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._writer.dispose()
+        await self._readers.dispose()
+
+
+async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts the rows; one whose key is there already changes nothing."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        await connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+    else:
+        await connection.execute(mysql.insert(table).prefix_with("IGNORE"), rows)
+
+
+async def merge(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    added: Sequence[str],
+    highest: Sequence[str] = (),
+    lowest: Sequence[str] = (),
+) -> None:
+    """Inserts the rows; where the key is there, columns are added up, or the highest or lowest kept."""
+    if not rows:
+        return
+    statement: Any
+    most: Any
+    least: Any
+    if connection.dialect.name == "sqlite":
+        statement = sqlite.insert(table)
+        new, most, least = statement.excluded, func.max, func.min
+    else:
+        statement = mysql.insert(table)
+        new, most, least = statement.inserted, func.greatest, func.least
+    values: dict[str, ColumnElement[Any]] = {
+        **{name: table.c[name] + new[name] for name in added},
+        **{name: most(table.c[name], new[name]) for name in highest},
+        **{name: least(table.c[name], new[name]) for name in lowest},
+    }
+    if connection.dialect.name == "sqlite":
+        keys = [column.name for column in table.primary_key]
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    else:
+        statement = statement.on_duplicate_key_update(**values)
+    await connection.execute(statement, rows)

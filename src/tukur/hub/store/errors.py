@@ -1,0 +1,56 @@
+"""What goes wrong with the database, by what a person would do about it."""
+
+
+class StoreError(Exception):
+    """The database failed. The text is one line that says what was found and what was expected."""
+
+    code = "store_failed"
+    """Stable, for the API."""
+    transient = False
+    """Whether the same call may succeed later with nothing changed but the machine's state."""
+
+
+class BusyError(StoreError):
+    """Another program holds the database for longer than the hub waits."""
+
+    code = "store_busy"
+    transient = True
+
+
+class NotWritableError(StoreError):
+    """The file or its directory cannot be opened for writing."""
+
+    code = "store_not_writable"
+    transient = True
+
+
+class DiskFullError(StoreError):
+    """No space is left."""
+
+    code = "disk_full"
+    transient = True
+
+
+class InputOutputError(StoreError):
+    """The disk itself fails."""
+
+    code = "store_io"
+    transient = True
+
+
+class DamagedError(StoreError):
+    """The file is no database, or its content is not what was written."""
+
+    code = "store_damaged"
+
+
+class NewerVersionError(StoreError):
+    """A newer program has changed the database."""
+
+    code = "store_newer"
+
+
+class BadBlockError(StoreError):
+    """A block that can never be stored."""
+
+    code = "bad_block"

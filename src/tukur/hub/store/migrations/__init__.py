@@ -1,0 +1,1 @@
+"""The schema's history; ``engine.prepare`` runs it at each start."""

@@ -1,0 +1,56 @@
+"""Orders as they are kept."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert, select, update
+
+from tukur.hub.api.models import Order
+from tukur.hub.store.database import Database
+from tukur.hub.store.schema import orders
+
+
+def _row(order: Order) -> dict[str, Any]:
+    row = msgspec.structs.asdict(order)
+    row["start_ns"] = int(order.start_ns)
+    return row
+
+
+def _order(row: Any) -> Order:
+    content = dict(row._mapping)  # noqa: SLF001 - a public name of SQLAlchemy's, in spite of its look
+    content["start_ns"] = str(content["start_ns"])
+    return Order(**content)
+
+
+class OrderTable:
+    """All methods raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create_order(self, order: Order) -> None:
+        """Keeps a new order."""
+        async with self._database.write() as connection:
+            await connection.execute(insert(orders), _row(order))
+
+    async def update_order(self, order: Order) -> None:
+        """Keeps what is newly known of it."""
+        async with self._database.write() as connection:
+            changed = {name: value for name, value in _row(order).items() if name != "order_id"}
+            await connection.execute(
+                update(orders).where(orders.c.order_id == order.order_id).values(changed)
+            )
+
+    async def get_order(self, order_id: str) -> Order | None:
+        """One order."""
+        async with self._database.read() as connection:
+            row = (
+                await connection.execute(select(orders).where(orders.c.order_id == order_id))
+            ).one_or_none()
+        return None if row is None else _order(row)
+
+    async def list_orders(self, limit: int) -> list[Order]:
+        """The newest first."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(orders).order_by(orders.c.issued_ms.desc()).limit(limit))
+            return [_order(row) for row in found]

@@ -1,0 +1,198 @@
+"""The tables. Every type is one that SQLite, MariaDB and MySQL share; a change needs a migration."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_BLOB = LargeBinary(length=2**24 - 1)
+"""With this length MySQL makes it a MEDIUMBLOB."""
+_HASH = LargeBinary(length=32)
+_UUID = String(36)
+
+host = Table(
+    "host",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("host_id", _UUID, nullable=False, unique=True),
+    Column("public_key", _HASH, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("facts", Text, nullable=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=True),
+)
+"""A monitored machine. facts: ``messages.HostFacts`` as JSON, of the newest connection."""
+
+boot = Table(
+    "boot",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("host", Integer, ForeignKey(host.c.id), nullable=False),
+    Column("boot_id", _UUID, nullable=False),
+    Column("booted_ms", BigInteger, nullable=False),
+    Index("ix_boot_host_boot_id", "host", "boot_id", unique=True),
+)
+"""One boot of a host: with it, (start_ns, pid) names one process life."""
+
+block = Table(
+    "block",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("first_ns", BigInteger, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("host", Integer, ForeignKey(host.c.id), nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("samples", SmallInteger, nullable=False),
+    Column("lives", Integer, nullable=False),
+    Column("missed", Integer, nullable=False),
+    Column("host_columns", _BLOB, nullable=False),
+    Column("tasks", _BLOB, nullable=False),
+    # The block of a wall-clock instant, in one step down the index however long the history is.
+    Index("ix_block_host_last_ms", "host", "last_ms"),
+)
+"""One-second history: ``tukur.blocks``."""
+
+process = Table(
+    "process",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("ppid", Integer, nullable=False),
+    Column("kthread", Boolean, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=True),
+    Column("ended", Boolean, nullable=False),
+    Column("cpu_ns", BigInteger, nullable=False),
+    Column("rss_peak", BigInteger, nullable=False),
+    Column("read_bytes", BigInteger, nullable=False),
+    Column("write_bytes", BigInteger, nullable=False),
+)
+"""One process life. last_ms and the totals are known when it has ended."""
+
+image = Table(
+    "image",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("since_ns", BigInteger, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("exe", Text, nullable=False),
+    Column("cmdline", Text, nullable=False),
+    Column("cgroup", Text, nullable=False),
+    Column("unit", String(255), nullable=False),
+    Column("container", String(255), nullable=False),
+)
+"""What a life ran, from since_ns on: exec makes a new row."""
+
+host_minute = Table(
+    "host_minute",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
+    Column("minute_ms", BigInteger, primary_key=True),
+    Column("figure", String(32), primary_key=True),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("samples", Integer, nullable=False),
+)
+"""The host's figures by minute; total / samples is the mean."""
+
+process_minute = Table(
+    "process_minute",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("minute_ms", BigInteger, primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("cpu_ns", BigInteger, nullable=False),
+    Column("rss_peak", BigInteger, nullable=False),
+    Column("read_bytes", BigInteger, nullable=False),
+    Column("write_bytes", BigInteger, nullable=False),
+)
+"""What each active process did in a minute."""
+
+user = Table(
+    "user",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("hash", _HASH, primary_key=True),
+    Column("user_id", Integer, ForeignKey(user.c.id), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+)
+
+sign_in_link = Table(
+    "sign_in_link",
+    metadata,
+    Column("hash", _HASH, primary_key=True),
+    Column("user_id", Integer, ForeignKey(user.c.id), nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+)
+"""A used link is deleted with its use."""
+
+token = Table(
+    "token",
+    metadata,
+    Column("hash", _HASH, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", _UUID, primary_key=True),
+    Column("host_id", _UUID, nullable=False),
+    Column("boot_id", _UUID, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("signal", String(16), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("issued_ms", BigInteger, nullable=False, index=True),
+    Column("final", Boolean, nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("after_ms", Double, nullable=True),
+    Column("exit_code", Integer, nullable=True),
+    Column("exit_signal", Integer, nullable=True),
+    Column("respawned_pid", Integer, nullable=True),
+)

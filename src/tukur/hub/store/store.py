@@ -1,0 +1,269 @@
+"""The store: everything that the hub keeps, behind one interface."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from sqlalchemy import func, select, update
+
+from tukur.hub.store.accounts import Accounts
+from tukur.hub.store.blocks import host_number, put_block
+from tukur.hub.store.database import Database, insert_new
+from tukur.hub.store.engine import DATABASE, prepare
+from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.orders import OrderTable
+from tukur.hub.store.schema import block, boot, host, host_minute, image, process, process_minute
+from tukur.protocol.messages import Block, HostFacts
+
+_CHUNK = 5000
+"""Values in one IN list: SQLite takes 32,766 at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """One enrolled host."""
+
+    number: int
+    host_id: str
+    name: str
+    facts: HostFacts | None
+    seen_ms: int | None
+    first_ms: int | None
+    last_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """Where a block lies in time, and its columns."""
+
+    boot: int
+    first_ns: int
+    first_ms: int
+    last_ms: int
+    host_columns: bytes
+    tasks: bytes
+    """Empty where only the host's columns were asked for."""
+
+
+Key = tuple[int, int]
+"""(start_ns, pid) of a life within one boot."""
+
+
+class Store(OrderTable):
+    """All methods raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.accounts = Accounts(database)
+
+    @classmethod
+    async def open(cls, data_dir: Path) -> Self:
+        """Opens the database in `data_dir`, made or brought up to date where needed."""
+        path = data_dir / DATABASE
+        await prepare(path)
+        return cls(Database(path))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._database.close()
+
+    # --- hosts
+
+    async def enrol(self, host_id: str, public_key: bytes, name: str, wall_ns: int) -> None:
+        """Admits a host by its public key; where it is known its key and name become these."""
+        row = {"host_id": host_id, "public_key": public_key, "name": name, "created_ms": wall_ns // 1_000_000}
+        async with self._database.write() as connection:
+            await insert_new(connection, host, [row])
+            await connection.execute(
+                update(host).where(host.c.host_id == host_id).values(public_key=public_key, name=name)
+            )
+
+    async def host_key(self, host_id: str) -> bytes | None:
+        """The host's public key; None: it is not enrolled."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(host.c.public_key).where(host.c.host_id == host_id))
+            key = found.scalar_one_or_none()
+        return None if key is None else bytes(key)
+
+    async def save_facts(self, host_id: str, facts: HostFacts, wall_ns: int) -> None:
+        """What the host said of itself when it connected."""
+        content = msgspec.json.encode(facts).decode()
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(host)
+                .where(host.c.host_id == host_id)
+                .values(facts=content, seen_ms=wall_ns // 1_000_000)
+            )
+
+    async def hosts(self, host_id: str | None = None) -> list[HostRow]:
+        """Every host by name, or the one asked for."""
+        recorded = {
+            name: select(pick(column)).where(block.c.host == host.c.id).scalar_subquery().label(name)
+            for name, pick, column in (
+                ("first_ms", func.min, block.c.last_ms),
+                ("last_ms", func.max, block.c.last_ms),
+            )
+        }
+        wanted = select(host, *recorded.values()).order_by(host.c.name, host.c.host_id)
+        if host_id is not None:
+            wanted = wanted.where(host.c.host_id == host_id)
+        async with self._database.read() as connection:
+            return [_host_row(row) for row in await connection.execute(wanted)]
+
+    # --- blocks
+
+    async def put_blocks(self, items: Sequence[tuple[str, Block]]) -> list[BadBlockError | None]:
+        """Stores (host_id, block) pairs in one transaction; for each why it can never be stored, or None.
+
+        A block that is there already changes nothing. Where this raises, nothing was stored.
+        """
+        results: list[BadBlockError | None] = []
+        async with self._database.write() as connection:
+            for host_id, content in items:
+                try:
+                    async with connection.begin_nested():
+                        await put_block(connection, host_id, content)
+                except BadBlockError as error:
+                    results.append(error)
+                else:
+                    results.append(None)
+        return results
+
+    async def block_near(self, host_no: int, at_ms: int) -> BlockRow | None:
+        """The block that holds the sample nearest to a wall-clock instant."""
+        mine = select(block).where(block.c.host == host_no)
+        async with self._database.read() as connection:
+            after = (
+                await connection.execute(
+                    mine.where(block.c.last_ms >= at_ms).order_by(block.c.last_ms).limit(1)
+                )
+            ).one_or_none()
+            if after is not None and after.first_ms <= at_ms:
+                return _block_row(after)
+            before = (
+                await connection.execute(
+                    mine.where(block.c.last_ms < at_ms).order_by(block.c.last_ms.desc()).limit(1)
+                )
+            ).one_or_none()
+        if before is None or (after is not None and after.first_ms - at_ms < at_ms - before.last_ms):
+            return None if after is None else _block_row(after)
+        return _block_row(before)
+
+    async def blocks_between(self, host_no: int, from_ms: int, to_ms: int, *, tasks: bool) -> list[BlockRow]:
+        """The blocks that have samples in [from, to), by time; without `tasks` only the host's columns."""
+        columns: list[Any] = [block.c.boot, block.c.first_ns, block.c.first_ms, block.c.last_ms]
+        columns += [block.c.host_columns, *([block.c.tasks] if tasks else [])]
+        wanted = (
+            select(*columns)
+            .where(block.c.host == host_no, block.c.last_ms >= from_ms, block.c.first_ms < to_ms)
+            # A block lasts a minute at most: the bound keeps the index scan to the range.
+            .where(block.c.last_ms < to_ms + 120_000)
+            .order_by(block.c.last_ms)
+        )
+        async with self._database.read() as connection:
+            return [_block_row(row) for row in await connection.execute(wanted)]
+
+    async def minutes(self, host_no: int, from_ms: int, to_ms: int) -> list[Any]:
+        """host_minute rows of minutes that begin in [from, to), by time."""
+        wanted = (
+            select(host_minute)
+            .where(
+                host_minute.c.host == host_no,
+                host_minute.c.minute_ms >= from_ms,
+                host_minute.c.minute_ms < to_ms,
+            )
+            .order_by(host_minute.c.minute_ms)
+        )
+        async with self._database.read() as connection:
+            return list(await connection.execute(wanted))
+
+    async def process_minutes(self, boots: Sequence[int], from_ms: int, to_ms: int) -> list[Any]:
+        """What each life did in minutes that begin in [from, to), added up."""
+        columns = process_minute.c
+        wanted = (
+            select(
+                columns.boot,
+                columns.start_ns,
+                columns.pid,
+                func.sum(columns.cpu_ns).label("cpu_ns"),
+                func.max(columns.rss_peak).label("rss_peak"),
+                func.sum(columns.read_bytes).label("read_bytes"),
+                func.sum(columns.write_bytes).label("write_bytes"),
+            )
+            .where(columns.boot.in_(boots), columns.minute_ms >= from_ms, columns.minute_ms < to_ms)
+            .group_by(columns.boot, columns.start_ns, columns.pid)
+        )
+        async with self._database.read() as connection:
+            return list(await connection.execute(wanted))
+
+    # --- lives
+
+    async def boots(self, host_no: int) -> dict[int, tuple[str, int]]:
+        """Number to (boot_id, booted_ms) of each boot of a host."""
+        wanted = select(boot.c.id, boot.c.boot_id, boot.c.booted_ms).where(boot.c.host == host_no)
+        async with self._database.read() as connection:
+            found = await connection.execute(wanted)
+            return {row.id: (row.boot_id, row.booted_ms) for row in found}
+
+    async def images(self, boot_no: int, start_ns: Sequence[int], at_ns: int) -> dict[Key, Any]:
+        """The image that each life had at boot time `at_ns`, or its oldest; of all lives that begin so."""
+        found: dict[Key, Any] = {}
+        async with self._database.read() as connection:
+            for at in range(0, len(start_ns), _CHUNK):
+                wanted = (
+                    select(image)
+                    .where(image.c.boot == boot_no, image.c.start_ns.in_(start_ns[at : at + _CHUNK]))
+                    .order_by(image.c.since_ns)
+                )
+                for row in await connection.execute(wanted):
+                    key = (row.start_ns, row.pid)
+                    if key not in found or row.since_ns <= at_ns:
+                        found[key] = row
+        return found
+
+    async def lives(self, boot_no: int, start_ns: Sequence[int]) -> dict[Key, Any]:
+        """The process rows of all lives that begin at these instants."""
+        found: dict[Key, Any] = {}
+        async with self._database.read() as connection:
+            for at in range(0, len(start_ns), _CHUNK):
+                wanted = select(process).where(
+                    process.c.boot == boot_no, process.c.start_ns.in_(start_ns[at : at + _CHUNK])
+                )
+                found.update({(row.start_ns, row.pid): row for row in await connection.execute(wanted)})
+        return found
+
+    async def process_name(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> str:
+        """The name of a life as it was last recorded; empty where it is not known."""
+        wanted = (
+            select(image.c.name)
+            .join(boot, boot.c.id == image.c.boot)
+            .join(host, host.c.id == boot.c.host)
+            .where(
+                host.c.host_id == host_id,
+                boot.c.boot_id == boot_id,
+                image.c.start_ns == start_ns,
+                image.c.pid == pid,
+            )
+            .order_by(image.c.since_ns.desc())
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            return (await connection.execute(wanted)).scalar_one_or_none() or ""
+
+    async def number_of(self, host_id: str) -> int | None:
+        """The host's number in the database."""
+        async with self._database.read() as connection:
+            return await host_number(connection, host_id)
+
+
+def _host_row(row: Any) -> HostRow:
+    facts = None if row.facts is None else msgspec.json.decode(row.facts, type=HostFacts)
+    return HostRow(row.id, row.host_id, row.name, facts, row.seen_ms, row.first_ms, row.last_ms)
+
+
+def _block_row(row: Any) -> BlockRow:
+    return BlockRow(
+        row.boot, row.first_ns, row.first_ms, row.last_ms, row.host_columns, getattr(row, "tasks", b"")
+    )
