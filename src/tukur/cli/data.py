@@ -37,6 +37,8 @@ def data_dir(options: argparse.Namespace, *, create: bool = True) -> Path:
         if not path.is_dir():
             raise CommandError(Exit.FAILED, f"no data directory at {path}; has `tukur up` run there?")
         return path
+    # The record and the keys are their owner's alone, whatever is made in here later.
+    os.umask(0o077)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = path / f".writable-{os.getpid()}"

@@ -19,5 +19,5 @@ def begin_logging(options: argparse.Namespace, who: str) -> None:
         level=options.log_level.upper(),
         format=f"%(asctime)s {who} %(levelname)s %(message)s",
     )
-    for noisy in ("websockets", "aiosqlite", "alembic", "asyncio", "httpx"):
+    for noisy in ("uvicorn", "websockets", "aiosqlite", "alembic", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,6 +1,5 @@
 """The hub's parts, as the routes get them. Wired in ``app.py``."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,18 +17,35 @@ if TYPE_CHECKING:
     from tukur.hub.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
 class Hub:
-    """All parts of one running hub."""
+    """All parts of one running hub.
 
-    settings: "HubSettings"
-    store: "Store"
-    bus: "Bus"
-    presence: "Presence"
-    recorder: "Recorder"
-    ingest: "Ingest"
-    live: "Live"
-    orders: "Orders"
-    history: "History"
-    auth: "Auth"
-    sign_in_limit: "FailureLimit"
+    A plain class on purpose: Litestar would take a dataclass for data and try to convert it.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: "HubSettings",
+        store: "Store",
+        bus: "Bus",
+        presence: "Presence",
+        recorder: "Recorder",
+        ingest: "Ingest",
+        live: "Live",
+        orders: "Orders",
+        history: "History",
+        auth: "Auth",
+        sign_in_limit: "FailureLimit",
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.bus = bus
+        self.presence = presence
+        self.recorder = recorder
+        self.ingest = ingest
+        self.live = live
+        self.orders = orders
+        self.history = history
+        self.auth = auth
+        self.sign_in_limit = sign_in_limit
