@@ -21,6 +21,7 @@ typedef unsigned int __u32;
 typedef int __s32;
 typedef unsigned long long __u64;
 typedef long long __s64;
+typedef _Bool bool;
 
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
@@ -142,6 +143,11 @@ struct mm_struct___percpu {
 	struct percpu_counter rss_stat[NR_MM_COUNTERS];
 } __core;
 
+struct list_head {
+	struct list_head *next;
+	struct list_head *prev;
+} __core;
+
 struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
@@ -155,6 +161,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct list_head thread_node;
 	__u64 utime;
 	__u64 stime;
 	unsigned long nvcsw;

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import TASK, THREAD, TaskArray, match_previous
+from tukur.records import TASK, THREAD, TaskArray
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.libbpf import IterProgram
 
@@ -22,6 +22,12 @@ _PIECE = _KERNEL_BUFFER // TASK.itemsize * TASK.itemsize
 """readv() goes on to its next piece only where one was filled to the last byte, so that the pieces
 have the greatest size that whole records can fill."""
 _PIECES = 64
+_MOST_PIECES = 1024
+"""IOV_MAX."""
+_ROW = np.dtype((np.void, TASK.itemsize))
+IDLE = 1 << 31
+"""TASKS_IDLE of tasks.bpf.c."""
+_IDLE_BATCH = 32
 _ADDED = (
     "cpu_ns",
     "utime_ns",
@@ -35,6 +41,10 @@ _ADDED = (
 )
 """The fields in which a thread's record counts."""
 
+BLIND_SPOTS = (
+    "A process that lived between two samples is not seen.",
+    "What others do to a process that sleeps (memory taken back, nice, cgroup) shows within 10 samples.",
+)
 COUNTER_SLACK = "Memory of one process may be off by some hundred KiB for each CPU: {why}."
 
 
@@ -69,27 +79,34 @@ class BpfSource:
     def __init__(self) -> None:
         """Raises SourceUnavailableError."""
         exact, why = _exact_cpus()
-        self.blind_spots: tuple[str, ...] = ("A process that lived between two samples is not seen.",)
+        self.blind_spots: tuple[str, ...] = BLIND_SPOTS
         if why:
             self.blind_spots += (COUNTER_SLACK.format(why=why),)
         page_shift = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
-        self._program = IterProgram(object_image(), "tasks", struct.pack("=II", page_shift, exact))
+        self._settings = struct.pack("=II", page_shift, exact)
+        self._program = IterProgram(object_image(), "tasks", self._settings)
         self._buffer = np.empty(0, dtype=np.uint8)
         self._pieces: list[memoryview] = []
         self._grow(_PIECES)
-        self._previous: TaskArray = np.empty(0, dtype=TASK)
+        self._table = Table()
 
     def read(self) -> TaskArray:
         """Every process now; see Source. Raises OSError where the kernel fails."""
-        records = self._buffer[: self._fill()].view(TASK)
-        tasks = add_threads(records)
-        split_cpu_time(tasks, self._previous)
-        self._previous = tasks
-        return tasks
+        try:
+            return self._table.update(self._buffer[: self._fill()].view(TASK))
+        except BaseException:
+            # The program in the kernel counts on all that it wrote being known here.
+            self._restart()
+            raise
 
     def close(self) -> None:
         """Unloads the program."""
         self._program.close()
+
+    def _restart(self) -> None:
+        self._program.close()
+        self._table = Table()
+        self._program = IterProgram(object_image(), "tasks", self._settings)
 
     def _fill(self) -> int:
         """Reads to the end; the number of bytes."""
@@ -100,7 +117,7 @@ class BpfSource:
                 whole, part = divmod(filled, _PIECE)
                 if whole == len(self._pieces):
                     self._grow(2 * len(self._pieces))
-                pieces = self._pieces[whole:]
+                pieces = self._pieces[whole : whole + _MOST_PIECES]
                 if part:
                     # A short read: the kernel gave way to another task in between.
                     pieces[0] = pieces[0][part:]
@@ -112,10 +129,6 @@ class BpfSource:
             os.close(fd)
 
     def _grow(self, pieces: int) -> None:
-        # readv() takes 1024 pieces at most; a buffer of that size holds 182,000 tasks.
-        pieces = min(pieces, 1024)
-        if pieces * _PIECE == len(self._buffer):
-            raise OSError(f"more tasks than the buffer of {len(self._buffer)} bytes holds")
         larger = np.empty(pieces * _PIECE, dtype=np.uint8)
         larger[: len(self._buffer)] = self._buffer
         self._buffer = larger
@@ -123,33 +136,103 @@ class BpfSource:
         self._pieces = [view[at : at + _PIECE] for at in range(0, len(larger), _PIECE)]
 
 
-def add_threads(records: TaskArray) -> TaskArray:
-    """A copy with one row for each process, sorted by pid, what its threads used added to it.
+class Table:
+    """The processes as of the last reading, to which the next one's records are applied.
 
-    A thread whose process is not among the records ended with it meanwhile, and is left out.
+    Pure: it sees records only. tasks.bpf.c writes whole the tasks that have run, and just the numbers
+    of those that have not.
     """
-    is_thread: npt.NDArray[np.bool_] = (records["flags"] & THREAD) != 0
-    if not is_thread.any():
-        return _sorted(records.copy())
-    tasks = _sorted(records[~is_thread])
-    threads = records[is_thread]
-    at: Any = np.searchsorted(tasks["pid"], threads["pid"])
-    known = tasks["pid"][np.minimum(at, len(tasks) - 1)] == threads["pid"] if len(tasks) else at < 0
-    at, threads = at[known], threads[known]
+
+    def __init__(self) -> None:
+        self._tasks: TaskArray = np.empty(0, dtype=TASK)
+        self._threads: TaskArray = np.empty(0, dtype=TASK)
+
+    def update(self, records: TaskArray) -> TaskArray:
+        """The processes after a whole reading, sorted by pid, what their threads used added to them.
+
+        `records` is not kept. Raises LookupError for a number that no earlier reading had.
+        """
+        is_idle = records["flags"] >= IDLE
+        whole = _pick(records, ~is_idle)
+        idle = idle_numbers(_pick(records, is_idle))
+        is_thread = whole["flags"] & THREAD != 0
+        idle_is_thread = np.zeros(len(idle), dtype=bool)
+        if len(self._threads):
+            idle_is_thread = _positions(self._threads["ns_pid"], idle)[1]
+        threads = _pick(whole, is_thread)
+        self._threads = _merged(self._threads, "ns_pid", idle[idle_is_thread], threads)
+        fresh = _sorted(_pick(whole, ~is_thread) if len(threads) else whole, "pid")
+        add_threads(fresh, self._threads)
+        split_cpu_time(fresh, self._tasks)
+        self._tasks = _merged(self._tasks, "pid", idle[~idle_is_thread], fresh)
+        return self._tasks
+
+
+def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
+    """The numbers that these records hold."""
+    words = batches.view("<u4").reshape(len(batches), TASK.itemsize // 4)[:, :_IDLE_BATCH]
+    # The last one alone is not full.
+    return words.reshape(-1)[: int(batches["threads"].sum())]
+
+
+def _pick(rows: TaskArray, which: Any) -> TaskArray:
+    """Some of the rows: a copy. As plain bytes: numpy moves structures field by field, 20 times slower."""
+    picked: TaskArray = rows.view(_ROW)[which].view(TASK)
+    return picked
+
+
+def _copy(rows: TaskArray) -> TaskArray:
+    return rows.view(_ROW).copy().view(TASK)
+
+
+def _positions(keys: Any, wanted: Any) -> tuple[Any, Any]:
+    """Where in the sorted `keys` each wanted one stands, and whether it does."""
+    at = np.searchsorted(keys, wanted)
+    return at, keys[np.minimum(at, len(keys) - 1)] == wanted if len(keys) else at < 0
+
+
+def _merged(known: TaskArray, key: str, idle: Any, fresh: TaskArray) -> TaskArray:
+    """The rows of `known` that have an idle number, and the fresh ones; a new array, sorted."""
+    if not len(idle):
+        return _sorted(_copy(fresh), key)
+    keys = np.ascontiguousarray(known[key])
+    at, found = _positions(keys, fresh[key])
+    if len(idle) + len(fresh) == len(known) and found.all():
+        # Then the idle ones are all the others, which their sum confirms without a search for each.
+        total = idle.sum(dtype=np.uint64) + fresh[key].sum(dtype=np.uint64)
+        if total == keys.sum(dtype=np.uint64):
+            rows = _copy(known)
+            rows.view(_ROW)[at] = fresh.view(_ROW)
+            return rows
+    kept, found = _positions(keys, idle)
+    if not found.all():
+        raise LookupError(f"task {int(idle[~found][0])} is said to be as before, but was not there")
+    rows = np.concatenate([known.view(_ROW)[kept], fresh.view(_ROW)]).view(TASK)
+    return _sorted(rows, key)
+
+
+def _sorted(rows: TaskArray, key: str) -> TaskArray:
+    keys = rows[key]
+    # The kernel goes by number, so that mostly there is nothing to do but to make sure.
+    return rows if bool((keys[1:] > keys[:-1]).all()) else _pick(rows, np.argsort(keys, kind="stable"))
+
+
+def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
+    """Adds to each process, in place, what its threads used; `tasks` is sorted by pid.
+
+    A thread whose process is not among them is left out.
+    """
+    if not len(threads):
+        return
+    at, known = _positions(np.ascontiguousarray(tasks["pid"]), threads["pid"])
+    at, threads = at[known], _pick(threads, known)
     # By process, so that reduceat() adds each one's threads in a row, exactly, in uint64.
     order = np.argsort(at, kind="stable")
-    at, threads = at[order], threads[order]
+    at, threads = at[order], _pick(threads, order)
     if len(at):
         begins = np.flatnonzero(np.diff(at, prepend=-1))
         for name in _ADDED:
             tasks[name][at[begins]] += np.add.reduceat(threads[name], begins)
-    return tasks
-
-
-def _sorted(tasks: TaskArray) -> TaskArray:
-    pids = tasks["pid"]
-    # The kernel goes by PID, so that there is nothing to do but to make sure.
-    return tasks if bool((pids[1:] > pids[:-1]).all()) else tasks[np.argsort(pids, kind="stable")]
 
 
 def split_cpu_time(tasks: TaskArray, previous: TaskArray) -> None:
@@ -159,8 +242,8 @@ def split_cpu_time(tasks: TaskArray, previous: TaskArray) -> None:
     scheduler's sum is exact. `previous` is the last result.
     """
     runtime, user, system = tasks["cpu_ns"], tasks["utime_ns"], tasks["stime_ns"]
-    charged = (user + system).astype(np.float64)
-    share = np.divide(system, charged, out=np.zeros(len(tasks)), where=charged > 0)
+    # At least 1: where nothing was charged yet, all of it counts as user time.
+    share = system / np.maximum(user + system, 1)
     # A float has 53 bits: off by a few ns after 100 days of CPU time.
     scaled = np.minimum((runtime * share).astype(np.uint64), runtime)
     before_user, before_system = _earlier(tasks, previous)
@@ -171,12 +254,13 @@ def split_cpu_time(tasks: TaskArray, previous: TaskArray) -> None:
 
 
 def _earlier(tasks: TaskArray, previous: TaskArray) -> tuple[Any, Any]:
-    at = match_previous(tasks, previous)
     if len(previous) == 0:
         zero = np.zeros(len(tasks), dtype=np.uint64)
         return zero, zero
-    user, system = (np.where(at >= 0, previous[name][at], 0) for name in ("utime_ns", "stime_ns"))
-    return user.astype(np.uint64), system.astype(np.uint64)
+    at, found = _positions(np.ascontiguousarray(previous["pid"]), tasks["pid"])
+    at = np.minimum(at, len(previous) - 1)
+    same = found & (previous["start_ns"][at] == tasks["start_ns"])
+    return previous["utime_ns"][at] * same, previous["stime_ns"][at] * same
 
 
 def _exact_cpus() -> tuple[int, str]:

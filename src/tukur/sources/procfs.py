@@ -24,6 +24,7 @@ _SPARE_FILES = 256
 """Descriptors left for the rest of the program."""
 _MOST_FILES = 65536
 _PF_KTHREAD = 0x00200000
+_ROW = np.dtype((np.void, TASK.itemsize))
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 BLIND_SPOTS = (
@@ -208,7 +209,8 @@ class ProcfsSource:
         if changed:
             slots = [known[pid].slot for pid in sorted(known)]
             self._order = np.array(slots, dtype=np.int64)
-        tasks: TaskArray = self._table[self._order]
+        # As plain bytes: numpy moves structures field by field, 20 times slower.
+        tasks: TaskArray = self._table.view(_ROW)[self._order].view(TASK)
         return tasks
 
     def close(self) -> None:

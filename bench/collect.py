@@ -1,0 +1,106 @@
+"""CPU time of one snapshot of all processes at 1 Hz, ours and the peers' with the same fields."""
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from importlib import util
+from typing import Any
+
+from bench._load import processes
+from tukur.sources.base import SourceUnavailableError
+from tukur.sources.bpf import BpfSource
+from tukur.sources.procfs import ProcfsSource
+
+BUSY = 5
+PSUTIL_FIELDS = (
+    *("pid", "ppid", "name", "uids", "gids", "status", "nice", "num_threads", "create_time"),
+    *("cpu_times", "memory_info", "io_counters", "num_ctx_switches"),
+)
+PS_FIELDS = "pid,ppid,comm,euid,egid,stat,ni,nlwp,lstart,cputimes,rss,vsz,min_flt,maj_flt,cls,cgroup,pidns"
+PEERS = {"ps": ["ps", "-eo", PS_FIELDS], "top -b": ["top", "-b", "-n", "1"]}
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """Rows by size of the machine's load; the quick run leaves the largest out and samples less."""
+    rows: list[dict[str, Any]] = []
+    sizes = ((300, 4), (1000, 4)) if quick else ((300, 20), (1000, 20), (10_000, 10))
+    for size, samples in sizes:
+        have = sum(name.isdecimal() for name in os.listdir("/proc"))  # noqa: PTH208
+        with processes(max(size - have, BUSY), busy=BUSY):
+            rows += _with_ratios(list(_measure(size, samples)))
+    return rows
+
+
+def _measure(size: int, samples: int) -> Iterator[dict[str, Any]]:
+    for subject, make in (("bpf", BpfSource), ("procfs", ProcfsSource)):
+        row: dict[str, Any] = {"subject": subject, "processes": size}
+        try:
+            source = make()
+        except SourceUnavailableError as error:
+            yield row | {"skipped": str(error)}
+            continue
+        # A first reading of all is not what an agent does each second.
+        warm = [source.read() for _ in range(11)]
+        cpu_ms = _sampled(source.read, samples)
+        yield row | {"cpu_ms": round(cpu_ms, 3), "samples": samples, "seen": len(warm[-1])}
+        source.close()
+    yield {"subject": "psutil", "processes": size} | _psutil(samples)
+    for subject, command in PEERS.items():
+        row = {"subject": subject, "processes": size}
+        if not shutil.which(command[0]):
+            yield row | {"skipped": f"{command[0]} is not installed"}
+            continue
+        cpu_ms = _sampled(lambda command=command: _run(command), samples, resource.RUSAGE_CHILDREN)
+        yield row | {"cpu_ms": round(cpu_ms, 3), "samples": samples}
+
+
+def _psutil(samples: int) -> dict[str, Any]:
+    if util.find_spec("psutil") is None:
+        return {"skipped": "psutil is not installed"}
+    import psutil  # noqa: PLC0415
+
+    def read() -> int:
+        return len([process.info for process in psutil.process_iter(PSUTIL_FIELDS)])
+
+    seen = read()
+    return {"cpu_ms": round(_sampled(read, samples), 3), "samples": samples, "seen": seen}
+
+
+def _run(command: list[str]) -> None:
+    # top asks for the size of a terminal even in batch mode.
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "512"}
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=environment, check=True)
+
+
+def _sampled(work: Callable[[], object], samples: int, who: int = resource.RUSAGE_SELF) -> float:
+    """Median CPU ms of one call, called once a second so that its caches are as cold as an agent's.
+
+    The median, since the kernel charges to whoever runs what it does meanwhile for others.
+    """
+    spent = []
+    for _ in range(samples):
+        time.sleep(1 - time.time() % 1)
+        before = _cpu_s(who)
+        work()
+        spent.append(_cpu_s(who) - before)
+    return 1e3 * statistics.median(spent)
+
+
+def _cpu_s(who: int) -> float:
+    if who == resource.RUSAGE_SELF:
+        # The same as getrusage, without its rounding of user and system time.
+        return time.process_time()
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _with_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ours = next((row["cpu_ms"] for row in rows if row["subject"] == "bpf" and "cpu_ms" in row), None)
+    for row in rows:
+        if ours and "cpu_ms" in row:
+            row["ratio_to_bpf"] = round(row["cpu_ms"] / ours, 1)
+    return rows
