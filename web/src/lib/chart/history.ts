@@ -1,0 +1,64 @@
+/** The last minutes of one host, a sample for each second, ready to be drawn. */
+import type { Series } from "../api/types";
+import type { HostRates } from "../frame/decode";
+
+export const FIELDS = [
+  "cpu", "cpu_user", "cpu_system", "cpu_iowait", "cpu_steal", "mem_used", "mem_available", "mem_free", "swap_used",
+] as const;
+type Field = (typeof FIELDS)[number];
+export type Sample = Record<Field, number>;
+export type Points = (number | null)[];
+
+export class History {
+  #samples = new Map<number, Sample>();
+
+  constructor(readonly seconds = 300) {}
+
+  /** What one second was; a later word on the same second replaces the one before. */
+  push(wallMs: number, rates: HostRates): void {
+    const second = Math.round(wallMs / 1000);
+    const sample = {} as Sample;
+    for (const field of FIELDS) sample[field] = rates[field];
+    this.#samples.set(second, sample);
+    for (const old of this.#samples.keys()) if (old < second - this.seconds) this.#samples.delete(old);
+  }
+
+  /** Fills in what the record knows of seconds that were not watched. */
+  merge(series: Series): void {
+    if (series.step_ms > 2000) return;
+    series.t_ms.forEach((ms, at) => {
+      const second = Math.round(ms / 1000);
+      if (this.#samples.has(second)) return;
+      const sample = {} as Sample;
+      for (const field of FIELDS) {
+        const value = series.figures[field]?.mean[at];
+        if (value == null) return;
+        sample[field] = value;
+      }
+      this.#samples.set(second, sample);
+    });
+  }
+
+  clear(): void {
+    this.#samples.clear();
+  }
+
+  /** The seconds up to `end` and the samples at them; null where there is none. */
+  window(end: number): { times: number[]; samples: (Sample | null)[] } {
+    const times = Array.from({ length: this.seconds + 1 }, (_, at) => end - this.seconds + at);
+    return { times, samples: times.map((time) => this.#samples.get(time) ?? null) };
+  }
+}
+
+/** Layers as the heights at which each ends, the first at the bottom. */
+export function stack(samples: readonly (Sample | null)[], layers: readonly ((sample: Sample) => number)[]): Points[] {
+  const columns: Points[] = layers.map(() => []);
+  for (const sample of samples) {
+    let height = 0;
+    layers.forEach((layer, at) => {
+      if (sample) height += Math.max(layer(sample), 0);
+      columns[at]?.push(sample ? height : null);
+    });
+  }
+  return columns;
+}

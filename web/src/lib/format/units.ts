@@ -1,0 +1,75 @@
+/** Figures as a person reads them. Sizes are powers of 1024, percent has one decimal. */
+
+const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
+
+/** 1536 → "1.50 KiB"; three significant figures. */
+export function bytes(value: number): string {
+  const [number, unit] = scaled(value);
+  return `${number} ${SIZES[unit]}`;
+}
+
+/** As `bytes`, one letter for the unit, for narrow columns: "1.50 K". */
+export function shortBytes(value: number): string {
+  const [number, unit] = scaled(value);
+  return unit === 0 ? number : `${number} ${SIZES[unit]?.[0] ?? ""}`;
+}
+
+function scaled(value: number): [string, number] {
+  if (!Number.isFinite(value)) return ["?", 0];
+  let left = Math.max(value, 0);
+  let unit = 0;
+  // 999.5 and not 1024: four digits are never shown.
+  while (left >= 999.5 && unit < SIZES.length - 1) {
+    left /= 1024;
+    unit += 1;
+  }
+  if (unit === 0) return [left.toFixed(0), 0];
+  return [left.toFixed(left >= 99.95 ? 0 : left >= 9.995 ? 1 : 2), unit];
+}
+
+/** Bytes a second: "1.50 MiB/s". */
+export function rate(value: number): string {
+  return `${bytes(value)}/s`;
+}
+
+/** A share as percent without the sign: 0.1234 → "12.3"; from 100 on no decimal. */
+export function percent(share: number): string {
+  const value = share * 100;
+  return value >= 99.95 ? value.toFixed(0) : value.toFixed(1);
+}
+
+/** CPU time: "0:01.23", "12:34.5", "3:02:01", "2d 03:04". */
+export function cpuTime(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 10) return `${minutes}:${(seconds - minutes * 60).toFixed(2).padStart(5, "0")}`;
+  if (minutes < 60) return `${minutes}:${two(whole % 60)}`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
+  return span(seconds);
+}
+
+/** A length of time, roughly: "45 s", "12 min 5 s", "3 h 04 min", "12 d 3 h". */
+export function span(seconds: number): string {
+  const whole = Math.round(Math.max(seconds, 0));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}
+
+/** A short length of time: "12 ms", "5.2 s", then as `span`. */
+export function milliseconds(ms: number): string {
+  if (ms < 1) return "under 1 ms";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1).replace(/\.0$/, "")} s`;
+  return span(ms / 1000);
+}
+
+/** 12345 → "12,345". */
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+export function two(value: number): string {
+  return String(value).padStart(2, "0");
+}

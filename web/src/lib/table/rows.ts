@@ -1,0 +1,100 @@
+/** What the rendered rows say: plain texts, made only for those in sight. */
+import { type CellContext, type Column, cellText } from "./columns";
+import type { ProcessKey } from "./store";
+import { type TableView, lifeText } from "./view";
+
+export interface Cell {
+  text: string;
+  /** From 0 to 1; null: the cell has no bar. */
+  weight: number | null;
+  /** A zero: shown faintly, so that what is not zero stands out. */
+  faint: boolean;
+}
+
+export interface RowView {
+  /** One number for each life: what the DOM is keyed by. */
+  life: number;
+  index: number;
+  slot: number;
+  key: ProcessKey;
+  id: string;
+  name: string;
+  cells: Cell[];
+  ended: boolean;
+  kernel: boolean;
+  bystander: boolean;
+  depth: number;
+  /** Of a branch whether it is closed; null: nothing hangs below it. */
+  closed: boolean | null;
+  /** Processes below it. */
+  below: number;
+  cgroup: string;
+  state: string;
+}
+
+/** The rows from index `from` to before `to`. */
+export function rowViews(
+  view: TableView,
+  columns: readonly Column[],
+  context: CellContext,
+  collapsed: ReadonlySet<string>,
+  from: number,
+  to: number,
+): RowView[] {
+  const rows: RowView[] = [];
+  for (let index = Math.max(from, 0); index < Math.min(to, view.order.length); index += 1) {
+    rows.push(rowView(view, columns, context, collapsed, index));
+  }
+  return rows;
+}
+
+function rowView(
+  view: TableView,
+  columns: readonly Column[],
+  context: CellContext,
+  collapsed: ReadonlySet<string>,
+  index: number,
+): RowView {
+  const { store, forest } = view;
+  const slot = view.order[index] as number;
+  const key = store.keyOf(slot);
+  const branches = forest?.children.has(slot) ?? false;
+  const closed = branches ? collapsed.has(lifeText(key)) : null;
+  return {
+    life: store.life[slot] as number,
+    index,
+    slot,
+    key,
+    id: `p${key.pid}-${key.startNs}`,
+    name: store.texts.name[slot] ?? "",
+    cells: columns.map((column) => cellOf(view, column, slot, context, closed === true)),
+    ended: store.isEnded(slot),
+    kernel: store.kernel[slot] === 1,
+    bystander: view.isBystander(slot),
+    depth: view.depth[index] ?? 0,
+    closed,
+    below: branches ? (forest?.branch[slot] ?? 1) - 1 : 0,
+    cgroup: store.texts.cgroup[slot] ?? "",
+    state: store.texts.stateName[slot] ?? "",
+  };
+}
+
+function cellOf(view: TableView, column: Column, slot: number, context: CellContext, summed: boolean): Cell {
+  if (column.kind === "text") return { text: cellText(column, view.store, slot, context), weight: null, faint: false };
+  const sum = summed && column.sums ? view.forest?.sums[column.field]?.[slot] : undefined;
+  const value = sum ?? (view.store.numbers[column.field][slot] as number);
+  const text = column.text(value, context);
+  return {
+    text,
+    weight: column.weight ? Math.min(Math.max(column.weight(value, context), 0), 1) : null,
+    faint: text === "0" || text === "0.0",
+  };
+}
+
+/** Which rows are in sight, with some above and below so that scrolling meets no void. */
+export function windowOf(scrollTop: number, height: number, rowHeight: number, total: number): { from: number; to: number } {
+  const spare = 8;
+  const from = Math.max(Math.floor(scrollTop / rowHeight) - spare, 0);
+  const to = Math.min(Math.ceil((scrollTop + height) / rowHeight) + spare, total);
+  return { from: Math.min(from, Math.max(total - 1, 0)), to };
+}
