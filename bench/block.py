@@ -5,14 +5,14 @@ import time
 from typing import Any
 
 import zstandard
-from tukur.sources.host import HostReader
-from tukur.sources.registry import choose
 
 from bench._load import processes
 from bench._mixed import mixed
 from tukur.agent.clock import SECOND, Ticker, now
 from tukur.blocks import BlockBuilder, decode_samples, decode_table, decode_totals
 from tukur.records import TASK, Snapshot
+from tukur.sources.host import HostReader
+from tukur.sources.registry import choose
 
 PROCESSES = 300
 

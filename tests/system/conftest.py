@@ -1,5 +1,6 @@
 """One running ``tukur up`` for the tests that do not break it."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,5 +19,5 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def client(up: Up) -> Iterator[httpx.Client]:
-    with up.sign_in() as signed_in:
+    with contextlib.closing(up.sign_in()) as signed_in:
         yield signed_in

@@ -1,5 +1,6 @@
 """``pip install .`` gives a complete program, away from the checkout."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -73,7 +74,7 @@ def test_installed_in_an_empty_environment_it_runs(wheel: Path, tmp_path: Path) 
     assert found.stdout.startswith(str(venv))
     up = Up(tmp_path / "data", command=[str(venv / "bin" / "tukur")])
     try:
-        with up.sign_in() as client:
+        with contextlib.closing(up.sign_in()) as client:
             host = the_host(client)
             assert host["source"] in ("bpf", "procfs")
             page = client.get("/")

@@ -6,9 +6,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_unit_test_folder_mirrors_a_package() -> None:
-    packages = {path.parent.relative_to(ROOT / "src" / "tukur") for path in (ROOT / "src").rglob("__init__.py")}
+    packages = {
+        path.parent.relative_to(ROOT / "src" / "tukur") for path in (ROOT / "src").rglob("__init__.py")
+    }
     folders = {
-        path.parent.relative_to(ROOT / "tests" / "unit") for path in (ROOT / "tests" / "unit").rglob("test_*.py")
+        path.parent.relative_to(ROOT / "tests" / "unit")
+        for path in (ROOT / "tests" / "unit").rglob("test_*.py")
     }
     assert folders - packages - {Path("build_tools"), Path("bench")} == set()
 

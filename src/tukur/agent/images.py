@@ -81,4 +81,5 @@ def _renewed(tasks: TaskArray, previous: TaskArray, change: Change) -> npt.NDArr
     for name in _SHOWN:
         differs |= now[name] != before[name]
     # A kernel worker shows what it works on as its name: that is no new image.
-    return change.changed[differs & ((now["flags"] & KTHREAD) == 0)]
+    renewed: npt.NDArray[np.int64] = change.changed[differs & ((now["flags"] & KTHREAD) == 0)]
+    return renewed

@@ -4,7 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
+import tukur.hub
 from tukur import __version__
+from tukur.sources.probe import Finding, probe
+from tukur.sources.registry import availability
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,12 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a line for each finding; 0 where every process can be seen in some way."""
-    import msgspec
-
-    from tukur.sources.probe import Finding, probe
-    from tukur.sources.registry import availability
-
-    findings = [*probe(), _page(Finding)]
+    findings = [*probe(), _page()]
     sources = availability()
     if options.json:
         content = {"version": __version__, "findings": findings, "sources": sources}
@@ -36,12 +36,10 @@ def run(options: argparse.Namespace) -> int:
     return 0 if any(not source.reason for source in sources) else 1
 
 
-def _page(finding: type) -> object:
-    import tukur.hub
-
+def _page() -> Finding:
     page = Path(tukur.hub.__file__).parent / "web" / "index.html"
     built = page.is_file()
-    return finding(
+    return Finding(
         what="page built",
         ok=built,
         found="yes" if built else "no built page in this installation",

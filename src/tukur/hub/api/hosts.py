@@ -105,5 +105,5 @@ async def list_top(host_id: str, from_: From, to: To, hub: Hub, by: By = "cpu", 
     responses=problems(400, 401, 404, 503),
 )
 async def get_process(host_id: str, boot_id: str, pid: Pid, start_ns: StartNs, hub: Hub) -> ProcessDetail:
-    """As the record knows it and, while it lives, as its host's agent does: children, unit, who would restart it."""
+    """As the record knows it and, while it lives, as its agent does: children, unit, who would restart it."""
     return await hub.history.detail(host_id, boot_id, pid, int(start_ns))

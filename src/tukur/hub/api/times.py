@@ -22,10 +22,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]
 
 def instant_ms(text: str, name: str) -> int:
     """The instant in milliseconds. Raises ProblemError (400)."""
-    if text.isascii() and text.isdigit():
-        value = int(text)
-    else:
-        value = _rfc3339_ms(text, name)
+    value = int(text) if text.isascii() and text.isdigit() else _rfc3339_ms(text, name)
     if not 0 <= value <= MAX_MS:
         raise _bad(name, text)
     return value

@@ -1,5 +1,6 @@
 """The one place where a request is let in: who asks, from which site, with which right."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,16 +20,16 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+async def guard(connection: Connection, _: BaseRouteHandler) -> None:
     """Raises ProblemError where the request may not pass; else ``connection.user`` is set."""
-    method = connection.scope.get("method", "WEBSOCKET")
+    method = str(connection.scope.get("method", "WEBSOCKET"))
     path = connection.scope["path_template"]
     if method == "OPTIONS":
         return
     if (method, path) not in RIGHTS:
         raise ProblemError(403, "not_allowed", f"{method} {path} is not in the table of rights")
     role = RIGHTS[method, path]
-    check_origin(connection, str(method))
+    check_origin(connection, method)
     if role is None:
         return
     auth: Auth = connection.app.state.hub.auth
@@ -72,7 +73,7 @@ def check_origin(connection: Connection, method: str) -> None:
         )
 
 
-def check_rights(routes: list[BaseRoute]) -> None:
+def check_rights(routes: Sequence[BaseRoute]) -> None:
     """Every route has its entry in the table, and every entry its route. Raises RuntimeError."""
     found = {(method, route.path_format or "/") for route in routes for method in _methods(route)}
     if found != set(RIGHTS):

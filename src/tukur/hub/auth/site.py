@@ -84,7 +84,7 @@ class Site:
 
 
 async def _misdirected(scope: Scope, send: Send, name: str) -> None:
-    if scope["type"] == "websocket":
+    if str(scope["type"]) == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "host not allowed"})
         return
     text = f'{{"code":"host_not_allowed","detail":"this hub is not called {name[:100]!a}; see --allow-host"}}'
