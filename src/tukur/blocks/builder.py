@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.blocks.container import Words, pack, to_planes, vector_planes
-from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, predict
+from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, without_cpu
 from tukur.records import RECORD_VERSION, TASK, Change, HostSample, Snapshot, as_words, compare
 
 MAX_SAMPLES = 60
@@ -124,8 +124,8 @@ class BlockBuilder:
 
     def _encode_tasks(self) -> bytes:
         steps = self._steps
-        births = predict(np.concatenate(self._births))
-        deltas = predict(np.concatenate([step.delta for step in steps]))
+        births = without_cpu(np.concatenate(self._births))
+        deltas = without_cpu(np.concatenate([step.delta for step in steps]))
         gone = np.concatenate([step.gone for step in steps])
         changed = np.concatenate([step.changed for step in steps])
         header = TaskHeader(

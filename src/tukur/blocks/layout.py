@@ -50,11 +50,19 @@ class HostHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Processes at each step."""
 
 
-def predict(words: Words) -> Words:
-    """System time as what user time leaves of CPU time: mostly zero, so it costs nothing.
+def without_cpu(words: Words) -> Words:
+    """CPU time as what user and system time do not explain: nothing, mostly, so it costs nothing.
 
-    Its own inverse, row by row and for differences too: s -> cpu - user - s.
+    User and system time are kept, for in most seconds only one of them grows. Row by row, for records
+    and for differences; :func:`with_cpu` undoes it.
     """
     changed = words.copy()
-    changed[:, _SYSTEM] = words[:, _CPU] - words[:, _USER] - words[:, _SYSTEM]
+    changed[:, _CPU] -= words[:, _USER] + words[:, _SYSTEM]
+    return changed
+
+
+def with_cpu(words: Words) -> Words:
+    """What :func:`without_cpu` was given."""
+    changed = words.copy()
+    changed[:, _CPU] += words[:, _USER] + words[:, _SYSTEM]
     return changed

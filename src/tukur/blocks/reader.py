@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.blocks.container import BlockDamagedError, PlaneReader, Words, unpack
-from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, predict
+from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, with_cpu
 from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates, rss_of
 
 TOTALS = np.dtype(
@@ -73,8 +73,8 @@ class _Tasks:
         self.gone = np.split(reader.vector(header.gone), np.cumsum(gone)[:-1])
         self.changed = np.split(reader.vector(header.changes), np.cumsum(changed)[:-1])
         births = reader.words(header.lives, header.words)
-        self.births = predict(np.cumsum(births, axis=0, dtype=np.uint64))
-        deltas = predict(reader.words(header.changes, header.words))
+        self.births = with_cpu(np.cumsum(births, axis=0, dtype=np.uint64))
+        deltas = with_cpu(reader.words(header.changes, header.words))
         self._deltas = np.split(deltas, np.cumsum(changed)[:-1])
         self.born = np.concatenate(([0], np.cumsum(new)))
 
