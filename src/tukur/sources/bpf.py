@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tukur.records import TASK, THREAD, TaskArray
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.libbpf import IterProgram
+from tukur.sources.procfs import ProcfsSource
 
 OBJECT = "tasks.bpf.o"
 _MAX_EXACT_CPUS = 32
@@ -45,6 +46,7 @@ BLIND_SPOTS = (
     "A process that lived between two samples is not seen.",
     "What others do to a process that sleeps (memory taken back, nice, cgroup) shows within 10 samples.",
 )
+HIDDEN = "This kernel hides from eBPF the processes {numbers}: they are read from /proc."
 COUNTER_SLACK = "Memory of one process may be off by some hundred KiB for each CPU: {why}."
 
 
@@ -82,6 +84,7 @@ class BpfSource:
         self.blind_spots: tuple[str, ...] = BLIND_SPOTS
         if why:
             self.blind_spots += (COUNTER_SLACK.format(why=why),)
+        self._rest: ProcfsSource | None = None
         page_shift = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
         self._settings = struct.pack("=II", page_shift, exact)
         self._program = IterProgram(object_image(), "tasks", self._settings)
@@ -89,19 +92,37 @@ class BpfSource:
         self._pieces: list[memoryview] = []
         self._grow(_PIECES)
         self._table = Table()
+        hidden = self._hidden()
+        if hidden:
+            self._rest = ProcfsSource(hidden)
+            numbers = ", ".join(map(str, sorted(hidden)))
+            self.blind_spots += (HIDDEN.format(numbers=numbers),)
 
     def read(self) -> TaskArray:
         """Every process now; see Source. Raises OSError where the kernel fails."""
         try:
-            return self._table.update(self._buffer[: self._fill()].view(TASK))
+            tasks = self._table.update(self._buffer[: self._fill()].view(TASK))
         except BaseException:
             # The program in the kernel counts on all that it wrote being known here.
             self._restart()
             raise
+        if self._rest is None:
+            return tasks
+        rest = self._rest.read()
+        return _sorted(np.concatenate([rest.view(_ROW), tasks.view(_ROW)]).view(TASK), "pid")
 
     def close(self) -> None:
         """Unloads the program."""
         self._program.close()
+        if self._rest is not None:
+            self._rest.close()
+
+    def _hidden(self) -> frozenset[int]:
+        """Processes that the kernel shows in /proc, but not to eBPF: some sandboxes guard their first one."""
+        before = _listed()
+        seen = set(self.read()["pid"].tolist())
+        # What began or ended meanwhile is not hidden.
+        return frozenset((before & _listed()) - seen)
 
     def _restart(self) -> None:
         self._program.close()
@@ -261,6 +282,16 @@ def _earlier(tasks: TaskArray, previous: TaskArray) -> tuple[Any, Any]:
     at = np.minimum(at, len(previous) - 1)
     same = found & (previous["start_ns"][at] == tasks["start_ns"])
     return previous["utime_ns"][at] * same, previous["stime_ns"][at] * same
+
+
+def _listed() -> set[int]:
+    """The PIDs in /proc; none where that /proc is not of this PID namespace."""
+    try:
+        if Path("/proc/self").readlink().name != str(os.getpid()):
+            return set()
+        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+    except OSError:
+        return set()
 
 
 def _exact_cpus() -> tuple[int, str]:

@@ -1,0 +1,159 @@
+"""Who a process is, of recorded texts and of this one."""
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tukur.sources.identity import (
+    Users,
+    container_of,
+    parse_cgroup,
+    parse_cmdline,
+    read_identity,
+    unit_of,
+    user_name,
+)
+
+ID = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "argv"),
+    [
+        (b"", []),
+        (b"ls\0-l\0", [b"ls", b"-l"]),
+        (b"a\0\0b\0", [b"a", b"", b"b"]),
+        (b"nginx: master process\0\0\0\0", [b"nginx: master process"]),
+        (b"no end", [b"no end"]),
+        (b"\xff\xfe\0", [b"\xff\xfe"]),
+    ],
+)
+def test_a_command_line_is_split_at_its_nuls(content: bytes, argv: list[bytes]) -> None:
+    assert parse_cmdline(content) == argv
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (b"0::/system.slice/ssh.service\n", "/system.slice/ssh.service"),
+        (b"5:memory:/m\n1:name=systemd:/system.slice/a.service\n0::/\n", "/system.slice/a.service"),
+        (b"9:name=systemd:/\n4:memory:/job/7\n1:cpu:/\n0::/\n", "/job/7"),
+        (b"0::/\n", "/"),
+        (b"0::/a:b\n", "/a:b"),
+        (b"0::/gone.service (deleted)\n", "/gone.service"),
+        (b"", ""),
+        (b"garbage\n", ""),
+    ],
+)
+def test_the_cgroup_is_the_one_that_says_most(content: bytes, path: str) -> None:
+    assert parse_cgroup(content) == path
+
+
+@given(st.binary(max_size=200))
+def test_no_content_is_too_odd_to_parse(content: bytes) -> None:
+    path = parse_cgroup(content)
+    assert isinstance(unit_of(path) + container_of(path), str)
+    parse_cmdline(content)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("/system.slice/ssh.service", "ssh.service"),
+        ("/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service"),
+        ("/user.slice/user-1000.slice/session-3.scope", "session-3.scope"),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/a\\x2db.service", "a\\x2db.service"),
+        ("/system.slice/home-data.mount", "home-data.mount"),
+        ("/system.slice/x.service/payload", "x.service"),
+        ("/init.scope", "init.scope"),
+        ("/user.slice", ""),
+        ("/", ""),
+        ("", ""),
+    ],
+)
+def test_the_unit_is_the_last_one_on_the_path(cgroup: str, unit: str) -> None:
+    assert unit_of(cgroup) == unit
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "container"),
+    [
+        (f"/system.slice/docker-{ID}.scope", "docker:0123456789ab"),
+        (f"/docker/{ID}", "docker:0123456789ab"),
+        (f"/docker/{ID}/init", "docker:0123456789ab"),
+        (f"/machine.slice/libpod-{ID}.scope/container", "podman:0123456789ab"),
+        (f"/user.slice/user@1.service/libpod-{ID}", "podman:0123456789ab"),
+        (f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope", "containerd:0123456789ab"),
+        (f"/kubepods.slice/kubepods-pod1.slice/crio-{ID}.scope", "crio:0123456789ab"),
+        (f"/kubepods/burstable/pod1-2/{ID}", "kubernetes:0123456789ab"),
+        (
+            f"/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}",
+            "kubernetes:0123456789ab",
+        ),
+        (f"/default/{ID}", "containerd:0123456789ab"),
+        ("/lxc/web/init.scope", "lxc:web"),
+        ("/lxc.payload.web-1/system.slice/a.service", "lxc:web-1"),
+        ("/machine.slice/systemd-nspawn@deb.service/payload", "nspawn:deb"),
+        ("/system.slice/docker.service", ""),
+        (f"/docker-{ID[:-1]}.scope", ""),
+        ("/", ""),
+    ],
+)
+def test_the_container_is_named_by_its_engine(cgroup: str, container: str) -> None:
+    assert container_of(cgroup) == container
+
+
+def test_this_process_knows_itself() -> None:
+    identity = read_identity(os.getpid())
+    assert identity is not None
+    assert identity.argv == Path("/proc/self/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    assert Path(identity.exe) == Path(sys.executable).resolve()
+    assert identity.cgroup.startswith("/")
+
+
+def test_a_process_that_is_gone_is_nobody() -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert read_identity(child) is None
+
+
+def test_a_zombie_has_no_arguments() -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    identity = read_identity(child)
+    os.waitpid(child, 0)
+    assert identity is not None
+    assert (identity.argv, identity.exe) == ([], "")
+
+
+def test_a_user_has_a_name_and_a_stranger_a_number() -> None:
+    assert user_name(0) == "root"
+    assert user_name(4_000_000_000) == "4000000000"
+
+
+def test_a_user_who_is_renamed_is_called_by_the_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "passwd"
+    file.write_text("one")
+    users = Users(file)
+    entry = pwd.getpwuid(0)
+    names = iter(["ana", "eva"])
+
+    def getpwuid(uid: int) -> pwd.struct_passwd:
+        return pwd.struct_passwd((next(names), *entry[1:]))
+
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    assert [users.name(7), users.name(7)] == ["ana", "ana"]
+    file.write_text("two")
+    os.utime(file, ns=(1, 1))
+    assert users.name(7) == "eva"
