@@ -109,6 +109,8 @@ class BpfSource:
         if self._rest is None:
             return tasks
         rest = self._rest.read()
+        # A number of theirs may be an ordinary process's by now.
+        rest = _pick(rest, ~_positions(np.ascontiguousarray(tasks["pid"]), rest["pid"])[1])
         return _sorted(np.concatenate([rest.view(_ROW), tasks.view(_ROW)]).view(TASK), "pid")
 
     def close(self) -> None:

@@ -1,0 +1,460 @@
+"""bpf and procfs, side by side on this machine's kernel, about processes whose truth is known.
+
+Tolerances: /proc counts CPU time in ticks of 10 ms for each of user and system; the two readings are
+milliseconds apart; a counter of pages is exact on bpf up to 32 CPUs, elsewhere off by some hundred KiB.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tukur.records import KTHREAD
+from tukur.sources.base import SourceUnavailableError
+from tukur.sources.bpf import BpfSource
+from tukur.sources.procfs import ProcfsSource
+
+TICK = 10_000_000
+MIB = 1 << 20
+CPU_SLACK = 4 * TICK
+EXACT = (
+    "pid",
+    "ppid",
+    "uid",
+    "gid",
+    "ns_pid",
+    "threads",
+    "nice",
+    "policy",
+    "oom_score_adj",
+    "cgroup_id",
+    "vsz",
+)
+MEMORY = ("rss_anon", "rss_file", "rss_shmem", "swap")
+
+
+@pytest.fixture(scope="module")
+def bpf() -> Iterator[BpfSource]:
+    try:
+        source = BpfSource()
+    except SourceUnavailableError as error:
+        pytest.skip(f"the bpf source does not work here: {error}")
+    yield source
+    source.close()
+
+
+@pytest.fixture
+def procfs() -> Iterator[ProcfsSource]:
+    source = ProcfsSource()
+    yield source
+    source.close()
+
+
+@contextlib.contextmanager
+def running(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python program that says "ready" and then waits for its end."""
+    body = "import ctypes, mmap, os, signal, sys, threading, time\n" + textwrap.dedent(code)
+    command = [sys.executable, "-c", body, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+            time.sleep(0.05)
+            yield child
+        finally:
+            child.kill()
+
+
+READY = "\nprint('ready', flush=True)\nsys.stdin.read()\n"
+
+
+def row(source: BpfSource | ProcfsSource, pid: int) -> Any:
+    tasks = source.read()
+    found = tasks[tasks["pid"] == pid]
+    assert len(found) == 1, f"{source.name} has {len(found)} rows of process {pid}"
+    return found[0]
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not within the time"
+        time.sleep(0.01)
+
+
+def assert_agree(bpf: BpfSource, procfs: ProcfsSource, pid: int) -> tuple[Any, Any]:
+    """Compares the two about a process at rest; what both said."""
+    time.sleep(0.05)
+    ours, theirs = row(bpf, pid), row(procfs, pid)
+    for name in EXACT:
+        assert int(ours[name]) == int(theirs[name]), name
+    assert chr(ours["state"]) == chr(theirs["state"])
+    assert bytes(ours["comm"]) == bytes(theirs["comm"])
+    assert int(ours["flags"]) & KTHREAD == int(theirs["flags"]) & KTHREAD
+    assert 0 <= int(ours["start_ns"]) - int(theirs["start_ns"]) < TICK
+    for name in MEMORY:
+        assert int(ours[name]) == pytest.approx(int(theirs[name]), abs=512 << 10), name
+    for name in ("cpu_ns", "utime_ns", "stime_ns"):
+        assert int(ours[name]) == pytest.approx(int(theirs[name]), abs=CPU_SLACK), name
+    assert int(ours["utime_ns"]) + int(ours["stime_ns"]) == int(ours["cpu_ns"])
+    for name in ("minflt", "majflt", "read_bytes", "write_bytes"):
+        assert int(ours[name]) == int(theirs[name]), name
+    if ours["threads"] == 1:
+        assert int(ours["nvcsw"]) >= int(theirs["nvcsw"])
+    return ours, theirs
+
+
+def test_a_plain_process(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    with running(READY) as child:
+        ours, theirs = assert_agree(bpf, procfs, child.pid)
+        assert int(ours["ppid"]) == os.getpid()
+        assert int(ours["nvcsw"]) == int(theirs["nvcsw"])
+        assert int(ours["nivcsw"]) == int(theirs["nivcsw"])
+
+
+def test_every_process_is_there_once_and_in_both(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    before, theirs, after = bpf.read(), procfs.read(), bpf.read()
+    for tasks in (before, theirs, after):
+        assert (tasks["pid"][1:] > tasks["pid"][:-1]).all()
+    stayed = np.intersect1d(before["pid"], after["pid"])
+    assert set(stayed.tolist()) <= set(theirs["pid"].tolist())
+    assert {1, os.getpid()} <= set(stayed.tolist())
+
+
+def test_kernel_threads_agree(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    ours, theirs = bpf.read(), procfs.read()
+    kthreads = [
+        {int(task["pid"]) for task in tasks if int(task["flags"]) & KTHREAD} for tasks in (ours, theirs)
+    ]
+    assert len(kthreads[0] ^ kthreads[1]) <= 2  # workers come and go
+    assert 2 in kthreads[0]
+    for pid in sorted(kthreads[0] & kthreads[1])[:50]:
+        mine, other = ours[ours["pid"] == pid][0], theirs[theirs["pid"] == pid][0]
+        for name in ("ppid", "uid", "nice", "policy", "threads", "vsz", "rss_anon", "rss_file", "cgroup_id"):
+            assert int(mine[name]) == int(other[name]), (pid, name)
+
+
+def test_ended_threads_count(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    code = """
+    def burn():
+        until = time.thread_time() + 0.15
+        while time.thread_time() < until:
+            pass
+    for _ in range(2):
+        ended = threading.Thread(target=burn)
+        ended.start()
+        ended.join()
+    for _ in range(3):
+        threading.Thread(target=lambda: (burn(), threading.Event().wait()), daemon=True).start()
+    time.sleep(1.2)
+    """
+    with running(textwrap.dedent(code) + READY) as child:
+        ours, _ = assert_agree(bpf, procfs, child.pid)
+        assert int(ours["threads"]) == 4
+        assert int(ours["cpu_ns"]) > 5 * 150_000_000
+
+
+def test_a_zombie_leader_with_living_threads(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    code = """
+    def work():
+        time.sleep(0.3)
+        until = time.thread_time() + 0.2
+        while time.thread_time() < until:
+            pass
+        print('ready', flush=True)
+        time.sleep(60)
+    threading.Thread(target=work).start()
+    ctypes.CDLL(None).pthread_exit(None)
+    """
+    with running(code) as child:
+        ours, _ = assert_agree(bpf, procfs, child.pid)
+        assert (chr(ours["state"]), int(ours["threads"])) == ("Z", 2)
+        assert int(ours["cpu_ns"]) > 200_000_000
+
+
+def test_a_stopped_process_is_seen_stopped_at_once(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    with running(READY) as child:
+        for _ in range(3):
+            assert chr(row(bpf, child.pid)["state"]) == "S"
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        assert chr(assert_agree(bpf, procfs, child.pid)[0]["state"]) == "T"
+        child.send_signal(signal.SIGCONT)
+        os.waitid(os.P_PID, child.pid, os.WCONTINUED)
+        assert chr(assert_agree(bpf, procfs, child.pid)[0]["state"]) == "S"
+
+
+def test_a_zombie(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    with running(READY) as child:
+        row(bpf, child.pid)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        ours, _ = assert_agree(bpf, procfs, child.pid)
+        assert (chr(ours["state"]), int(ours["vsz"]), int(ours["rss_anon"])) == ("Z", 0, 0)
+
+
+@pytest.mark.parametrize("name", [b"a b) R 1 (", b"\xff\xfe\n\t", b"x" * 15, b""])
+def test_a_name_of_odd_bytes(bpf: BpfSource, procfs: ProcfsSource, name: bytes) -> None:
+    code = "ctypes.CDLL(None).prctl(15, bytes.fromhex(sys.argv[1]), 0, 0, 0)"
+    with running(code + READY, name.hex()) as child:
+        assert bytes(assert_agree(bpf, procfs, child.pid)[0]["comm"]) == name
+
+
+def test_a_shorter_name_leaves_nothing_of_the_longer(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    code = """
+    for name in (b"quite-long-name", b"ab"):
+        ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
+    """
+    with running(textwrap.dedent(code) + READY) as child:
+        assert bytes(assert_agree(bpf, procfs, child.pid)[0]["comm"]) == b"ab"
+
+
+def test_nice_policy_and_oom_score(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    code = """
+    os.nice(7)
+    open("/proc/self/oom_score_adj", "w").write("333")
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    """
+    with running(textwrap.dedent(code) + READY) as child:
+        ours, _ = assert_agree(bpf, procfs, child.pid)
+        assert (int(ours["nice"]), int(ours["oom_score_adj"]), int(ours["policy"])) == (7, 333, 3)
+
+
+@pytest.mark.parametrize("kind", ["anon", "shmem", "file"])
+def test_memory_of_known_size(bpf: BpfSource, procfs: ProcfsSource, kind: str, tmp_path: Path) -> None:
+    size = 64 * MIB
+    path = tmp_path / "data"
+    with path.open("wb") as file:
+        file.write(b"x" * size)
+    code = """
+    size = int(sys.argv[2])
+    if sys.argv[1] == "file":
+        area = mmap.mmap(os.open(sys.argv[3], os.O_RDONLY), size, mmap.MAP_SHARED, mmap.PROT_READ)
+        touched = sum(area[at] for at in range(0, size, 4096))
+    else:
+        how = mmap.MAP_PRIVATE if sys.argv[1] == "anon" else mmap.MAP_SHARED
+        area = mmap.mmap(-1, size, how | mmap.MAP_ANONYMOUS)
+        for at in range(0, size, 4096):
+            area[at] = 1
+    """
+    with running(READY) as empty, running(textwrap.dedent(code) + READY, kind, str(size), str(path)) as child:
+        base = row(bpf, empty.pid)
+        ours, _ = assert_agree(bpf, procfs, child.pid)
+        for name in ("rss_anon", "rss_shmem", "rss_file"):
+            expected = size if name == f"rss_{kind}" else 0
+            assert int(ours[name]) - int(base[name]) == pytest.approx(expected, abs=MIB), name
+
+
+def test_bytes_that_reach_the_storage(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    size = 8 * MIB
+    # Not in /tmp, which may be memory.
+    path = Path(__file__).with_name(f".io-{os.getpid()}")
+    code = """
+    fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+    os.write(fd, os.urandom(int(sys.argv[2])))
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.pread(fd, int(sys.argv[2]), 0)
+    """
+    try:
+        with running(textwrap.dedent(code) + READY, str(path), str(size)) as child:
+            ours, _ = assert_agree(bpf, procfs, child.pid)
+            assert size <= int(ours["write_bytes"]) <= size + MIB
+            assert int(ours["read_bytes"]) >= size
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_another_users_process(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    with running("os.setresgid(2001, 2002, 2003)\nos.setresuid(1001, 1002, 1003)\n" + READY) as child:
+        ours, _ = assert_agree(bpf, procfs, child.pid)
+        assert (int(ours["uid"]), int(ours["gid"])) == (1002, 2002)
+
+
+def test_a_process_in_a_pid_namespace_has_its_own_number_there(bpf: BpfSource, procfs: ProcfsSource) -> None:
+    if os.geteuid():
+        pytest.skip("only root can make a PID namespace")
+    with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "60"]) as outer:
+        try:
+            children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+            until(lambda: children.read_text().strip() != "")
+            inner = int(children.read_text())
+            until(lambda: Path(f"/proc/{inner}/comm").read_text() == "sleep\n")
+            ours, _ = assert_agree(bpf, procfs, inner)
+            assert (int(ours["ns_pid"]), int(ours["ppid"])) == (1, outer.pid)
+        finally:
+            outer.kill()
+
+
+def test_a_reader_in_a_pid_namespace_sees_that_namespaces_numbers(bpf: BpfSource) -> None:
+    if os.geteuid():
+        pytest.skip("only root can make a PID namespace")
+    code = """
+        import os, subprocess, threading
+        from tukur.sources.bpf import BpfSource
+        from tukur.sources.procfs import ProcfsSource
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        child = subprocess.Popen(["sleep", "60"])
+        bpf, procfs = BpfSource(), ProcfsSource()
+        for source in (bpf, procfs, bpf):
+            tasks = source.read()
+            print([(int(t["pid"]), int(t["ppid"]), int(t["ns_pid"]), int(t["threads"])) for t in tasks])
+        child.kill()
+        print([(os.getpid(), 0, os.getpid(), 2), (child.pid, os.getpid(), child.pid, 1)])
+    """
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", textwrap.dedent(code)]
+    # Without the threads that numpy's algebra would start.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    *told, truth = done.stdout.splitlines()
+    assert len(told) == 3
+    assert set(told) == {truth}
+
+
+def test_what_others_do_to_a_sleeper_shows_within_ten_readings(bpf: BpfSource) -> None:
+    with running(READY) as child:
+        for _ in range(3):
+            row(bpf, child.pid)
+        os.setpriority(os.PRIO_PROCESS, child.pid, 9)
+        found = [int(row(bpf, child.pid)["nice"]) for _ in range(10)]
+        assert found[-1] == 9
+
+
+def test_an_orphan_has_its_new_parent_at_once(bpf: BpfSource) -> None:
+    code = """
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+    print("ready", flush=True)
+    print(child, flush=True)
+    sys.stdin.read()
+    """
+    with running(code) as parent:
+        assert parent.stdout is not None
+        orphan = int(parent.stdout.readline())
+        try:
+            time.sleep(0.1)
+            for _ in range(3):
+                assert int(row(bpf, orphan)["ppid"]) == parent.pid
+            parent.kill()
+            parent.wait()
+            assert int(row(bpf, orphan)["ppid"]) not in (0, parent.pid)
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+
+
+def test_exec_changes_the_exec_id_and_nothing_of_the_life(bpf: BpfSource) -> None:
+    code = "print('ready', flush=True)\nsys.stdin.readline()\nos.execvp('sleep', ['sleep', '60'])"
+    with running(code) as child:
+        before = row(bpf, child.pid)
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        until(lambda: bytes(row(bpf, child.pid)["comm"]) == b"sleep")
+        after = row(bpf, child.pid)
+        assert int(after["exec_id"]) != int(before["exec_id"])
+        assert int(after["start_ns"]) == int(before["start_ns"])
+
+
+def test_cpu_time_never_goes_back_and_reaches_what_the_process_measured(bpf: BpfSource) -> None:
+    code = """
+    print("ready", flush=True)
+    until = time.process_time() + 0.5
+    while time.process_time() < until:
+        os.getppid()
+    print(time.process_time_ns(), flush=True)
+    sys.stdin.read()
+    """
+    with running(code) as child:
+        seen = [row(bpf, child.pid)]
+        while seen[-1]["cpu_ns"] < 450_000_000:
+            seen.append(row(bpf, child.pid))
+            time.sleep(0.02)
+        assert child.stdout is not None
+        measured = int(child.stdout.readline())
+        time.sleep(0.05)
+        seen.append(row(bpf, child.pid))
+        for name in ("cpu_ns", "utime_ns", "stime_ns"):
+            values = [int(task[name]) for task in seen]
+            assert values == sorted(values), name
+        assert int(seen[-1]["cpu_ns"]) == pytest.approx(measured, abs=5_000_000)
+
+
+def test_none_of_many_is_lost_or_doubled(bpf: BpfSource) -> None:
+    """Several thousand records do not fit into one read() of the iterator."""
+    children = []
+    try:
+        for _ in range(2500):
+            child = os.fork()
+            if child == 0:
+                # Without Python's own clean-up, and woken by nothing but the end.
+                ctypes.CDLL(None).pause()
+                os._exit(0)
+            children.append(child)
+        for _ in range(12):
+            pids = bpf.read()["pid"]
+            assert len(np.unique(pids)) == len(pids)
+            assert np.isin(children, pids).all()
+        for child in children[::3]:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        pids = bpf.read()["pid"]
+        assert not np.isin(children[::3], pids).any()
+        children = [child for at, child in enumerate(children) if at % 3]
+        assert np.isin(children, pids).all()
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+
+
+def test_a_reading_that_broke_off_costs_no_later_one(bpf: BpfSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bpf.read()
+
+    def fail(*_: object) -> int:
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tukur.sources.bpf.os.readv", fail)
+        with pytest.raises(OSError, match="cut off"):
+            bpf.read()
+    after = bpf.read()
+    assert len(np.intersect1d(before["pid"], after["pid"])) > len(before) - 5
+
+
+SETPRIV = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+OPEN = "from tukur.sources.bpf import BpfSource; s = BpfSource(); print(len(s.read()), *s.blind_spots)"
+
+
+def as_nobody(*more: str) -> subprocess.CompletedProcess[str]:
+    if os.geteuid():
+        pytest.skip("only root can give rights away")
+    command = [*SETPRIV, *more, sys.executable, "-c", OPEN]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_without_rights_it_says_which_are_needed() -> None:
+    done = as_nobody("--bounding-set=-all")
+    assert "SourceUnavailableError" in done.stderr, done.stderr
+    assert "CAP_BPF and CAP_PERFMON" in done.stderr.splitlines()[-1]
+
+
+def test_two_capabilities_are_enough() -> None:
+    rights = "+bpf,+perfmon"
+    done = as_nobody(f"--inh-caps={rights}", f"--ambient-caps={rights}")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 10
