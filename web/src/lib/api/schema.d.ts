@@ -145,7 +145,7 @@ export interface paths {
         };
         /**
          * One process life
-         * @description As the record knows it and, while it lives, as its host's agent does: children, unit, who would restart it.
+         * @description As the record knows it and, while it lives, as its agent does: children, unit, who would restart it.
          */
         get: operations["getProcess"];
         put?: never;
