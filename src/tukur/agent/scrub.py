@@ -137,10 +137,16 @@ class Scrubber:
     def scrub(self, argv: list[bytes]) -> str:
         """The text, of at most MAX_TEXT characters; a cut is marked."""
         words = _readable(argv)
-        if self._strip_all:
+        # One argument with spaces is a title that the process wrote over its arguments (setproctitle):
+        # it is shown as it was meant, and what looks like options in it is treated as such.
+        title = len(words) == 1 and " " in words[0].strip()
+        if title:
+            words = words[0].split()
+        stripped = self._strip_all and len(words) > 1
+        if stripped:
             words = words[:1]
-        shown = " ".join(shlex.quote(word) for word in self._hide(words))
-        if self._strip_all and len(argv) > 1:
+        shown = " ".join(word if title else shlex.quote(word) for word in self._hide(words))
+        if stripped:
             shown += " " + HIDDEN
         if len(shown) > MAX_TEXT:
             shown = shown[: MAX_TEXT - len(_ELLIPSIS)] + _ELLIPSIS

@@ -171,8 +171,8 @@ def test_any_bytes_become_a_text_of_limited_length_that_can_be_sent(argv: list[b
     assert len(shown) <= MAX_TEXT
 
 
-@given(st.lists(st.text("abc xyz'\"\\$", max_size=10), min_size=1, max_size=6))
-def test_what_is_shown_can_be_pasted_into_a_shell(words: list[str]) -> None:
+@given(st.lists(st.text("abc xyz'\"\\$", max_size=10), min_size=2, max_size=6))
+def test_arguments_as_they_are_shown_can_be_pasted_into_a_shell(words: list[str]) -> None:
     assert shlex.split(Scrubber().scrub([word.encode() for word in words])) == words
 
 
@@ -226,3 +226,10 @@ def test_all_arguments_can_be_dropped() -> None:
     assert scrub("app secret --x", Scrubber(strip_all=True)) == f"app {HIDDEN}"
     assert scrub("app", Scrubber(strip_all=True)) == "app"
     assert Scrubber(strip_all=True).scrub([]) == ""
+
+
+def test_a_title_that_a_process_gave_itself_is_shown_plain_and_still_without_secrets() -> None:
+    scrubber = Scrubber()
+    assert scrubber.scrub([b"postgres: ada shop [local] idle  "]) == "postgres: ada shop [local] idle"
+    assert scrubber.scrub([b"/opt/worker --type=zygote --password hunter2"]).endswith("--password ***")
+    assert Scrubber(strip_all=True).scrub([b"/opt/worker --type=zygote"]) == "/opt/worker ***"
