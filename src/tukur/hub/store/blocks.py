@@ -1,7 +1,9 @@
 """Writes blocks with the rows that came with them: all in one transaction, and a repeat changes nothing."""
 
+import math
 from typing import Any
 
+import msgspec
 from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +14,7 @@ from tukur.protocol.messages import Block, Ended, Image, ProcessMinute
 
 MINUTE_MS = 60_000
 _NAME = 255
+_FIGURE = 32
 _IMAGE_CONTENT = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container")
 
 
@@ -75,6 +78,10 @@ def _check(content: Block) -> None:
         raise BadBlockError(f"it ends at {content.last_ns} ns, before it begins at {content.first_ns} ns")
     if not content.tasks.startswith(b"TKT1") or not content.host.startswith(b"TKH1"):
         raise BadBlockError("its columns are of no known form")
+    for name, spread in content.host_minute.figures.items():
+        # No database keeps NaN, and a sum that has it would stay so.
+        if not all(map(math.isfinite, msgspec.structs.astuple(spread))):
+            raise BadBlockError(f"its figure {name[:_FIGURE]!r} is {spread}; finite numbers expected")
 
 
 async def _end_the_unseen(connection: AsyncConnection, boot_no: int, images: list[Image]) -> None:
@@ -197,7 +204,7 @@ async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, 
             {
                 "host": host_no,
                 "minute_ms": minute_ms,
-                "figure": name[:32],
+                "figure": name[:_FIGURE],
                 "low": spread.low,
                 "high": spread.high,
                 "total": spread.sum,

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import msgspec
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from tukur.hub.store.accounts import Accounts
 from tukur.hub.store.blocks import host_number, put_block
@@ -127,6 +128,9 @@ class Store(OrderTable):
                         await put_block(connection, host_id, content)
                 except BadBlockError as error:
                     results.append(error)
+                except (IntegrityError, DataError, OverflowError) as error:
+                    # Its own values are at fault: to try again would hold up everyone's record.
+                    results.append(BadBlockError(f"the database cannot hold it: {_reason(error)}"))
                 else:
                     results.append(None)
         return results
@@ -256,6 +260,11 @@ class Store(OrderTable):
         """The host's number in the database."""
         async with self._database.read() as connection:
             return await host_number(connection, host_id)
+
+
+def _reason(error: Exception) -> str:
+    """Without the statement and its values, which SQLAlchemy adds."""
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
 
 
 def _host_row(row: Any) -> HostRow:

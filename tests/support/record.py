@@ -1,0 +1,128 @@
+"""A machine that a test makes up, recorded by the agent's real recorder: its blocks are real ones."""
+
+from typing import Any
+
+import numpy as np
+
+from tukur.agent.images import Images
+from tukur.agent.recorder import Recorder, Sampled
+from tukur.agent.scrub import Scrubber
+from tukur.protocol.messages import Block, HostFacts
+from tukur.records import TASK, HostSample, Snapshot
+from tukur.sources.identity import Identity
+
+SECOND = 10**9
+WALL = 1_700_000_040 * SECOND
+"""The wall clock at the first sample: a whole minute."""
+BOOTED = 5_000 * SECOND
+"""The boot clock at the first sample."""
+BOOT = "99999999-2222-3333-4444-555555555555"
+GIB = 2**30
+
+_HOST_NAMES = (
+    "cpu.total.user",
+    "cpu.total.idle",
+    "mem.total",
+    "mem.available",
+    "load.1",
+)
+
+
+def facts_of(boot_id: str = BOOT, hostname: str = "owl") -> HostFacts:
+    """What a made-up host says of itself."""
+    return HostFacts(
+        hostname=hostname,
+        kernel="6.1.0",
+        os="Debian GNU/Linux 12",
+        architecture="x86_64",
+        cpus=4,
+        mem_total=8 * GIB,
+        boot_id=boot_id,
+        booted_wall_ns=WALL - BOOTED,
+        agent_version="1",
+        source="procfs",
+        blind_spots=[],
+        signals=["TERM", "KILL"],
+    )
+
+
+class Machine:
+    """Processes with counters; each :meth:`sample` is one second later than the one before."""
+
+    def __init__(self, boot_id: str = BOOT, wall_ns: int = WALL, boot_ns: int = BOOTED) -> None:
+        self.boot_id = boot_id
+        self.wall_ns, self.boot_ns = wall_ns, boot_ns
+        """The instant of the next sample."""
+        self._tasks: dict[int, dict[str, Any]] = {}
+        self._identities: dict[int, Identity] = {}
+        self._busy_ns = self._idle_ns = 0
+        self.restart_agent()
+
+    def restart_agent(self) -> None:
+        """A new run of the agent: it knows nothing of what the last one saw."""
+        self._recorder = Recorder(self.boot_id, Images(Scrubber(), self._identities.get))
+
+    def start(self, pid: int, name: str, *argv: str, start_ns: int | None = None, **fields: int) -> int:
+        """A new process; its start_ns."""
+        begun = self.boot_ns - SECOND // 2 if start_ns is None else start_ns
+        row: dict[str, Any] = {"ppid": 1, "state": ord("S"), "threads": 1, "rss_anon": 2**20, "exec_id": 1}
+        self._tasks[pid] = {**row, "pid": pid, "start_ns": begun, "comm": name.encode(), **fields}
+        self._identities[pid] = Identity(
+            argv=_bytes(argv or (name,)), exe=f"/usr/bin/{name}", cgroup="/system.slice/owl.service"
+        )
+        return begun
+
+    def execute(self, pid: int, name: str, *argv: str) -> None:
+        """The process becomes another program."""
+        task = self._tasks[pid]
+        task["exec_id"] += 1
+        task["comm"] = name.encode()
+        self._identities[pid] = Identity(
+            argv=_bytes(argv or (name,)), exe=f"/usr/bin/{name}", cgroup="/system.slice/owl.service"
+        )
+
+    def end(self, pid: int) -> None:
+        """The process is not in the next sample."""
+        del self._tasks[pid]
+
+    def work(self, pid: int, cpu_s: float = 0.0, **grown: int) -> None:
+        """Counters that grow: CPU time, and others by the names of the task record."""
+        task = self._tasks[pid]
+        for name, value in {"utime_ns": int(cpu_s * SECOND), "cpu_ns": int(cpu_s * SECOND), **grown}.items():
+            task[name] = task.get(name, 0) + value
+
+    def set(self, pid: int, **values: int) -> None:
+        """Values as they are from now on."""
+        self._tasks[pid].update(values)
+
+    def sample(self, busy: float = 0.25) -> Sampled:
+        """One second goes by; `busy` is the machine's CPU share in it."""
+        self._busy_ns += int(busy * SECOND)
+        self._idle_ns += int((1 - busy) * SECOND)
+        tasks = np.zeros(len(self._tasks), dtype=TASK)
+        for at, pid in enumerate(sorted(self._tasks)):
+            for name, value in self._tasks[pid].items():
+                tasks[name][at] = value
+        values = np.array([self._busy_ns, self._idle_ns, 8 * GIB, 6 * GIB, 500], dtype=np.int64)
+        snapshot = Snapshot(self.wall_ns, self.boot_ns, HostSample(_HOST_NAMES, values), tasks)
+        sampled = self._recorder.add(snapshot, 0)
+        self.wall_ns += SECOND
+        self.boot_ns += SECOND
+        return sampled
+
+    def skip(self, seconds: int) -> None:
+        """Nobody samples for a while."""
+        self.wall_ns += seconds * SECOND
+        self.boot_ns += seconds * SECOND
+
+    def block(self, seconds: int = 0, busy: float = 0.25) -> Block:
+        """The block of so many further samples and those not yet in one."""
+        for _ in range(seconds):
+            self.sample(busy)
+        block = self._recorder.flush()
+        assert block is not None
+        return block
+
+
+def _bytes(argv: tuple[str, ...]) -> list[bytes]:
+    return [argument.encode() for argument in argv]
