@@ -1,7 +1,6 @@
 /** What the charts look like: uPlot's options, made by functions of data and colours alone. */
 import type uPlot from "uplot";
-import { bytes } from "../format/units";
-import { two } from "../format/units";
+import { bytes, count, two } from "../format/units";
 import { type Colours, faded } from "./colours";
 
 /** One drawn line or layer. */
@@ -35,10 +34,10 @@ export function byteSplits(top: number): number[] {
 }
 
 export function sizeLabel(value: number): string {
-  return value === 0 ? "0" : bytes(value).replace(/\.0+ | (?=[A-Z])/, " ").replace(/\.(\d*?)0+ /, ".$1 ").replace(". ", " ");
+  return value === 0 ? "0" : bytes(value).replace(/\.0+ /, " ").replace(/(\.\d*?)0+ /, "$1 ");
 }
 
-export function axes(colours: Colours, kind: "share" | "bytes"): uPlot.Axis[] {
+export function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
   const common = {
     stroke: colours.dim,
     font: FONT,
@@ -52,17 +51,18 @@ export function axes(colours: Colours, kind: "share" | "bytes"): uPlot.Axis[] {
     space: 90,
     values: (_, splits, __, ___, step) => timeLabels(splits, step),
   };
-  const y: uPlot.Axis = { ...common, size: kind === "share" ? 40 : 58, gap: 4, space: 26 };
+  const y: uPlot.Axis = { ...common, size: kind === "share" || kind === "count" ? 40 : 58, gap: 4, space: 26 };
   if (kind === "share") y.values = (_, splits) => splits.map((value) => `${Math.round(value * 100)}%`);
+  else if (kind === "count") y.values = (_, splits) => splits.map((value) => (value < 10 ? String(value) : count(value)));
   else {
     y.splits = (_, __, ___, top) => byteSplits(top);
-    y.values = (_, splits) => splits.map(sizeLabel);
+    y.values = (_, splits) => splits.map((value) => sizeLabel(value) + (kind === "rate" && value > 0 ? "/s" : ""));
   }
   return [x, y];
 }
 
 /** The options that all charts share. `top` is what the y axis ends at. */
-export function baseOptions(colours: Colours, kind: "share" | "bytes", top: (max: number) => number): Omit<uPlot.Options, "width" | "height" | "series"> {
+export function baseOptions(colours: Colours, kind: RangeKind, top: (max: number) => number): Omit<uPlot.Options, "width" | "height" | "series"> {
   return {
     padding: [8, 6, 0, 0],
     legend: { show: false },
@@ -110,10 +110,57 @@ export function memoryLayers(colours: Colours): Layer[] {
 
 /** Lowest, highest and mean of one figure: two lines with a band between them, and one over it. */
 export function bandLayers(colour: string): Layer[] {
-  const edge = faded(colour, 0.35);
+  const edge = faded(colour, 0.45);
   return [
     { label: "high", stroke: edge, width: 0.5 },
     { label: "low", stroke: edge, width: 0.5 },
-    { label: "mean", stroke: colour, width: 1.5 },
+    { label: "mean", stroke: colour, width: 1.5, fill: faded(colour, 0.12) },
   ];
+}
+
+export function bandFill(colour: string): uPlot.Band[] {
+  return [{ series: [1, 2], fill: faded(colour, 0.3) }];
+}
+
+export type RangeKind = "share" | "bytes" | "rate" | "count";
+
+/** What lies over a chart of a range; read at each drawing, so that a change needs no new chart. */
+export interface Overlay {
+  /** Seconds since the epoch, as all here. */
+  at: number | null;
+  picked: readonly [number, number] | null;
+  gaps: readonly (readonly [number, number])[];
+}
+
+/** Draws the gaps under the lines, the picked stretch and the cursor over them. */
+export function overlayHooks(colours: Colours, overlay: () => Overlay): uPlot.Hooks.Arrays {
+  const stripe = (u: uPlot, from: number, to: number, colour: string) => {
+    const left = Math.max(u.valToPos(from, "x", true), u.bbox.left);
+    const right = Math.min(u.valToPos(to, "x", true), u.bbox.left + u.bbox.width);
+    if (right <= left) return;
+    u.ctx.fillStyle = colour;
+    u.ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
+  };
+  return {
+    drawClear: [
+      (u) => {
+        for (const [from, to] of overlay().gaps) stripe(u, from, to, faded(colours.faint, 0.16));
+      },
+    ],
+    draw: [
+      (u) => {
+        const { at, picked } = overlay();
+        if (picked) stripe(u, picked[0], picked[1], faded(colours.amber, 0.2));
+        const { min, max } = u.scales.x ?? {};
+        if (at === null || min == null || max == null || at < min || at > max) return;
+        const x = Math.round(u.valToPos(at, "x", true));
+        const width = Math.max(Math.round(devicePixelRatio * 1.5), 1);
+        u.ctx.fillStyle = colours.amber;
+        u.ctx.fillRect(x, u.bbox.top, width, u.bbox.height);
+        u.ctx.beginPath();
+        u.ctx.arc(x + width / 2, u.bbox.top, 4 * devicePixelRatio, 0, 2 * Math.PI);
+        u.ctx.fill();
+      },
+    ],
+  };
 }

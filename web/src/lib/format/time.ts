@@ -28,13 +28,14 @@ export function started(ms: number, now: number): string {
   return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
-/** The value of an <input type="datetime-local" step="1">. */
-export function inputValue(ms: number): string {
-  return `${day(ms)}T${clock(ms)}`;
-}
-
-/** Of such a value the instant in ms; null where it is none. */
-export function fromInput(text: string): number | null {
-  const ms = new Date(text).getTime();
+/**
+ * What a person typed as a time: "2026-11-23 14:03:22", "2026-11-23 14:03", or a time alone on the day of `near`.
+ * Null where it is none.
+ */
+export function parseInstant(text: string, near: number): number | null {
+  const found = /^(?:(\d{4}-\d{2}-\d{2})[ T]+)?(\d{1,2}):(\d{2})(?::(\d{2}))?$/.exec(text.trim());
+  if (!found) return null;
+  const [, date, hours, minutes, seconds] = found;
+  const ms = new Date(`${date ?? day(near)}T${(hours as string).padStart(2, "0")}:${minutes}:${seconds ?? "00"}`).getTime();
   return Number.isFinite(ms) ? ms : null;
 }

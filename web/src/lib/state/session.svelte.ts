@@ -22,6 +22,7 @@ class SessionState {
 
   /** Uses the link's token if there is one, else asks whether the cookie still holds. */
   async begin(): Promise<void> {
+    this.problem = "";
     const token = new URLSearchParams(location.hash.slice(1)).get("token");
     // The token is used once and must not stay in the address bar or the history.
     if (token !== null) history.replaceState(null, "", location.pathname + location.search);
