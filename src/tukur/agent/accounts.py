@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.protocol.messages import Ended, ProcessMinute
-from tukur.records import Change, Snapshot, TaskArray, rss_of
+from tukur.records import Change, Snapshot, TaskArray, pick, raw, rss_of
 
 _ACCOUNT = np.dtype(
     [
@@ -41,15 +41,15 @@ class Accounts:
         """Counts one snapshot in; `change`: how its table came out of the one before."""
         tasks, last = snapshot.tasks, self._last
         if last is not None and len(change.gone):
-            self._close(last.tasks[change.gone], self._account[change.gone], last)
+            self._close(pick(last.tasks, change.gone), pick(self._account, change.gone), last)
         if not change.same_lives:
             account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
             known = change.at >= 0
-            account[known] = self._account[change.at[known]]
+            raw(account)[known] = raw(self._account)[change.at[known]]
             self._account = account
         self._open(tasks, change.new)
         touched = np.concatenate((change.changed, change.new))
-        rss = rss_of(tasks[touched])
+        rss = rss_of(pick(tasks, touched))
         for name in ("peak", "life_peak"):
             self._account[name][touched] = np.maximum(self._account[name][touched], rss)
         self._last = snapshot
@@ -62,7 +62,7 @@ class Accounts:
         old = new[tasks["start_ns"][new].astype(np.int64) < since]
         for name in _COUNTERS:
             self._account[name][old] = tasks[name][old]
-        self._account["rss"][new] = rss_of(tasks[new])
+        self._account["rss"][new] = rss_of(pick(tasks, new))
 
     def _close(self, tasks: TaskArray, account: Any, last: Snapshot) -> None:
         self._rows.extend(_minute_rows(tasks, account))

@@ -7,7 +7,7 @@ import numpy as np
 
 from tukur.protocol.frames import encode_frame
 from tukur.protocol.messages import Image
-from tukur.records import ROW, Change, HostRates, Snapshot, comm_text, task_rows
+from tukur.records import ROW, Change, HostRates, Snapshot, comm_text, pick, raw, task_rows
 
 _RATES = ("cpu", "read_rate", "write_rate", "fault_rate", "switch_rate")
 
@@ -59,9 +59,9 @@ def _difference(rows: Any, shown: Any) -> tuple[Any, list[int]]:
     if len(shown) == 0:
         return rows, []
     at = np.minimum(np.searchsorted(shown["pid"], rows["pid"]), len(shown) - 1)
-    same = rows == shown[at]
+    same = raw(rows) == raw(shown)[at]
     gone = np.setdiff1d(shown["pid"], rows["pid"], assume_unique=True)
-    return rows[~same], gone.tolist()
+    return pick(rows, ~same), gone.tolist()
 
 
 class RowKeeper:
@@ -74,19 +74,22 @@ class RowKeeper:
     def update(self, current: Snapshot, previous: Snapshot | None, change: Change) -> Any:
         """The table of `current` (an array of ``records.ROW``); `change`: how it came out of `previous`."""
         if change.same_lives:
-            rows, busy = self._rows.copy(), self._busy
+            rows, busy = raw(self._rows).copy().view(ROW), self._busy
         else:
             rows = np.zeros(len(current.tasks), dtype=ROW)
             busy = np.zeros(len(rows), dtype=bool)
             known = np.flatnonzero(change.at >= 0)
-            rows[known], busy[known] = self._rows[change.at[known]], self._busy[change.at[known]]
+            raw(rows)[known] = raw(self._rows)[change.at[known]]
+            busy[known] = self._busy[change.at[known]]
         touched = busy.copy()
         touched[change.changed] = touched[change.new] = True
         at = np.flatnonzero(touched)
         before = previous if previous is not None else current
         known_before = change.at[at][change.at[at] >= 0]
-        fresh = task_rows(current.tasks[at], before.tasks[known_before], current.boot_ns, before.boot_ns)
-        rows[at] = fresh
+        fresh = task_rows(
+            pick(current.tasks, at), pick(before.tasks, known_before), current.boot_ns, before.boot_ns
+        )
+        raw(rows)[at] = raw(fresh)
         busy = np.zeros(len(rows), dtype=bool)
         busy[at] = np.any([fresh[name] != 0 for name in _RATES], axis=0)
         self._rows, self._busy = rows, busy

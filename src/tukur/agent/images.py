@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tukur.agent.scrub import Scrubber
 from tukur.protocol.messages import Image
-from tukur.records import KTHREAD, Change, Snapshot, TaskArray, comm_text
+from tukur.records import KTHREAD, Change, Snapshot, TaskArray, comm_text, pick
 from tukur.sources.identity import Identity, container_of, read_identity, unit_of, user_name
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Images:
 
 
 def _renewed(tasks: TaskArray, previous: TaskArray, change: Change) -> npt.NDArray[np.int64]:
-    now, before = tasks[change.changed], previous[change.at[change.changed]]
+    now, before = pick(tasks, change.changed), pick(previous, change.at[change.changed])
     differs = np.zeros(len(now), dtype=bool)
     for name in _SHOWN:
         differs |= now[name] != before[name]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tukur.blocks.container import BlockDamagedError, PlaneReader, Words, unpack
 from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, with_cpu
-from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates, rss_of
+from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates, pick, rss_of
 
 TOTALS = np.dtype(
     [
@@ -129,7 +129,8 @@ def decode_samples(tasks: bytes) -> Iterator[tuple[int, int, TaskArray]]:
 
 
 def _by_pid(records: TaskArray) -> TaskArray:
-    return records[np.argsort(records["pid"], kind="stable")]
+    ordered: TaskArray = pick(records, np.argsort(records["pid"], kind="stable"))
+    return ordered
 
 
 def decode_totals(tasks: bytes, from_wall_ns: int, to_wall_ns: int) -> npt.NDArray[np.void]:

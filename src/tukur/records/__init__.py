@@ -17,6 +17,8 @@ from tukur.records.task import (
     comm_text,
     compare,
     match_previous,
+    pick,
+    raw,
 )
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "host_rates",
     "match_previous",
     "metric_of",
+    "pick",
+    "raw",
     "rss_of",
     "task_rows",
 ]

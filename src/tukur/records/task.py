@@ -58,8 +58,6 @@ TaskArray: TypeAlias = npt.NDArray[np.void]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
-_START_WORD = 0
-"""The word of a record that is start_ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +103,32 @@ def as_words(tasks: TaskArray) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(tasks).view("<u8").reshape(len(tasks), TASK.itemsize // 8)
 
 
+def raw(rows: Any) -> Any:
+    """A structured array as plain bytes, one element for each row; no copy.
+
+    numpy compares and copies structures field by field, twenty times slower than bytes.
+    """
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
+
+
+def pick(rows: Any, which: Any) -> Any:
+    """Some rows of a structured array, by mask or index: a copy."""
+    return raw(rows)[which].view(rows.dtype)
+
+
 def compare(current: TaskArray, previous: TaskArray) -> Change:
-    """How `current` came out of `previous`; both sorted by pid."""
-    now, before = as_words(current), as_words(previous)
-    if len(now) == len(before):
-        differs = now != before
+    """How `current` came out of `previous`; both sorted by pid, both contiguous."""
+    if len(current) == len(previous):
+        rows = np.flatnonzero(raw(current) != raw(previous))
+        now, before = pick(current, rows), pick(previous, rows)
         # Most seconds nobody comes or goes: then one pass over both tables is all it takes.
-        if not differs[:, _START_WORD].any() and np.array_equal(current["pid"], previous["pid"]):
-            rows = np.flatnonzero(differs.any(axis=1))
-            return Change(np.arange(len(now)), rows, _NO_ROWS, _NO_ROWS)
+        if np.array_equal(now["pid"], before["pid"]) and np.array_equal(now["start_ns"], before["start_ns"]):
+            return Change(np.arange(len(current)), rows, _NO_ROWS, _NO_ROWS)
     at = match_previous(current, previous)
     known = np.flatnonzero(at >= 0)
-    stayed = np.zeros(len(before), dtype=bool)
+    stayed = np.zeros(len(previous), dtype=bool)
     stayed[at[known]] = True
-    differs = (now[known] != before[at[known]]).any(axis=1)
+    differs = raw(current)[known] != raw(previous)[at[known]]
     return Change(at, known[differs], np.flatnonzero(at < 0), np.flatnonzero(~stayed))
 
 
