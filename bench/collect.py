@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import util
 from typing import Any
 
@@ -54,14 +55,14 @@ def _measure(size: int, samples: int) -> Iterator[dict[str, Any]]:
         if not shutil.which(command[0]):
             yield row | {"skipped": f"{command[0]} is not installed"}
             continue
-        cpu_ms = _sampled(lambda command=command: _run(command), samples, resource.RUSAGE_CHILDREN)
+        cpu_ms = _sampled(partial(_run, command), samples, resource.RUSAGE_CHILDREN)
         yield row | {"cpu_ms": round(cpu_ms, 3), "samples": samples}
 
 
 def _psutil(samples: int) -> dict[str, Any]:
     if util.find_spec("psutil") is None:
         return {"skipped": "psutil is not installed"}
-    import psutil  # noqa: PLC0415
+    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415
 
     def read() -> int:
         return len([process.info for process in psutil.process_iter(PSUTIL_FIELDS)])

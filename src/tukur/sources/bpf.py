@@ -29,18 +29,9 @@ _ROW = np.dtype((np.void, TASK.itemsize))
 IDLE = 1 << 31
 """TASKS_IDLE of tasks.bpf.c."""
 _IDLE_BATCH = 32
-_ADDED = (
-    "cpu_ns",
-    "utime_ns",
-    "stime_ns",
-    "minflt",
-    "majflt",
-    "read_bytes",
-    "write_bytes",
-    "nvcsw",
-    "nivcsw",
-)
-"""The fields in which a thread's record counts."""
+_WORDS = TASK.itemsize // 8
+_ADDED = slice(1, 15)
+"""The 64-bit words in which a thread's record counts: cpu_ns to nivcsw; its memory's are zero."""
 
 BLIND_SPOTS = (
     "A process that lived between two samples is not seen.",
@@ -110,7 +101,7 @@ class BpfSource:
             return tasks
         rest = self._rest.read()
         # A number of theirs may be an ordinary process's by now.
-        rest = _pick(rest, ~_positions(np.ascontiguousarray(tasks["pid"]), rest["pid"])[1])
+        rest = _pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
         return _sorted(np.concatenate([rest.view(_ROW), tasks.view(_ROW)]).view(TASK), "pid")
 
     def close(self) -> None:
@@ -167,28 +158,69 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self._tasks: TaskArray = np.empty(0, dtype=TASK)
-        self._threads: TaskArray = np.empty(0, dtype=TASK)
+        self._tasks = _Rows("pid")
+        self._threads = _Rows("ns_pid")
 
     def update(self, records: TaskArray) -> TaskArray:
         """The processes after a whole reading, sorted by pid, what their threads used added to them.
 
         `records` is not kept. Raises LookupError for a number that no earlier reading had.
         """
-        is_idle = records["flags"] >= IDLE
-        whole = _pick(records, ~is_idle)
+        flags = records["flags"]
+        is_idle = flags >= IDLE
         idle = idle_numbers(_pick(records, is_idle))
-        is_thread = whole["flags"] & THREAD != 0
-        idle_is_thread = np.zeros(len(idle), dtype=bool)
-        if len(self._threads):
-            idle_is_thread = _positions(self._threads["ns_pid"], idle)[1]
-        threads = _pick(whole, is_thread)
-        self._threads = _merged(self._threads, "ns_pid", idle[idle_is_thread], threads)
-        fresh = _sorted(_pick(whole, ~is_thread) if len(threads) else whole, "pid")
-        add_threads(fresh, self._threads)
-        split_cpu_time(fresh, self._tasks)
-        self._tasks = _merged(self._tasks, "pid", idle[~idle_is_thread], fresh)
-        return self._tasks
+        if len(self._threads.rows) or bool((flags == THREAD).any()):
+            is_thread = flags == THREAD
+            threads = _sorted(_pick(records, is_thread), "ns_pid")
+            fresh = _sorted(_pick(records, ~(is_idle | is_thread)), "pid")
+            was_thread = self._threads.find(idle)[1]
+            self._threads.replace(idle[was_thread], threads, *self._threads.find(threads["ns_pid"]))
+            add_threads(fresh, self._threads.rows)
+            idle = idle[~was_thread]
+        else:
+            fresh = _sorted(_pick(records, ~is_idle), "pid")
+        at, known = self._tasks.find(fresh["pid"])
+        split_cpu_time(fresh, self._tasks.rows, at, known)
+        self._tasks.replace(idle, fresh, at, known)
+        return self._tasks.rows
+
+
+class _Rows:
+    """Records sorted by one of their fields. They are replaced, never changed: others may hold them."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._keep(np.empty(0, dtype=TASK))
+
+    def _keep(self, rows: TaskArray) -> None:
+        self.rows = rows
+        self._keys = np.ascontiguousarray(rows[self._key])
+        self._total = int(self._keys.sum(dtype=np.uint64))
+
+    def find(self, keys: Any) -> tuple[Any, Any]:
+        """Where each of the keys stands (or any place), and whether it does."""
+        if not len(self._keys):
+            return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
+        at = self._keys.searchsorted(keys)
+        np.minimum(at, len(self._keys) - 1, out=at)
+        return at, self._keys[at] == keys
+
+    def replace(self, idle: Any, fresh: TaskArray, at: Any, known: Any) -> None:
+        """Keeps the rows with an `idle` key, and takes the fresh ones; `at`, `known`: find() of these."""
+        if len(idle) + len(fresh) == len(self.rows) and bool(known.all()):
+            # Then the idle ones are all the others, which their sum confirms without a search for each.
+            total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
+            if total == self._total:
+                rows = _copy(self.rows)
+                rows.view(_ROW)[at] = fresh.view(_ROW)
+                self.rows = rows
+                return
+        kept, found = self.find(idle)
+        if not found.all():
+            number = int(idle[~found][0])
+            raise LookupError(f"task {number} is said to be as before, but was not there")
+        rows = np.concatenate([self.rows.view(_ROW)[kept], fresh.view(_ROW)]).view(TASK)
+        self._keep(_sorted(rows, self._key))
 
 
 def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
@@ -208,32 +240,6 @@ def _copy(rows: TaskArray) -> TaskArray:
     return rows.view(_ROW).copy().view(TASK)
 
 
-def _positions(keys: Any, wanted: Any) -> tuple[Any, Any]:
-    """Where in the sorted `keys` each wanted one stands, and whether it does."""
-    at = np.searchsorted(keys, wanted)
-    return at, keys[np.minimum(at, len(keys) - 1)] == wanted if len(keys) else at < 0
-
-
-def _merged(known: TaskArray, key: str, idle: Any, fresh: TaskArray) -> TaskArray:
-    """The rows of `known` that have an idle number, and the fresh ones; a new array, sorted."""
-    if not len(idle):
-        return _sorted(_copy(fresh), key)
-    keys = np.ascontiguousarray(known[key])
-    at, found = _positions(keys, fresh[key])
-    if len(idle) + len(fresh) == len(known) and found.all():
-        # Then the idle ones are all the others, which their sum confirms without a search for each.
-        total = idle.sum(dtype=np.uint64) + fresh[key].sum(dtype=np.uint64)
-        if total == keys.sum(dtype=np.uint64):
-            rows = _copy(known)
-            rows.view(_ROW)[at] = fresh.view(_ROW)
-            return rows
-    kept, found = _positions(keys, idle)
-    if not found.all():
-        raise LookupError(f"task {int(idle[~found][0])} is said to be as before, but was not there")
-    rows = np.concatenate([known.view(_ROW)[kept], fresh.view(_ROW)]).view(TASK)
-    return _sorted(rows, key)
-
-
 def _sorted(rows: TaskArray, key: str) -> TaskArray:
     keys = rows[key]
     # The kernel goes by number, so that mostly there is nothing to do but to make sure.
@@ -245,45 +251,41 @@ def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
 
     A thread whose process is not among them is left out.
     """
-    if not len(threads):
+    if not len(threads) or not len(tasks):
         return
-    at, known = _positions(np.ascontiguousarray(tasks["pid"]), threads["pid"])
-    at, threads = at[known], _pick(threads, known)
+    pids, of = np.ascontiguousarray(tasks["pid"]), threads["pid"]
+    at = np.minimum(pids.searchsorted(of), len(pids) - 1)
+    known = np.flatnonzero(pids[at] == of)
+    if not len(known):
+        return
     # By process, so that reduceat() adds each one's threads in a row, exactly, in uint64.
-    order = np.argsort(at, kind="stable")
-    at, threads = at[order], _pick(threads, order)
-    if len(at):
-        begins = np.flatnonzero(np.diff(at, prepend=-1))
-        for name in _ADDED:
-            tasks[name][at[begins]] += np.add.reduceat(threads[name], begins)
+    known = known[np.argsort(at[known], kind="stable")]
+    at = at[known]
+    begins = np.flatnonzero(np.diff(at, prepend=-1))
+    used = threads.view("<u8").reshape(len(threads), _WORDS)[known, _ADDED]
+    tasks.view("<u8").reshape(len(tasks), _WORDS)[at[begins], _ADDED] += np.add.reduceat(used, begins)
 
 
-def split_cpu_time(tasks: TaskArray, previous: TaskArray) -> None:
+def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -> None:
     """Scales raw utime and stime in place so that their sum is cpu_ns, neither ever going back.
 
     As cputime_adjust() in kernel/sched/cputime.c: the tick that charges a mode only samples, the
-    scheduler's sum is exact. `previous` is the last result.
+    scheduler's sum is exact. `previous` is the last result, in which `at` is the row of the same pid
+    where it is `known`.
     """
     runtime, user, system = tasks["cpu_ns"], tasks["utime_ns"], tasks["stime_ns"]
     # At least 1: where nothing was charged yet, all of it counts as user time.
     share = system / np.maximum(user + system, 1)
     # A float has 53 bits: off by a few ns after 100 days of CPU time.
     scaled = np.minimum((runtime * share).astype(np.uint64), runtime)
-    before_user, before_system = _earlier(tasks, previous)
-    scaled = np.maximum(scaled, np.minimum(before_system, runtime))
-    user_ns = np.maximum(runtime - scaled, np.minimum(before_user, runtime))
-    tasks["utime_ns"] = user_ns
-    tasks["stime_ns"] = runtime - user_ns
-
-
-def _earlier(tasks: TaskArray, previous: TaskArray) -> tuple[Any, Any]:
-    if len(previous) == 0:
-        zero = np.zeros(len(tasks), dtype=np.uint64)
-        return zero, zero
-    at, found = _positions(np.ascontiguousarray(previous["pid"]), tasks["pid"])
-    at = np.minimum(at, len(previous) - 1)
-    same = found & (previous["start_ns"][at] == tasks["start_ns"])
-    return previous["utime_ns"][at] * same, previous["stime_ns"][at] * same
+    if len(previous):
+        same = known & (previous["start_ns"][at] == tasks["start_ns"])
+        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][at] * same, runtime))
+        before_user = previous["utime_ns"][at] * same
+        tasks["utime_ns"] = np.maximum(runtime - scaled, np.minimum(before_user, runtime))
+    else:
+        tasks["utime_ns"] = runtime - scaled
+    tasks["stime_ns"] = runtime - tasks["utime_ns"]
 
 
 def _listed() -> set[int]:

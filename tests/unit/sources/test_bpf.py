@@ -60,6 +60,14 @@ def test_a_thread_whose_process_is_gone_is_left_out() -> None:
     assert Table().update(rows(process(5, 10), thread(9, 11, 100)))["cpu_ns"].tolist() == [10]
 
 
+def test_a_thread_counts_in_what_it_used_and_in_nothing_else() -> None:
+    tasks = rows(process(5, 1, rss_anon=7, vsz=9, cgroup_id=3))
+    used = {"minflt": 1, "majflt": 2, "read_bytes": 3, "write_bytes": 4, "nvcsw": 5, "nivcsw": 6}
+    add_threads(tasks, rows({**thread(5, 6, 10), "stime_ns": 8, "start_ns": 5000, **used}))
+    expected = rows(process(5, 11, rss_anon=7, vsz=9, cgroup_id=3, stime_ns=8, **used))
+    assert tasks[0] == expected[0]
+
+
 def test_sums_are_exact_beyond_what_a_float_can_hold() -> None:
     huge = (1 << 60) + 1
     tasks = rows(process(5, huge))
@@ -137,7 +145,8 @@ def test_telling_only_what_changed_gives_the_same_table_as_telling_all(history: 
 
 def split(cpu: int, user: int, system: int, before: Any = None) -> tuple[int, int]:
     tasks = rows({"pid": 1, "start_ns": 1, "cpu_ns": cpu, "utime_ns": user, "stime_ns": system})
-    split_cpu_time(tasks, rows() if before is None else before)
+    known = np.array([before is not None])
+    split_cpu_time(tasks, rows() if before is None else before, np.zeros(1, dtype=np.int64), known)
     return int(tasks["utime_ns"][0]), int(tasks["stime_ns"][0])
 
 
