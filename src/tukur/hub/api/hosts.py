@@ -41,7 +41,7 @@ async def list_hosts(hub: Hub) -> Hosts:
     operation_id="getHost",
     summary="One host",
     tags=["hosts"],
-    responses=problems(401, 404, 503),
+    responses=problems(400, 401, 404, 503),
 )
 async def get_host(host_id: str, hub: Hub) -> Host:
     """What it is, whether its agent is connected, what is recorded, and its newest figures."""

@@ -22,7 +22,9 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]
 
 def instant_ms(text: str, name: str) -> int:
     """The instant in milliseconds. Raises ProblemError (400)."""
-    value = int(text) if text.isascii() and text.isdigit() else _rfc3339_ms(text, name)
+    # Python refuses to read a number of thousands of digits: those are no instant either.
+    digits = text.isascii() and text.isdigit() and len(text) < 20
+    value = int(text) if digits else _rfc3339_ms(text, name)
     if not 0 <= value <= MAX_MS:
         raise _bad(name, text)
     return value

@@ -28,7 +28,7 @@ class FailureLimit:
 
     def failed(self, client: str) -> None:
         """Counts one failure. What is remembered is bounded: the client longest silent is forgotten."""
-        kept = self._failures.pop(client, [])[-(self._tries - 1) :]
-        self._failures[client] = [*kept, self._clock()]
+        failures = [*self._failures.pop(client, []), self._clock()]
+        self._failures[client] = failures[-self._tries :]
         if len(self._failures) > _CLIENTS:
             self._failures.popitem(last=False)

@@ -1,0 +1,45 @@
+"""The brake on guessing."""
+
+from tukur.hub.auth.limits import _CLIENTS, FailureLimit
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_after_too_many_failures_a_client_waits_until_the_oldest_is_a_window_ago() -> None:
+    clock = Clock()
+    limit = FailureLimit(tries=3, window_s=60, clock=clock)
+    for _ in range(3):
+        assert limit.wait_s("a") == 0
+        limit.failed("a")
+        clock.now += 10
+    assert limit.wait_s("a") == 30
+    clock.now += 29.5
+    assert limit.wait_s("a") == 0.5
+    clock.now += 0.5
+    assert limit.wait_s("a") == 0
+    limit.failed("a")
+    assert limit.wait_s("a") == 10
+
+
+def test_one_client_does_not_brake_another() -> None:
+    limit = FailureLimit(tries=1, clock=Clock())
+    limit.failed("a")
+    assert limit.wait_s("a") > 0
+    assert limit.wait_s("b") == 0
+
+
+def test_what_is_remembered_of_clients_is_bounded() -> None:
+    limit = FailureLimit(tries=1, clock=Clock())
+    for number in range(_CLIENTS + 10):
+        limit.failed(str(number))
+    assert len(limit._failures) == _CLIENTS
+    assert limit.wait_s("0") == 0
+    assert limit.wait_s(str(_CLIENTS)) > 0
+    for _ in range(1000):
+        limit.failed("many")
+    assert len(limit._failures["many"]) == 1
