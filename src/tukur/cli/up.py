@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ipaddress
 import json
 import os
 import platform
@@ -87,6 +88,14 @@ def address(options: argparse.Namespace) -> str:
     return f"http://{host}:{options.port}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _common(options: argparse.Namespace, folder: Path) -> list[str]:
     return ["--data", str(folder), "--log-level", options.log_level]
 
@@ -150,6 +159,8 @@ def _welcome(options: argparse.Namespace, folder: Path) -> None:
     print(f"tukur {_version()} watches this machine; the record is in {folder}")
     print("Sign in (once, within 10 minutes; another link: `tukur sign-in-link`):")
     print(f"\n    {address(options)}/sign-in#token={token}\n", flush=True)
+    if not is_loopback(options.host):
+        print(f"Careful: other machines can reach {options.host}, and nothing is encrypted.", flush=True)
     if os.geteuid() != 0:
         print("Not root: other users' processes show less; see `tukur doctor`.", flush=True)
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import bindparam, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import insert_new, merge
@@ -177,21 +177,31 @@ async def _unknown(connection: AsyncConnection, boot_no: int, images: list[Image
 
 
 async def _put_ended(connection: AsyncConnection, boot_no: int, ended: list[Ended]) -> None:
-    for entry in ended:
-        await connection.execute(
-            update(process)
-            .where(
-                process.c.boot == boot_no, process.c.start_ns == entry.start_ns, process.c.pid == entry.pid
-            )
-            .values(
-                ended=True,
-                last_ms=entry.last_wall_ns // 1_000_000,
-                cpu_ns=entry.cpu_ns,
-                rss_peak=entry.rss_peak,
-                read_bytes=entry.read_bytes,
-                write_bytes=entry.write_bytes,
-            )
-        )
+    if not ended:
+        return
+    columns = process.c
+    mine = (
+        columns.boot == boot_no,
+        columns.start_ns == bindparam("key_start_ns"),
+        columns.pid == bindparam("key_pid"),
+    )
+    # One statement for many: a fork storm ends thousands within a block.
+    await connection.execute(
+        update(process).where(*mine),
+        [
+            {
+                "key_start_ns": entry.start_ns,
+                "key_pid": entry.pid,
+                "ended": True,
+                "last_ms": entry.last_wall_ns // 1_000_000,
+                "cpu_ns": entry.cpu_ns,
+                "rss_peak": entry.rss_peak,
+                "read_bytes": entry.read_bytes,
+                "write_bytes": entry.write_bytes,
+            }
+            for entry in ended
+        ],
+    )
 
 
 async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, content: Block) -> None:
