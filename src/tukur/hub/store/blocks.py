@@ -90,7 +90,7 @@ async def _end_the_unseen(connection: AsyncConnection, boot_no: int, images: lis
     found = await connection.execute(
         select(process.c.start_ns, process.c.pid).where(process.c.boot == boot_no, process.c.ended.is_(False))
     )
-    unseen = [key for key in found.tuples() if tuple(key) not in living]
+    unseen = [key for row in found if (key := (row.start_ns, row.pid)) not in living]
     if not unseen:
         return
     last = await connection.execute(
