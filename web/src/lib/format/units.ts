@@ -42,7 +42,8 @@ export function percent(share: number): string {
 export function cpuTime(seconds: number): string {
   const whole = Math.floor(seconds);
   const minutes = Math.floor(whole / 60);
-  if (minutes < 10) return `${minutes}:${(seconds - minutes * 60).toFixed(2).padStart(5, "0")}`;
+  const hundredths = Math.floor(seconds * 100 - whole * 100);
+  if (minutes < 10) return `${minutes}:${two(whole % 60)}.${two(hundredths)}`;
   if (minutes < 60) return `${minutes}:${two(whole % 60)}`;
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
   return span(seconds);

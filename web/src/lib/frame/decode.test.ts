@@ -1,0 +1,54 @@
+import { encode } from "@msgpack/msgpack";
+import { describe, expect, it } from "vitest";
+import { FrameError, decodeFrame } from "./decode";
+
+const bytes = (array: ArrayBufferView) => new Uint8Array(array.buffer);
+
+function raw(): Record<string, unknown> {
+  const u4 = (...values: number[]) => bytes(Uint32Array.from(values));
+  const f4 = (...values: number[]) => bytes(Float32Array.from(values));
+  const f8 = (...values: number[]) => bytes(Float64Array.from(values));
+  return {
+    v: 1, seq: 7, key: false, wall_ms: 1234.5, boot_id: "b", host: { cpu: 0.5 }, count: 2,
+    rows: {
+      pid: u4(1, 2), ppid: u4(0, 1), uid: u4(0, 1000), threads: u4(1, 4),
+      start_ns: bytes(BigUint64Array.from([1n, 2n ** 60n + 1n])), state: new Uint8Array([83, 82]), flags: new Uint8Array([0, 1]),
+      nice: bytes(Int16Array.from([-20, 19])), cpu: f4(0, 1.5), cpu_time: f8(0.25, 3), rss: f8(4096, 2 ** 40), swap: f8(0, 0),
+      vsz: f8(0, 0), read_rate: f4(0, 0), write_rate: f4(0, 0), fault_rate: f4(0, 0), switch_rate: f4(0, 0),
+    },
+    gone: u4(9),
+    images: {
+      pid: [2], start_ns: ["1152921504606846977"], name: ["a"], user: ["u"], cmdline: ["a b"], exe: ["/a"], unit: [""],
+      container: [""], cgroup: [""], kthread: [false],
+    },
+  };
+}
+
+describe("decodeFrame", () => {
+  it("gives every column as a typed array, and start_ns without losing a digit", () => {
+    const frame = decodeFrame(encode(raw()));
+    expect([...frame.rows.pid]).toEqual([1, 2]);
+    expect(frame.rows.start_ns[1]).toBe(2n ** 60n + 1n);
+    expect([...frame.rows.nice]).toEqual([-20, 19]);
+    expect(frame.rows.rss[1]).toBe(2 ** 40);
+    expect([...frame.gone]).toEqual([9]);
+    expect(frame.images.name).toEqual(["a"]);
+    expect(frame.host?.cpu).toBe(0.5);
+    expect(frame.key).toBe(false);
+  });
+
+  it("refuses another version and says what it expected", () => {
+    expect(() => decodeFrame(encode({ ...raw(), v: 2 }))).toThrow(/version 2 found, 1 expected/);
+  });
+
+  it("refuses columns of unequal length", () => {
+    const broken = raw();
+    (broken.rows as Record<string, unknown>).cpu = bytes(Float32Array.from([1]));
+    expect(() => decodeFrame(encode(broken))).toThrow(FrameError);
+    expect(() => decodeFrame(encode(broken))).toThrow(/rows\.cpu: 1 rows found, 2 expected/);
+  });
+
+  it("refuses bytes that are cut off within a value", () => {
+    expect(() => decodeFrame(encode({ ...raw(), gone: new Uint8Array(3) }))).toThrow(/multiple of 4/);
+  });
+});

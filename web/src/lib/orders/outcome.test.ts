@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import type { Order } from "../api/types";
+import { outcomeOf } from "./outcome";
+
+function order(more: Partial<Order>): Order {
+  return {
+    order_id: "o", host_id: "h", boot_id: "b", pid: 4711, start_ns: "1", name: "x", signal: "TERM", actor: "me", reason: "",
+    issued_ms: 0, final: true, outcome: "pending", code: "", detail: "", ...more,
+  };
+}
+
+describe("outcomeOf", () => {
+  it.each<[Partial<Order>, string]>([
+    [{ outcome: "exited", exit_signal: 9, after_ms: 12 }, "Exited by signal 9 after 12 ms"],
+    [{ outcome: "exited", exit_code: 0, after_ms: 30.2 }, "Exited with code 0 after 30 ms"],
+    [{ outcome: "exited", after_ms: 30 }, "Exited after 30 ms"],
+    [{ outcome: "alive", after_ms: 5000 }, "Still there after 5 s"],
+    [{ outcome: "stopped", after_ms: 2 }, "Stopped after 2 ms; CONT lets it run on"],
+    [{ outcome: "gone" }, "Already gone: it had ended before the signal"],
+    [{ outcome: "reused" }, "Refused: its PID belongs to another process now"],
+    [{ outcome: "refused", detail: "PID 1 runs the machine" }, "Refused by the host's policy: PID 1 runs the machine"],
+    [{ outcome: "not_permitted" }, "Not permitted by the kernel"],
+    [{ outcome: "no_answer" }, "No answer from the host: whether the signal arrived is not known"],
+    [{ outcome: "failed", detail: "odd" }, "Failed: odd"],
+  ])("%o", (more, text) => expect(outcomeOf(order(more)).text).toBe(text));
+
+  it("offers KILL only where a signal that may end it did not", () => {
+    expect(outcomeOf(order({ outcome: "alive" })).offersKill).toBe(true);
+    expect(outcomeOf(order({ outcome: "alive", signal: "KILL" })).offersKill).toBe(false);
+    expect(outcomeOf(order({ outcome: "alive", final: false })).offersKill).toBe(false);
+    expect(outcomeOf(order({ outcome: "exited" })).offersKill).toBe(false);
+  });
+
+  it("tells who came back", () => {
+    expect(outcomeOf(order({ outcome: "exited", respawned_pid: 99 })).detail).toBe("It was started again as PID 99.");
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { TaskStore } from "./store";
+import { frameOf } from "./support";
+
+const slots = (store: TaskStore) => {
+  const found: number[] = [];
+  store.each((slot) => found.push(slot));
+  return found;
+};
+
+describe("TaskStore", () => {
+  it("keeps a process in its slot from frame to frame", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 5 }, { pid: 6 }]));
+    const slot = store.slotOf(6) as number;
+    const life = store.life[slot];
+    store.apply(frameOf([{ pid: 6, cpu: 0.5 }], { key: false, gone: Uint32Array.of(5) }));
+    expect(store.slotOf(6)).toBe(slot);
+    expect(store.life[slot]).toBe(life);
+    expect(store.numbers.cpu[slot]).toBe(0.5);
+    expect(store.size).toBe(1);
+  });
+
+  it("keeps an ended process in its place, marked, until it is swept", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 5, name: "gone" }]));
+    const slot = store.slotOf(5) as number;
+    const key = store.keyOf(slot);
+    store.apply(frameOf([], { key: false, gone: Uint32Array.of(5) }));
+    expect(store.isEnded(slot)).toBe(true);
+    expect(store.find(key)).toBe(slot);
+    store.sweep();
+    expect(store.find(key)).toBeUndefined();
+    expect(slots(store)).toEqual([]);
+  });
+
+  it("takes a reused PID for another process: the old one has ended", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 5, start: 1n, name: "old" }]));
+    const old = store.slotOf(5) as number;
+    store.apply(frameOf([{ pid: 5, start: 2n, name: "new" }], { key: false }));
+    const fresh = store.slotOf(5) as number;
+    expect(fresh).not.toBe(old);
+    expect(store.isEnded(old)).toBe(true);
+    expect(store.texts.name[old]).toBe("old");
+    expect(store.texts.name[fresh]).toBe("new");
+    expect(store.find({ bootId: "boot", pid: 5, startNs: "1" })).toBe(old);
+  });
+
+  it("ends whatever a key frame does not hold", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 1 }, { pid: 2 }]));
+    store.apply(frameOf([{ pid: 2 }]));
+    expect(store.slotOf(1)).toBeUndefined();
+    expect(store.size).toBe(1);
+  });
+
+  it("forgets everything when the host has booted again", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 1 }]));
+    store.apply(frameOf([{ pid: 2 }], { bootId: "other" }));
+    expect(slots(store).map((slot) => store.numbers.pid[slot])).toEqual([2]);
+    expect(store.find({ bootId: "boot", pid: 2, startNs: "2000000000" })).toBeUndefined();
+  });
+
+  it("gives a process its new command line after exec", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 1, name: "sh", cmdline: "sh -c x" }]));
+    store.apply(frameOf([{ pid: 1, name: "nginx", cmdline: "nginx -g" }], { key: false }));
+    const slot = store.slotOf(1) as number;
+    expect(store.texts.name[slot]).toBe("nginx");
+    expect(store.haystack[slot]).toContain("nginx -g");
+  });
+
+  it("grows past any size it began with", () => {
+    const store = new TaskStore(2);
+    store.apply(frameOf(Array.from({ length: 100 }, (_, at) => ({ pid: at + 1, rss: at }))));
+    expect(store.size).toBe(100);
+    expect(store.numbers.rss[store.slotOf(100) as number]).toBe(99);
+    expect(store.numbers.rss[store.slotOf(1) as number]).toBe(0);
+  });
+});
