@@ -65,16 +65,25 @@ class RunningHub:
     async def signed_in(self, role: str = "admin") -> httpx.AsyncClient:
         """A browser's session, by a link: cookie and Origin."""
         link = await self.parts.auth.new_link(f"a {role}", Role.of(role))
+        async with self.client() as browser:
+            answer = await browser.post("/api/session", json={"token": link})
+            assert answer.status_code == 201, answer.text
         client = self.client(Origin=self.url)
-        answer = await client.post("/api/session", json={"token": link})
-        assert answer.status_code == 201, answer.text
+        client.cookies = browser.cookies
         return client
+
+
+def _own_tasks() -> set[asyncio.Task[Any]]:
+    """Those that run, but for pytest's."""
+    return {
+        task for task in asyncio.all_tasks() if not task.done() and "fixture" not in repr(task.get_coro())
+    }
 
 
 @contextlib.asynccontextmanager
 async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningHub]:
     """A hub with the two hosts enrolled. At its end no task of it is left."""
-    before = asyncio.all_tasks()
+    before = _own_tasks()
     enrol = tuple((host_id, auth.public_key(key), f"host-{host_id[0]}") for host_id, key in KEYS.items())
     options = {"data_dir": data_dir, "order_key": ORDER_KEY, "enrol": enrol, **settings}
     parts = await open_hub(HubSettings(**options))
@@ -102,7 +111,7 @@ async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningH
         server.should_exit = True
         await serving
         listening.close()
-    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    left = _own_tasks() - before
     assert not left, f"tasks are left: {left}"
 
 

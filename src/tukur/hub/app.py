@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 
 from litestar import Litestar
-from litestar.types import ASGIApp
 
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
@@ -76,17 +75,11 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
 
 def create_app(hub: Hub) -> Litestar:
     """The ASGI application of one hub, which it closes when it ends."""
-    names = host_names(hub.settings)
-
-    def site(app: ASGIApp) -> ASGIApp:
-        return Site(app, names)
-
     app = Litestar(
         [*API_ROUTES, *OTHER_ROUTES],
         dependencies=DEPENDENCIES,
         guards=[guard],
         exception_handlers=HANDLERS,
-        middleware=[site],
         lifespan=[lambda _: _background(hub)],
         # The document is served by a route of our own, behind the sign-in.
         openapi_config=None,
@@ -94,5 +87,7 @@ def create_app(hub: Hub) -> Litestar:
         request_max_body_size=MAX_BODY,
     )
     app.state.hub = hub
+    # Around the whole application: Litestar's own middleware does not see what no route answers.
+    app.asgi_handler = Site(app.asgi_handler, host_names(hub.settings))
     check_rights(app.routes)
     return app

@@ -67,10 +67,18 @@ def check_origin(connection: Connection, method: str) -> None:
         if COOKIE in connection.cookies:
             raise ProblemError(403, "origin_missing", "a request with a cookie and no Origin header")
         return
-    if urlsplit(origin).netloc.lower() != connection.headers.get("host", "").lower():
+    if _netloc(origin) != connection.headers.get("host", "").lower():
         raise ProblemError(
             403, "origin_not_allowed", f"a request from {origin[:100]}; only this site's own may"
         )
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an origin; None: it is none."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def check_rights(routes: Sequence[BaseRoute]) -> None:

@@ -1,5 +1,6 @@
 """What every response of this site carries, and under which names it may be called."""
 
+import json
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -87,8 +88,8 @@ async def _misdirected(scope: Scope, send: Send, name: str) -> None:
     if str(scope["type"]) == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "host not allowed"})
         return
-    text = f'{{"code":"host_not_allowed","detail":"this hub is not called {name[:100]!a}; see --allow-host"}}'
-    body = text.replace("'", "").encode()
+    detail = f"this hub is not called {name[:100]}; see --allow-host"
+    body = json.dumps({"code": "host_not_allowed", "detail": detail}).encode()
     head: Any = {
         "type": "http.response.start",
         "status": 421,
