@@ -60,7 +60,7 @@ def parse_cpu_list(text: str) -> int:
 
 
 def symbols_visible(kallsyms: str) -> bool:
-    """Whether kernel addresses are shown to us; `kallsyms` is the first line of /proc/kallsyms."""
+    """Whether kernel addresses are shown to us; `kallsyms` is what /proc/kallsyms holds."""
     return kallsyms[:16].strip("0 ") != ""
 
 
@@ -100,8 +100,9 @@ class BpfSource:
         if self._rest is None:
             return tasks
         rest = self._rest.read()
-        # A number of theirs may be an ordinary process's by now.
-        rest = _pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
+        if len(rest) and rest["pid"][-1] >= tasks["pid"][0]:
+            # A number of theirs may be an ordinary process's by now.
+            rest = _pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
         return _sorted(np.concatenate([rest.view(_ROW), tasks.view(_ROW)]).view(TASK), "pid")
 
     def close(self) -> None:
@@ -302,12 +303,13 @@ def _exact_cpus() -> tuple[int, str]:
     """CPUs whose held-back memory counts are added, and why none are (empty: they are)."""
     try:
         cpus = parse_cpu_list(Path("/sys/devices/system/cpu/possible").read_text())
-        with Path("/proc/kallsyms").open() as file:
-            visible = symbols_visible(file.readline())
+        symbols = Path("/proc/kallsyms").read_text()
     except OSError:
         return 0, "the list of CPUs or of kernel symbols is not readable"
-    if not visible:
+    if not symbols_visible(symbols):
         return 0, "kernel addresses are hidden from this user (CAP_SYSLOG shows them)"
+    if " __per_cpu_offset\n" not in symbols:
+        return 0, "this kernel's table of symbols has no data (CONFIG_KALLSYMS_ALL)"
     if not 0 < cpus <= _MAX_EXACT_CPUS:
         return 0, f"the machine has more than {_MAX_EXACT_CPUS} CPUs"
     return cpus, ""
