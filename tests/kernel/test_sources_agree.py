@@ -423,7 +423,7 @@ def test_none_of_many_is_lost_or_doubled(bpf: BpfSource) -> None:
 
 
 def test_a_reading_that_broke_off_costs_no_later_one(bpf: BpfSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = bpf.read()
+    bpf.read()
 
     def fail(*_: object) -> int:
         raise OSError("cut off")
@@ -432,8 +432,9 @@ def test_a_reading_that_broke_off_costs_no_later_one(bpf: BpfSource, monkeypatch
         patched.setattr("tukur.sources.bpf.os.readv", fail)
         with pytest.raises(OSError, match="cut off"):
             bpf.read()
-    after = bpf.read()
-    assert len(np.intersect1d(before["pid"], after["pid"])) > len(before) - 5
+    # Idle and busy alike: whoever was told in the reading that was lost is told again.
+    staying = [2, os.getpid(), os.getppid()]
+    assert np.isin(staying, bpf.read()["pid"]).all()
 
 
 SETPRIV = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
