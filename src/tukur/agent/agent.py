@@ -104,7 +104,7 @@ class Agent:
         missed = self._ticker.taken(at)
         try:
             snapshot = Snapshot(at.wall_ns, at.boot_ns, self._host.read(), self._source.read())
-        except OSError as error:
+        except (OSError, LookupError, ValueError) as error:
             # One failing reading must not end the watch: it is counted and shown, the next is tried.
             self._source_faults += 1
             if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:

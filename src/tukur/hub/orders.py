@@ -9,6 +9,7 @@ import uuid
 import msgspec
 from litestar.exceptions import WebSocketDisconnect
 
+from tukur.hub.api.keys import process_key
 from tukur.hub.api.models import Order, OrderRequest
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, news_of
 from tukur.hub.errors import ProblemError
@@ -36,12 +37,12 @@ class Orders:
         self._deadlines: set[asyncio.Task[None]] = set()
 
     async def issue(self, host_id: str, request: OrderRequest, actor: str) -> Order:
-        """Stores, signs and sends an order. Raises ProblemError: 404 unknown host, 409 offline."""
+        """Stores, signs and sends an order. Raises ProblemError: 400, 404 unknown host, 409 offline."""
+        target = process_key(request.boot_id, request.pid, request.start_ns)
         if await self._store.host_key(host_id) is None:
             raise ProblemError(404, "host_unknown", f"there is no host {host_id!r}")
         if not self._presence.online(host_id):
             raise _offline(host_id)
-        start_ns = int(request.start_ns)
         issued = time.time_ns()
         order = Order(
             order_id=str(uuid.uuid4()),
@@ -49,7 +50,7 @@ class Orders:
             boot_id=request.boot_id,
             pid=request.pid,
             start_ns=request.start_ns,
-            name=await self._store.process_name(host_id, request.boot_id, request.pid, start_ns),
+            name=await self._store.process_name(host_id, request.boot_id, request.pid, target.start_ns),
             signal=request.signal,
             actor=actor,
             reason=request.reason,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import TASK, THREAD, TaskArray
+from tukur.records import TASK, THREAD, TaskArray, pick, raw
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.libbpf import IterProgram
 from tukur.sources.procfs import ProcfsSource
@@ -25,7 +25,6 @@ have the greatest size that whole records can fill."""
 _PIECES = 64
 _MOST_PIECES = 1024
 """IOV_MAX."""
-_ROW = np.dtype((np.void, TASK.itemsize))
 IDLE = 1 << 31
 """TASKS_IDLE of tasks.bpf.c."""
 _IDLE_BATCH = 32
@@ -102,8 +101,8 @@ class BpfSource:
         rest = self._rest.read()
         if len(rest) and rest["pid"][-1] >= tasks["pid"][0]:
             # A number of theirs may be an ordinary process's by now.
-            rest = _pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
-        return _sorted(np.concatenate([rest.view(_ROW), tasks.view(_ROW)]).view(TASK), "pid")
+            rest = pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
+        return _sorted(np.concatenate([raw(rest), raw(tasks)]).view(TASK), "pid")
 
     def close(self) -> None:
         """Unloads the program."""
@@ -169,17 +168,17 @@ class Table:
         """
         flags = records["flags"]
         is_idle = flags >= IDLE
-        idle = idle_numbers(_pick(records, is_idle))
+        idle = idle_numbers(pick(records, is_idle))
         if len(self._threads.rows) or bool((flags == THREAD).any()):
             is_thread = flags == THREAD
-            threads = _sorted(_pick(records, is_thread), "ns_pid")
-            fresh = _sorted(_pick(records, ~(is_idle | is_thread)), "pid")
+            threads = _sorted(pick(records, is_thread), "ns_pid")
+            fresh = _sorted(pick(records, ~(is_idle | is_thread)), "pid")
             was_thread = self._threads.find(idle)[1]
             self._threads.replace(idle[was_thread], threads, *self._threads.find(threads["ns_pid"]))
             add_threads(fresh, self._threads.rows)
             idle = idle[~was_thread]
         else:
-            fresh = _sorted(_pick(records, ~is_idle), "pid")
+            fresh = _sorted(pick(records, ~is_idle), "pid")
         at, known = self._tasks.find(fresh["pid"])
         split_cpu_time(fresh, self._tasks.rows, at, known)
         self._tasks.replace(idle, fresh, at, known)
@@ -212,15 +211,15 @@ class _Rows:
             # Then the idle ones are all the others, which their sum confirms without a search for each.
             total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
             if total == self._total:
-                rows = _copy(self.rows)
-                rows.view(_ROW)[at] = fresh.view(_ROW)
+                rows = raw(self.rows).copy().view(TASK)
+                raw(rows)[at] = raw(fresh)
                 self.rows = rows
                 return
         kept, found = self.find(idle)
         if not found.all():
             number = int(idle[~found][0])
             raise LookupError(f"task {number} is said to be as before, but was not there")
-        rows = np.concatenate([self.rows.view(_ROW)[kept], fresh.view(_ROW)]).view(TASK)
+        rows = np.concatenate([raw(self.rows)[kept], raw(fresh)]).view(TASK)
         self._keep(_sorted(rows, self._key))
 
 
@@ -231,20 +230,10 @@ def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
     return words.reshape(-1)[: int(batches["threads"].sum())]
 
 
-def _pick(rows: TaskArray, which: Any) -> TaskArray:
-    """Some of the rows: a copy. As plain bytes: numpy moves structures field by field, 20 times slower."""
-    picked: TaskArray = rows.view(_ROW)[which].view(TASK)
-    return picked
-
-
-def _copy(rows: TaskArray) -> TaskArray:
-    return rows.view(_ROW).copy().view(TASK)
-
-
 def _sorted(rows: TaskArray, key: str) -> TaskArray:
     keys = rows[key]
     # The kernel goes by number, so that mostly there is nothing to do but to make sure.
-    return rows if bool((keys[1:] > keys[:-1]).all()) else _pick(rows, np.argsort(keys, kind="stable"))
+    return rows if bool((keys[1:] > keys[:-1]).all()) else pick(rows, np.argsort(keys, kind="stable"))
 
 
 def add_threads(tasks: TaskArray, threads: TaskArray) -> None:

@@ -6,6 +6,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.params import Parameter
 
+from tukur.hub.api.keys import process_key
 from tukur.hub.api.models import Host, Hosts, ProcessDetail, ProcessTable, Series, TopList
 from tukur.hub.api.problems import problems
 from tukur.hub.api.times import At, From, To, instant_ms, range_ms
@@ -15,8 +16,6 @@ from tukur.hub.parts import Hub
 
 FRAME_TYPE = "application/vnd.tukur.frame"
 """Media type of ``tukur.protocol.frames``."""
-
-MAX_START_NS = 2**63 - 1
 
 Pid = Annotated[int, Parameter(ge=0, le=2**22)]
 StartNs = Annotated[str, Parameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
@@ -106,4 +105,5 @@ async def list_top(host_id: str, from_: From, to: To, hub: Hub, by: By = "cpu", 
 )
 async def get_process(host_id: str, boot_id: str, pid: Pid, start_ns: StartNs, hub: Hub) -> ProcessDetail:
     """As the record knows it and, while it lives, as its agent does: children, unit, who would restart it."""
-    return await hub.history.detail(host_id, boot_id, pid, int(start_ns))
+    key = process_key(boot_id, pid, start_ns)
+    return await hub.history.detail(host_id, key.boot_id, key.pid, key.start_ns)
