@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 
 from tukur.hub.api.keys import process_key
 from tukur.hub.api.models import Host, Hosts, ProcessDetail, ProcessTable, Series, TopList
@@ -17,13 +17,15 @@ from tukur.hub.parts import Hub
 FRAME_TYPE = "application/vnd.tukur.frame"
 """Media type of ``tukur.protocol.frames``."""
 
-Pid = Annotated[int, Parameter(ge=0, le=2**22)]
-StartNs = Annotated[str, Parameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
-Points = Annotated[int, Parameter(ge=2, le=4000, description="How many points at most")]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Pid = Annotated[int, PathParameter(ge=0, le=2**22)]
+StartNs = Annotated[str, PathParameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
+Points = Annotated[int, QueryParameter(ge=2, le=4000, description="How many points at most")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 By = Annotated[
     Literal["cpu", "rss", "read", "write", "io"],
-    Parameter(description="What the order is by: CPU time, peak RSS, bytes read, bytes written, or both"),
+    QueryParameter(
+        description="What the order is by: CPU time, peak RSS, bytes read, bytes written, or both"
+    ),
 ]
 
 
@@ -42,7 +44,7 @@ async def list_hosts(hub: Hub) -> Hosts:
     tags=["hosts"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_host(host_id: str, hub: Hub) -> Host:
+async def get_host(host_id: FromPath[str], hub: Hub) -> Host:
     """What it is, whether its agent is connected, what is recorded, and its newest figures."""
     return await hub.history.host(host_id)
 
@@ -54,7 +56,7 @@ async def get_host(host_id: str, hub: Hub) -> Host:
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_series(host_id: str, from_: From, to: To, hub: Hub, points: Points = 600) -> Series:
+async def get_series(host_id: FromPath[str], from_: From, to: To, hub: Hub, points: Points = 600) -> Series:
     """Lowest, mean and highest of each figure for each step, so that a spike of one second is never lost."""
     begin, end = range_ms(from_, to)
     return await hub.history.series(host_id, begin, end, points)
@@ -68,7 +70,7 @@ async def get_series(host_id: str, from_: From, to: To, hub: Hub, points: Points
     responses=problems(400, 401, 404, 503),
 )
 async def list_processes(
-    request: Request[Identity, Any, State], host_id: str, hub: Hub, at: At = None
+    request: Request[Identity, Any, State], host_id: FromPath[str], hub: Hub, at: At = None
 ) -> Response[ProcessTable | bytes]:
     """Every process as it was at that second; without `at`, as it is now.
 
@@ -90,7 +92,9 @@ async def list_processes(
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
-async def list_top(host_id: str, from_: From, to: To, hub: Hub, by: By = "cpu", limit: Limit = 50) -> TopList:
+async def list_top(
+    host_id: FromPath[str], from_: From, to: To, hub: Hub, by: By = "cpu", limit: Limit = 50
+) -> TopList:
     """By CPU time, peak RSS or I/O; processes that have ended are included."""
     begin, end = range_ms(from_, to)
     return await hub.history.top(host_id, begin, end, by, limit)
@@ -103,7 +107,9 @@ async def list_top(host_id: str, from_: From, to: To, hub: Hub, by: By = "cpu", 
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_process(host_id: str, boot_id: str, pid: Pid, start_ns: StartNs, hub: Hub) -> ProcessDetail:
+async def get_process(
+    host_id: FromPath[str], boot_id: FromPath[str], pid: Pid, start_ns: StartNs, hub: Hub
+) -> ProcessDetail:
     """As the record knows it and, while it lives, as its agent does: children, unit, who would restart it."""
     key = process_key(boot_id, pid, start_ns)
     return await hub.history.detail(host_id, key.boot_id, key.pid, key.start_ns)
