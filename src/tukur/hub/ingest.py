@@ -9,7 +9,7 @@ from litestar import WebSocket
 from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
-from tukur.hub.bus import ORDER_RESULTS, Bus, agent_of, frames_of
+from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, frames_of
 from tukur.hub.presence import Presence
 from tukur.hub.recorder import Recorder
 from tukur.hub.store.errors import BadBlockError, StoreError
@@ -153,7 +153,8 @@ class _Connection:
                 task.cancel()
             await asyncio.gather(*self._blocks, return_exceptions=True)
             for waiting in self._inspections.values():
-                waiting.cancel()
+                if not waiting.done():
+                    waiting.set_exception(NobodyThereError(self.host_id))
 
     def _take(self, block: messages.Block) -> None:
         if len(self._blocks) >= BLOCKS:
@@ -171,17 +172,24 @@ class _Connection:
             log.error("host %s: a block was not stored: %s", self.host_id, error)
 
     async def respond(self, message: messages.FromHub) -> messages.Inspection | None:
-        """Sends a message to the agent; of an Inspect the answer is awaited."""
+        """Sends a message to the agent; of an Inspect the answer is awaited. Raises NobodyThereError."""
         if not isinstance(message, messages.Inspect):
-            await self.send(message)
+            await self._tell(message)
             return None
         waiting: asyncio.Future[messages.Inspection] = asyncio.get_running_loop().create_future()
         self._inspections[message.request_id] = waiting
         try:
-            await self.send(message)
+            await self._tell(message)
             return await waiting
         finally:
             del self._inspections[message.request_id]
+
+    async def _tell(self, message: messages.Message) -> None:
+        try:
+            await self.send(message)
+        except (WebSocketDisconnect, RuntimeError) as error:
+            # It has just gone, and the address with it.
+            raise NobodyThereError(self.host_id) from error
 
     def answered(self, inspection: messages.Inspection) -> None:
         """Hands an inspection to whoever asked for it."""

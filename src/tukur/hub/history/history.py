@@ -26,6 +26,9 @@ INSPECT_S = 2.0
 SECONDS_MS = 30 * 60_000
 """Up to this long a series is made of single seconds, beyond of minutes."""
 
+_END_NS = 2**63 - 1
+"""The last instant that nanoseconds in 64 bits can tell: in the year 2262."""
+
 _NO_FACTS = HostFacts(
     hostname="",
     kernel="",
@@ -167,7 +170,7 @@ class History:
         row = await self._store.block_near(host.number, at_ms)
         if row is None:
             raise ProblemError(404, "nothing_recorded", f"nothing is recorded yet of host {host.name}")
-        decoded = await asyncio.to_thread(decode_table, row.tasks, at_ms * 1_000_000)
+        decoded = await asyncio.to_thread(decode_table, row.tasks, min(at_ms * 1_000_000, _END_NS))
         boot_id, booted_ms = (await self._store.boots(host.number))[row.boot]
         points = await self._points.of([row])
         rates = next((point.rates for point in points if point.boot_ns == decoded.boot_ns), None)
