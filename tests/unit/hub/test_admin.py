@@ -1,0 +1,43 @@
+"""What the command line does with a hub's accounts, and where a hub listens."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub import running_hub
+from tukur.hub import admin
+from tukur.hub.errors import PortBusyError
+from tukur.hub.serve import listen
+
+
+async def test_a_link_and_a_token_made_beside_a_running_hub_let_in(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, hub.client() as client:
+        link = await admin.create_sign_in_link(tmp_path)
+        assert (await client.post("/api/session", json={"token": link})).status_code == 201
+        token = await admin.create_token(tmp_path, "ci", "operator", 1)
+        async with hub.client(Authorization=f"Bearer {token}") as ci:
+            assert (await ci.get("/api/session")).json()["role"] == "operator"
+            assert [row.name for row in await admin.list_tokens(tmp_path)] == ["ci"]
+            assert await admin.revoke_token(tmp_path, "ci")
+            assert not await admin.revoke_token(tmp_path, "ci")
+            assert (await ci.get("/api/session")).status_code == 401
+
+
+async def test_a_name_that_is_taken_and_a_role_that_is_none_are_told(tmp_path: Path) -> None:
+    await admin.create_token(tmp_path, "ci", "viewer", 1)
+    with pytest.raises(ValueError, match="a token named 'ci' already"):
+        await admin.create_token(tmp_path, "ci", "viewer", 1)
+    with pytest.raises(ValueError, match="role 'root'"):
+        await admin.create_token(tmp_path, "other", "root", 1)
+
+
+def test_a_port_that_is_taken_is_told_with_where_and_why() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortBusyError, match=f"cannot listen on 127.0.0.1 port {port}: Address already"):
+            listen("127.0.0.1", port)
+    with pytest.raises(PortBusyError, match="no-such-host"):
+        listen("no-such-host.invalid", 0)
