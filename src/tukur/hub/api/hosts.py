@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter
 
 from tukur.hub.api.keys import process_key
@@ -32,7 +33,7 @@ By = Annotated[
 @get(
     "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
 )
-async def list_hosts(hub: Hub) -> Hosts:
+async def list_hosts(hub: NamedDependency[Hub]) -> Hosts:
     """Every enrolled host, by name."""
     return Hosts(hosts=await hub.history.hosts())
 
@@ -44,7 +45,7 @@ async def list_hosts(hub: Hub) -> Hosts:
     tags=["hosts"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_host(host_id: FromPath[str], hub: Hub) -> Host:
+async def get_host(host_id: FromPath[str], hub: NamedDependency[Hub]) -> Host:
     """What it is, whether its agent is connected, what is recorded, and its newest figures."""
     return await hub.history.host(host_id)
 
@@ -56,7 +57,9 @@ async def get_host(host_id: FromPath[str], hub: Hub) -> Host:
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_series(host_id: FromPath[str], from_: From, to: To, hub: Hub, points: Points = 600) -> Series:
+async def get_series(
+    host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], points: Points = 600
+) -> Series:
     """Lowest, mean and highest of each figure for each step, so that a spike of one second is never lost."""
     begin, end = range_ms(from_, to)
     return await hub.history.series(host_id, begin, end, points)
@@ -70,7 +73,7 @@ async def get_series(host_id: FromPath[str], from_: From, to: To, hub: Hub, poin
     responses=problems(400, 401, 404, 503),
 )
 async def list_processes(
-    request: Request[Identity, Any, State], host_id: FromPath[str], hub: Hub, at: At = None
+    request: Request[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub], at: At = None
 ) -> Response[ProcessTable | bytes]:
     """Every process as it was at that second; without `at`, as it is now.
 
@@ -93,7 +96,7 @@ async def list_processes(
     responses=problems(400, 401, 404, 503),
 )
 async def list_top(
-    host_id: FromPath[str], from_: From, to: To, hub: Hub, by: By = "cpu", limit: Limit = 50
+    host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
 ) -> TopList:
     """By CPU time, peak RSS or I/O; processes that have ended are included."""
     begin, end = range_ms(from_, to)
@@ -108,7 +111,7 @@ async def list_top(
     responses=problems(400, 401, 404, 503),
 )
 async def get_process(
-    host_id: FromPath[str], boot_id: FromPath[str], pid: Pid, start_ns: StartNs, hub: Hub
+    host_id: FromPath[str], boot_id: FromPath[str], pid: Pid, start_ns: StartNs, hub: NamedDependency[Hub]
 ) -> ProcessDetail:
     """As the record knows it and, while it lives, as its agent does: children, unit, who would restart it."""
     key = process_key(boot_id, pid, start_ns)

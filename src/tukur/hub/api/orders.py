@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tukur.hub.api.models import Order, OrderRequest, Orders
 from tukur.hub.api.problems import problems
@@ -12,9 +13,9 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.parts import Hub
 
 WaitS = Annotated[
-    float, Parameter(ge=0, le=30, description="Wait this long for news of an order that is not final")
+    float, QueryParameter(ge=0, le=30, description="Wait this long for news of an order that is not final")
 ]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 @post(
@@ -25,7 +26,10 @@ Limit = Annotated[int, Parameter(ge=1, le=1000)]
     responses=problems(400, 401, 403, 404, 409, 503),
 )
 async def create_order(
-    request: Request[Identity, Any, State], host_id: str, data: OrderRequest, hub: Hub
+    request: Request[Identity, Any, State],
+    host_id: FromPath[str],
+    data: JSONBody[OrderRequest],
+    hub: NamedDependency[Hub],
 ) -> Order:
     """The process is named by its whole key, so that another life of its PID is never signalled.
 
@@ -42,7 +46,7 @@ async def create_order(
     tags=["orders"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_order(order_id: str, hub: Hub, wait_s: WaitS = 0.0) -> Order:
+async def get_order(order_id: FromPath[str], hub: NamedDependency[Hub], wait_s: WaitS = 0.0) -> Order:
     """With `wait_s` the answer waits for the next news, unless the order is final."""
     return await hub.orders.get(order_id, wait_s)
 
@@ -54,6 +58,6 @@ async def get_order(order_id: str, hub: Hub, wait_s: WaitS = 0.0) -> Order:
     tags=["orders"],
     responses=problems(400, 401, 503),
 )
-async def list_orders(hub: Hub, limit: Limit = 100) -> Orders:
+async def list_orders(hub: NamedDependency[Hub], limit: Limit = 100) -> Orders:
     """Newest first, of all hosts."""
     return Orders(orders=await hub.orders.newest(limit))

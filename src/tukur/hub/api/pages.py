@@ -6,6 +6,7 @@ import mimetypes
 from pathlib import Path
 
 from litestar import MediaType, Response, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from tukur.hub.api.models import Health
@@ -74,7 +75,7 @@ async def openapi() -> Response[dict[str, object]]:
     security=[{}],
     responses=problems(503),
 )
-async def health(hub: Hub) -> Health:
+async def health(hub: NamedDependency[Hub]) -> Health:
     """503 with a Problem while what agents send cannot be stored."""
     fault = hub.recorder.fault
     if fault is not None:

@@ -4,6 +4,8 @@ from typing import Any
 
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import Cookie, State
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from tukur.hub.api.models import Session, SignIn
 from tukur.hub.api.problems import problems
@@ -40,7 +42,9 @@ def _cookie(request: ApiRequest, value: str, max_age: int) -> Cookie:
     security=[{}],
     responses=problems(400, 401, 403, 429),
 )
-async def sign_in(request: ApiRequest, data: SignIn, hub: Hub) -> Response[Session]:
+async def sign_in(
+    request: ApiRequest, data: JSONBody[SignIn], hub: NamedDependency[Hub]
+) -> Response[Session]:
     """The token comes from the link that `tukur up` or `tukur sign-in-link` prints; it is used once.
 
     The session is a cookie that scripts cannot read.
@@ -87,7 +91,7 @@ async def get_session(request: ApiRequest) -> Session:
     status_code=204,
     responses=problems(401, 403),
 )
-async def sign_out(request: ApiRequest, hub: Hub) -> Response[None]:
+async def sign_out(request: ApiRequest, hub: NamedDependency[Hub]) -> Response[None]:
     """Ends the session at once. A bearer token is not ended by this."""
     await hub.auth.sign_out(request.user)
     return Response(None, status_code=204, cookies=[_cookie(request, "", 0)])

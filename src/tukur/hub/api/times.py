@@ -4,7 +4,7 @@ import datetime
 import re
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from tukur.hub.errors import ProblemError
 
@@ -13,9 +13,9 @@ MAX_MS = 253_402_300_799_999
 
 _DESCRIPTION = "Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z"
 
-From = Annotated[str, Parameter(query="from", description=_DESCRIPTION, max_length=40)]
-To = Annotated[str, Parameter(query="to", description=_DESCRIPTION, max_length=40)]
-At = Annotated[str | None, Parameter(query="at", description=_DESCRIPTION, max_length=40)]
+From = Annotated[str, QueryParameter(name="from", description=_DESCRIPTION, max_length=40)]
+To = Annotated[str, QueryParameter(name="to", description=_DESCRIPTION, max_length=40)]
+At = Annotated[str | None, QueryParameter(name="at", description=_DESCRIPTION, max_length=40)]
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
