@@ -63,7 +63,7 @@ describe("ranges", () => {
 
   it("are read from the address only where they make sense", () => {
     expect(parseRange("1000", "9000")).toEqual({ from: 1000, to: 9000 });
-    for (const bad of [[null, "1"], ["x", "9000"], ["9000", "1000"], ["", ""]] as const) expect(parseRange(...bad)).toBeNull();
+    for (const [from, to] of [[null, "1"], ["x", "9000"], ["9000", "1000"], ["", ""]] as const) expect(parseRange(from, to)).toBeNull();
   });
 
   it("give a second at which a process lived, within the range where it can", () => {

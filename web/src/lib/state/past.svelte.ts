@@ -16,7 +16,7 @@ export class Past {
   #openingAt = $state<number | null>(null);
   range: Range = $derived(parseRange(router.query.get("from"), router.query.get("to")) ?? this.#opening);
   /** The second that the cursor stands on; null: nothing is recorded yet. */
-  at: number | null = $derived(numberOf(router.query.get("at")) ?? this.#openingAt);
+  at: number | null = $derived(secondOf(router.query.get("at")) ?? this.#openingAt);
   picked: Range | null = $derived.by(() => {
     const [from, to] = (router.query.get("pick") ?? "").split("-");
     return parseRange(from ?? null, to ?? null);
@@ -118,7 +118,8 @@ export class Past {
       const bootedMs = frame.bootId === boot_id || up === undefined ? booted_ms : frame.wallMs - up * 1000;
       this.table.take(frame, { memTotal: frame.host?.mem_total ?? mem_total, bootedMs, nowMs: frame.wallMs });
       this.shownMs = instant.atMs;
-      this.exact = instant.exact;
+      // A sample may be taken a little before the full second that it is meant for.
+      this.exact = instant.exact || Math.abs(instant.atMs - at) < 1000;
       this.tableProblem = "";
       this.loading = false;
       await this.#learnWhoLives(signal);
@@ -170,7 +171,7 @@ function textOf(range: Range): string {
   return `${Math.round(range.from)}-${Math.round(range.to)}`;
 }
 
-function numberOf(text: string | null): number | null {
+function secondOf(text: string | null): number | null {
   const value = text === null || text === "" ? Number.NaN : Number(text);
-  return Number.isFinite(value) && value > 0 ? value : null;
+  return Number.isFinite(value) && value > 0 ? Math.floor(value / 1000) * 1000 : null;
 }

@@ -1,0 +1,56 @@
+"""Where things are on the page."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from playwright.sync_api import Locator, Page
+
+T = TypeVar("T")
+
+KEEP_OFF = (700, 20)
+"""A place where the pointer rests on nothing."""
+
+
+def row(page: Page, pid: int) -> Locator:
+    """The table's row of a process."""
+    return page.locator(f'[role=row][data-pid="{pid}"]')
+
+
+def cell(page: Page, pid: int, column: str) -> Locator:
+    """One cell of it."""
+    return row(page, pid).locator(f'[data-column="{column}"]')
+
+
+def type_filter(page: Page, text: str) -> None:
+    """Types into the filter, as a person does."""
+    page.keyboard.press("/")
+    page.get_by_label("Filter processes").fill(text)
+
+
+def order_of(page: Page) -> list[int]:
+    """The PIDs of the rows in the document, from the top down."""
+    pids: list[int] = page.evaluate(
+        """() => [...document.querySelectorAll('[role=row][data-pid]')]
+            .sort((a, b) => Number(a.ariaRowIndex) - Number(b.ariaRowIndex) || 0)
+            .map((row) => Number(row.dataset.pid))"""
+    )
+    return pids
+
+
+def open_dialog(page: Page, pid: int) -> Locator:
+    """Opens the dialog from the row's own button and waits until it knows the process."""
+    row(page, pid).hover()
+    row(page, pid).get_by_role("button", name="Look at or stop").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Command", exact=True).wait_for()
+    return dialog
+
+
+def until(page: Page, check: Callable[[], T | None], seconds: float, what: str) -> T:
+    """The first true result of `check`. The browser's news, such as another address, come in meanwhile."""
+    end = time.monotonic() + seconds
+    while not (result := check()):
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        page.wait_for_timeout(50)
+    return result

@@ -1,0 +1,199 @@
+"""The live page: what runs now, and how it is stopped."""
+
+import re
+import subprocess
+import sys
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser._parts import KEEP_OFF, cell, open_dialog, order_of, row, type_filter, until
+from tests.browser.conftest import BUSY, IDLE, Spawn, listen, new_link
+from tests.support.running import Up
+
+STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(120)"
+
+
+def test_the_link_signs_in_once_and_leaves_no_token_behind(
+    up: Up, browser: Browser, complaints: list[str]
+) -> None:
+    link = new_link(up)
+    with browser.new_context() as context:
+        page = context.new_page()
+        listen(page, complaints)
+        page.goto(link)
+        page.wait_for_selector("main[data-state=live]")
+        assert "token" not in page.url
+        page.go_back()
+        assert "token" not in page.url
+        assert complaints == []
+    with browser.new_context() as other:
+        page = other.new_page()
+        page.goto(link)
+        expect(page.get_by_role("alert")).to_contain_text("did not sign you in")
+        expect(page.get_by_text("tukur sign-in-link").first).to_be_visible()
+
+
+def test_without_a_session_every_page_leads_to_the_sign_in_page_and_back(up: Up, browser: Browser) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{up.url}/over-time?from=1000000000000&to=1000000300000&at=1000000100000")
+        page.wait_for_url("**/sign-in")
+        page.goto(new_link(up))
+        page.wait_for_url("**/over-time?from=1000000000000&to=1000000300000&at=1000000100000")
+
+
+def test_a_process_that_begins_is_in_the_table_within_two_seconds(live: Page, spawn: Spawn) -> None:
+    type_filter(live, "newcomer-4711")
+    expect(live.get_by_text("No process matches the filter.")).to_be_visible()
+    child = spawn(IDLE, "newcomer-4711")
+    expect(row(live, child.pid)).to_be_visible(timeout=2000)
+    expect(cell(live, child.pid, "command")).to_contain_text("newcomer-4711")
+    expect(cell(live, child.pid, "name")).to_contain_text("python")
+    child.kill()
+    child.wait()
+    live.mouse.move(*KEEP_OFF)
+    expect(row(live, child.pid)).to_have_count(0, timeout=3000)
+
+
+def test_a_process_is_killed_from_its_row_and_the_page_says_how_it_ended(live: Page, spawn: Spawn) -> None:
+    child = spawn(BUSY, "victim")
+    type_filter(live, f"pid:{child.pid}")
+    expect(row(live, child.pid)).to_be_visible()
+    dialog = open_dialog(live, child.pid)
+    dialog.get_by_role("radio", name=re.compile("^KILL")).check()
+    dialog.get_by_role("button", name=re.compile(rf"Send KILL to python.* \({child.pid}\)")).click()
+    expect(dialog.locator("[data-outcome=exited]")).to_contain_text(
+        re.compile(r"Exited by signal 9 after (under )?\d+ ms")
+    )
+    assert child.wait(2) == -9
+    dialog.get_by_role("button", name="Close").last.click()
+    live.get_by_role("button", name="Orders that were sent").click()
+    expect(live.get_by_role("group", name="Orders that were sent")).to_contain_text("Exited by signal 9")
+
+
+def test_a_process_that_ignores_term_is_still_there_and_kill_is_offered(live: Page) -> None:
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.read(5) == b"ready"
+        type_filter(live, f"pid:{child.pid}")
+        dialog = open_dialog(live, child.pid)
+        dialog.get_by_role("button", name=re.compile("Send TERM to")).click()
+        alive = dialog.locator("[data-outcome=alive]")
+        expect(alive).to_contain_text("Still there after 5 s", timeout=8000)
+        alive.get_by_role("button", name=re.compile("Send KILL to")).click()
+        expect(dialog.locator("[data-outcome=exited]")).to_contain_text("Exited by signal 9", timeout=8000)
+        assert child.wait(2) == -9
+
+
+def test_stop_and_cont_show_in_the_process_state(live: Page, spawn: Spawn) -> None:
+    child = spawn(BUSY)
+    type_filter(live, f"pid:{child.pid}")
+    dialog = open_dialog(live, child.pid)
+    dialog.get_by_role("radio", name=re.compile("^STOP")).check()
+    dialog.get_by_role("button", name=re.compile("Send STOP to")).click()
+    expect(dialog.locator("[data-outcome=stopped]")).to_be_visible()
+    expect(cell(live, child.pid, "state")).to_have_text("T", timeout=3000)
+    dialog.get_by_role("radio", name=re.compile("^CONT")).check()
+    dialog.get_by_role("button", name=re.compile("Send CONT to")).click()
+    expect(dialog.locator("[data-outcome=running]")).to_be_visible()
+    expect(cell(live, child.pid, "state")).to_have_text("R", timeout=3000)
+
+
+def test_rows_keep_their_places_while_a_dialog_is_open(live: Page, spawn: Spawn) -> None:
+    quiet, loud = spawn(IDLE, "hold-still"), spawn(BUSY, "hold-still")
+    type_filter(live, "hold-still")
+    expect(row(live, quiet.pid)).to_be_visible()
+    live.mouse.move(*KEEP_OFF)
+    until(live, lambda: order_of(live) == [loud.pid, quiet.pid], 5, "the busy one is on top")
+    dialog = open_dialog(live, quiet.pid)
+    # The pointer leaves the table: it is the dialog alone that holds the order.
+    live.mouse.move(*KEEP_OFF)
+    beats = int(live.locator("main").get_attribute("data-beats") or 0)
+    loud.kill()
+    loud.wait()
+    newcomer = spawn(BUSY, "hold-still")
+    expect(row(live, newcomer.pid)).to_be_visible(timeout=3000)
+    until(live, lambda: int(live.locator("main").get_attribute("data-beats") or 0) > beats + 2, 6, "news")
+    assert order_of(live) == [loud.pid, quiet.pid, newcomer.pid]
+    expect(cell(live, loud.pid, "name")).to_contain_text("ended")
+    expect(dialog.get_by_role("heading")).to_contain_text(str(quiet.pid))
+    expect(live.get_by_text("order held")).to_be_visible()
+    live.keyboard.press("Escape")
+    until(live, lambda: order_of(live) == [newcomer.pid, quiet.pid], 5, "the order moves again")
+
+
+def test_rows_keep_their_places_under_the_pointer(live: Page, spawn: Spawn) -> None:
+    quiet = spawn(IDLE, "under-pointer")
+    type_filter(live, "under-pointer")
+    row(live, quiet.pid).hover()
+    expect(live.get_by_text("order held")).to_be_visible()
+    busy = spawn(BUSY, "under-pointer")
+    expect(row(live, busy.pid)).to_be_visible(timeout=3000)
+    live.wait_for_timeout(1500)
+    assert order_of(live) == [quiet.pid, busy.pid]
+    live.mouse.move(*KEEP_OFF)
+    until(live, lambda: order_of(live) == [busy.pid, quiet.pid], 3, "the order moves again")
+
+
+def test_the_keyboard_alone_filters_chooses_and_opens(live: Page, spawn: Spawn) -> None:
+    child = spawn(IDLE, "keys-only")
+    type_filter(live, "keys-only")
+    expect(row(live, child.pid)).to_be_visible()
+    live.keyboard.press("Enter")
+    expect(row(live, child.pid)).to_have_attribute("aria-selected", "true")
+    live.keyboard.press("Delete")
+    dialog = live.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_contain_text(str(child.pid))
+    live.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def test_what_the_policy_protects_cannot_be_sent_a_signal(live: Page) -> None:
+    type_filter(live, "pid:1")
+    dialog = open_dialog(live, 1)
+    expect(dialog.get_by_text("PID 1 runs the machine")).to_be_visible()
+    expect(dialog.get_by_role("button", name=re.compile("Send TERM"))).to_be_disabled()
+
+
+def test_the_tree_stands_children_under_their_parents_and_sums_closed_branches(
+    live: Page, spawn: Spawn
+) -> None:
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', sys.argv[1], 'tree-child'])"
+    parent = spawn(code, BUSY, "tree-parent")
+    type_filter(live, "tree-child")
+    child = until(live, lambda: next((p for p in order_of(live) if p != parent.pid), None), 5, "the child")
+    live.get_by_role("button", name="Tree", exact=True).click()
+    try:
+        expect(row(live, parent.pid)).to_have_attribute("aria-expanded", "true")
+        levels = [int(row(live, pid).get_attribute("aria-level") or 0) for pid in (parent.pid, child)]
+        assert levels[1] == levels[0] + 1
+        type_filter(live, "")
+        row(live, parent.pid).get_by_role("button", name="Close the branch").click()
+        expect(row(live, child)).to_have_count(0)
+        live.mouse.move(*KEEP_OFF)
+        cpu = cell(live, parent.pid, "cpu")
+        until(live, lambda: float(cpu.inner_text()) > 20, 5, "the closed branch shows its sum")
+    finally:
+        live.get_by_role("button", name="Tree", exact=True).click()
+        subprocess.run(["kill", str(child)], check=False)
+
+
+def test_columns_are_chosen_and_remembered(live: Page) -> None:
+    live.get_by_role("button", name="Columns to show").click()
+    live.get_by_role("checkbox", name="PPID").check()
+    expect(live.get_by_role("columnheader", name="PPID")).to_be_visible()
+    live.reload()
+    expect(live.get_by_role("columnheader", name="PPID")).to_be_visible()
+    live.get_by_role("button", name="Columns to show").click()
+    live.get_by_role("button", name="As they were").click()
+    expect(live.get_by_role("columnheader", name="PPID")).to_have_count(0)
+
+
+def test_a_lost_hub_is_told_and_comes_back_by_itself(up: Up, live: Page, complaints: list[str]) -> None:
+    up.kill("hub")
+    expect(live.get_by_text("The connection to the hub is lost")).to_be_visible(timeout=5000)
+    expect(live.locator(".grid.stale")).to_be_visible()
+    live.wait_for_selector("main[data-state=live]", timeout=30_000)
+    expect(live.locator(".grid.stale")).to_have_count(0)
+    # That requests fail while there is no hub is what this is about.
+    complaints.clear()

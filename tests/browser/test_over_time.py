@@ -1,0 +1,167 @@
+"""The over-time page: any recorded second, and who did it."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from subprocess import Popen
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser._parts import KEEP_OFF, cell, open_dialog, row, type_filter, until
+from tests.browser.conftest import BUSY, IDLE, Spawn
+from tests.support.running import Up
+
+
+@dataclass
+class Past:
+    """A process that lived for some seconds, and one that lives on."""
+
+    ended_pid: int
+    lived_ms: int
+    """A second in the middle of its life."""
+    living: "Popen[bytes]"
+
+
+@pytest.fixture(scope="module")
+def past(up: Up) -> Iterator[Past]:
+    living = Popen([sys.executable, "-c", IDLE, "lives-on"])
+    time.sleep(1)
+    ended = Popen([sys.executable, "-c", BUSY, "lived-once"])
+    time.sleep(3)
+    lived_ms = int(time.time()) * 1000
+    time.sleep(2)
+    ended.kill()
+    ended.wait()
+    # Blocks reach the store within ten seconds.
+    time.sleep(12)
+    yield Past(ended.pid, lived_ms, living)
+    living.kill()
+    living.wait()
+
+
+@pytest.fixture
+def then(page: Page, up: Up, past: Past) -> Page:
+    """The page on the second at which the process lived."""
+    begin, end = past.lived_ms - 20_000, past.lived_ms + 20_000
+    page.goto(f"{up.url}/over-time?from={begin}&to={end}&at={past.lived_ms}")
+    page.wait_for_selector("main[data-shown] [role=row][data-pid]", timeout=10_000)
+    return page
+
+
+def at_of(page: Page) -> int:
+    return int(parse_qs(urlsplit(page.url).query)["at"][0])
+
+
+def span_of(page: Page) -> int:
+    query = parse_qs(urlsplit(page.url).query)
+    return int(query["to"][0]) - int(query["from"][0])
+
+
+def drag(page: Page, begin: float, end: float, *, shift: bool = False) -> None:
+    """Over the CPU chart, from one share of its width to another."""
+    box = page.locator(".u-over").first.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    if shift:
+        page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + begin * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], y, steps=6)
+    page.mouse.up()
+    if shift:
+        page.keyboard.up("Shift")
+
+
+def test_a_second_at_which_it_lived_shows_an_ended_process_with_its_cpu(then: Page, past: Past) -> None:
+    type_filter(then, "lived-once")
+    expect(row(then, past.ended_pid)).to_be_visible()
+    assert float(cell(then, past.ended_pid, "cpu").inner_text()) > 20
+    expect(cell(then, past.ended_pid, "name")).to_contain_text("ended")
+    expect(then.get_by_test_id("recorded")).to_contain_text("All processes as they were at")
+
+
+def test_of_an_ended_process_the_dialog_says_so_and_offers_nothing(then: Page, past: Past) -> None:
+    type_filter(then, "lived-once")
+    dialog = open_dialog(then, past.ended_pid)
+    expect(dialog.get_by_text("This process has ended")).to_be_visible()
+    expect(dialog.get_by_role("button", name=re.compile("^Send"))).to_have_count(0)
+
+
+def test_a_process_of_the_past_that_still_lives_is_stopped_by_its_key(
+    then: Page, up: Up, spawn: Spawn
+) -> None:
+    child = spawn(IDLE, "stop-me-later")
+    began_ms = int(time.time() * 1000)
+    then.goto(f"{up.url}/over-time?from={began_ms - 30_000}&to={began_ms + 30_000}&at={began_ms + 2000}")
+    type_filter(then, "stop-me-later")
+
+    def recorded() -> bool:
+        then.get_by_role("button", name="+1 s", exact=True).click()
+        then.wait_for_timeout(1000)
+        return row(then, child.pid).count() == 1
+
+    until(then, recorded, 25, "the record shows it")
+    dialog = open_dialog(then, child.pid)
+    dialog.get_by_role("button", name=re.compile("Send TERM to")).click()
+    expect(dialog.locator("[data-outcome=exited]")).to_contain_text("Exited by signal 15")
+    assert child.wait(2) == -15
+
+
+def test_a_picked_stretch_tells_who_did_it_and_leads_to_where_it_lived(then: Page, past: Past) -> None:
+    then.goto(re.sub(r"at=\d+", f"at={past.lived_ms + 15_000}", then.url))
+    then.wait_for_selector("main[data-shown] [role=row][data-pid]")
+    expect(row(then, past.ended_pid)).to_have_count(0)
+    drag(then, 0.3, 0.7, shift=True)
+    who = then.get_by_role("region", name="Who did it")
+    entry = who.get_by_role("button", name=re.compile(rf"python.* {past.ended_pid}"))
+    expect(entry).to_be_visible()
+    expect(entry).to_contain_text("ended")
+    assert "pick=" in then.url
+    entry.click()
+    assert abs(at_of(then) - past.lived_ms) < 5000
+    then.mouse.move(*KEEP_OFF)
+    expect(row(then, past.ended_pid)).to_have_attribute("aria-selected", "true")
+    who.get_by_role("button", name="Peak RSS").click()
+    expect(who.get_by_role("row").nth(1)).to_be_visible()
+
+
+def test_a_drag_zooms_and_back_and_double_click_lead_out_again(then: Page) -> None:
+    width = span_of(then)
+    drag(then, 0.25, 0.75)
+    until(then, lambda: 0 < span_of(then) < width * 0.6, 3, "zoomed in")
+    then.go_back()
+    until(then, lambda: span_of(then) == width, 3, "the range before")
+    then.locator(".u-over").first.dblclick()
+    until(then, lambda: span_of(then) == 3 * width, 3, "zoomed out")
+
+
+def test_the_cursor_steps_by_keys_and_stands_where_one_clicks(then: Page, past: Past) -> None:
+    begin = past.lived_ms
+    then.keyboard.press("ArrowRight")
+    assert at_of(then) == begin + 1000
+    then.keyboard.press("Shift+ArrowLeft")
+    assert at_of(then) == begin - 9000
+    box = then.locator(".u-over").first.bounding_box()
+    assert box is not None
+    then.mouse.click(box["x"] + box["width"] / 2, box["y"] + 40)
+    until(then, lambda: abs(at_of(then) - past.lived_ms) <= 1000, 3, "the middle of the chart")
+    shown = then.locator("main")
+    expect(shown).to_have_attribute("data-at", str(at_of(then)))
+
+
+def test_a_link_shows_the_same_second_again(then: Page, past: Past) -> None:
+    then.reload()
+    expect(then.locator("main")).to_have_attribute("data-at", str(past.lived_ms))
+    type_filter(then, "lived-once")
+    expect(row(then, past.ended_pid)).to_be_visible()
+
+
+def test_where_nothing_is_recorded_it_says_how_near_the_record_comes(then: Page, up: Up, past: Past) -> None:
+    long_ago = past.lived_ms - 3_600_000
+    then.goto(f"{up.url}/over-time?from={long_ago}&to={long_ago + 60_000}&at={long_ago}")
+    expect(then.get_by_test_id("recorded")).to_contain_text("Nothing is recorded of that second")
+    expect(then.get_by_test_id("recorded")).to_contain_text("after it")
