@@ -124,9 +124,13 @@ struct mm_struct {
 	unsigned long total_vm;
 } __core;
 
-/* Before 6.2: one atomic_long_t for each counter. */
+/* Before 6.2: one atomic_long_t for each counter; a plain long would not match a structure. */
+struct atomic___long {
+	__s64 counter;
+} __core;
+
 struct mm_rss_stat___atomic {
-	long count[NR_MM_COUNTERS];
+	struct atomic___long count[NR_MM_COUNTERS];
 } __core;
 
 struct mm_struct___atomic {

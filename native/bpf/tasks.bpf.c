@@ -161,17 +161,15 @@ static __always_inline void put_memory(struct tukur_task *record, struct task_st
 	if (!mm)
 		return;
 	total = mm->total_vm;
-	/* No loops here: only for a constant index does the running kernel's element size count. */
 	if (core_field_exists(((struct mm_struct___atomic *)0)->rss_stat.count)) {
 		struct mm_struct___atomic *old = (void *)mm;
 
-		pages[0] = old->rss_stat.count[0];
-		pages[1] = old->rss_stat.count[1];
-		pages[2] = old->rss_stat.count[2];
-		pages[3] = old->rss_stat.count[3];
+		/* Read as bytes: before 6.2 the verifier does not follow an array of a typedef. */
+		bpf_probe_read_kernel(pages, sizeof(pages), old->rss_stat.count);
 	} else {
 		struct mm_struct___percpu *new = (void *)mm;
 
+		/* No loop: only for a constant index does the running kernel's element size count. */
 		pages[0] = new->rss_stat[0].count;
 		pages[1] = new->rss_stat[1].count;
 		pages[2] = new->rss_stat[2].count;
