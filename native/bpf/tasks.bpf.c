@@ -24,6 +24,8 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define MAX_EXACT_CPUS 32
+/* A CPU hands in at percpu_counter_batch, 64 with 32 CPUs: what is far more is no such counter. */
+#define MAX_SHARE 1024
 #define MAX_PID_LEVEL 32 /* MAX_PID_NS_LEVEL */
 
 /* Set by the reader before the program is loaded. */
@@ -142,7 +144,8 @@ static __always_inline void add_per_cpu(__s64 *pages, struct mm_struct___percpu 
 		    bpf_probe_read_kernel(share, sizeof(share), first + cpu_offset[cpu]))
 			continue;
 		for (int at = 0; at < NR_MM_COUNTERS; at++)
-			pages[at] += share[at];
+			if (share[at] > -MAX_SHARE && share[at] < MAX_SHARE)
+				pages[at] += share[at];
 	}
 }
 

@@ -58,9 +58,13 @@ def parse_cpu_list(text: str) -> int:
     return int(last or "0") + 1
 
 
-def symbols_visible(kallsyms: str) -> bool:
-    """Whether kernel addresses are shown to us; `kallsyms` is what /proc/kallsyms holds."""
-    return kallsyms[:16].strip("0 ") != ""
+def symbol_address(kallsyms: str, name: str) -> int | None:
+    """The address of a symbol in a /proc/kallsyms; 0 where it is hidden from us, None: not there."""
+    end = kallsyms.find(f" {name}\n")
+    if end < 0:
+        return None
+    begin = kallsyms.rfind("\n", 0, end) + 1
+    return int(kallsyms[begin:end].split(maxsplit=1)[0], 16)
 
 
 class BpfSource:
@@ -295,10 +299,11 @@ def _exact_cpus() -> tuple[int, str]:
         symbols = Path("/proc/kallsyms").read_text()
     except OSError:
         return 0, "the list of CPUs or of kernel symbols is not readable"
-    if not symbols_visible(symbols):
-        return 0, "kernel addresses are hidden from this user (CAP_SYSLOG shows them)"
-    if " __per_cpu_offset\n" not in symbols:
+    address = symbol_address(symbols, "__per_cpu_offset")
+    if address is None:
         return 0, "this kernel's table of symbols has no data (CONFIG_KALLSYMS_ALL)"
+    if address == 0:
+        return 0, "kernel addresses are hidden from this user (CAP_SYSLOG shows them)"
     if not 0 < cpus <= _MAX_EXACT_CPUS:
         return 0, f"the machine has more than {_MAX_EXACT_CPUS} CPUs"
     return cpus, ""

@@ -15,7 +15,7 @@ from tukur.sources.bpf import (
     idle_numbers,
     parse_cpu_list,
     split_cpu_time,
-    symbols_visible,
+    symbol_address,
 )
 
 
@@ -176,6 +176,8 @@ def test_only_a_list_of_cpus_without_gaps_counts(text: str, count: int) -> None:
     assert parse_cpu_list(text) == count
 
 
-def test_hidden_kernel_addresses_are_noticed() -> None:
-    assert symbols_visible("ffffffff81000000 T startup_64\n")
-    assert not symbols_visible("0000000000000000 T startup_64\n")
+def test_a_symbol_is_found_by_its_whole_name_hidden_or_not() -> None:
+    table = "0000 A fixed\nffffffff82a1 D __per_cpu_offset\n0000 d hidden\t[m]\n0000 d gone\n"
+    assert symbol_address(table, "__per_cpu_offset") == 0xFFFFFFFF82A1
+    assert symbol_address(table, "gone") == 0
+    assert symbol_address(table, "per_cpu_offset") is None
