@@ -269,7 +269,7 @@ async def test_an_image_is_the_one_that_held_at_the_instant(store: Store) -> Non
     (number,) = await store.boots((await the_host(store)).number)
 
     async def name(at_ns: int) -> str:
-        return (await store.images(number, [start_ns], at_ns))[start_ns, 10].name
+        return str((await store.images(number, [start_ns], at_ns))[start_ns, 10].name)
 
     assert await name(executed_ns - 1) == "sh"
     assert await name(executed_ns) == "sleep"

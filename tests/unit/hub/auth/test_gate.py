@@ -332,7 +332,7 @@ async def test_errors_are_problems_and_never_show_the_inside(hub: RunningHub) ->
             ("POST", orders, {"content": b"x" * 100_000}, 413),
             ("POST", "/api/session", {"json": {"token": "x" * 1000}}, 400),
         ):
-            answer = await operator.request(method, path, **options)  # type: ignore[arg-type]
+            answer = await operator.request(method, path, **options)
             assert answer.status_code == status, (method, path, options, answer.text)
             problem = answer.json()
             assert set(problem) == {"code", "detail"}, problem

@@ -292,7 +292,7 @@ async def test_of_a_living_process_the_agent_tells_what_only_it_knows(
 
 
 async def _both(first: Any, second: Any) -> tuple[Any, Any]:
-    return tuple(await asyncio.gather(first, second))  # type: ignore[return-value]
+    return tuple(await asyncio.gather(first, second))
 
 
 async def test_an_agent_that_goes_while_it_is_asked_leaves_the_record(
