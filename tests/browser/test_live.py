@@ -10,7 +10,12 @@ from tests.browser._parts import KEEP_OFF, cell, open_dialog, order_of, row, typ
 from tests.browser.conftest import BUSY, IDLE, Spawn, listen, new_link
 from tests.support.running import Up
 
-STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(120)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('ready', flush=True)
+time.sleep(120)
+"""
 
 
 def test_the_link_signs_in_once_and_leaves_no_token_behind(
@@ -60,6 +65,8 @@ def test_a_process_is_killed_from_its_row_and_the_page_says_how_it_ended(live: P
     type_filter(live, f"pid:{child.pid}")
     expect(row(live, child.pid)).to_be_visible()
     dialog = open_dialog(live, child.pid)
+    # Begun just now, so that the record does not know it yet: the row did.
+    expect(dialog).to_contain_text("victim")
     dialog.get_by_role("radio", name=re.compile("^KILL")).check()
     dialog.get_by_role("button", name=re.compile(rf"Send KILL to python.* \({child.pid}\)")).click()
     expect(dialog.locator("[data-outcome=exited]")).to_contain_text(

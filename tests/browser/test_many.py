@@ -46,7 +46,7 @@ def test_ten_thousand_rows_scroll_and_filter_without_a_stutter(live: Page, up: U
         while time.monotonic() - began < 4:
             live.mouse.wheel(0, 1500)
             live.wait_for_timeout(16)
-        assert grid.evaluate("(grid) => grid.scrollTop") > 50_000
+        assert grid.evaluate("(grid) => grid.scrollTop") > 20_000
         expect(live.locator("[role=row][data-pid]").first).to_be_visible()
         live.keyboard.press("/")
         filter_field = live.get_by_label("Filter processes")

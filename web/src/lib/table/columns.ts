@@ -23,6 +23,8 @@ interface Common {
   title: string;
   /** A track of CSS grid. */
   width: string;
+  /** The same in the tree, where names are indented. */
+  treeWidth?: string;
   optional?: boolean;
 }
 
@@ -53,7 +55,7 @@ const share = (value: number, { memTotal }: CellContext) => (memTotal > 0 ? valu
 export const COLUMNS: readonly Column[] = [
   { id: "pid", kind: "number", field: "pid", label: "PID", title: "Process ID", width: "64px", text: plain, ascendingFirst: true },
   { id: "user", kind: "text", field: "user", label: "User", title: "Effective user", width: "84px" },
-  { id: "name", kind: "text", field: "name", label: "Name", title: "Process name (comm)", width: "minmax(132px, 0.5fr)" },
+  { id: "name", kind: "text", field: "name", label: "Name", title: "Process name (comm)", width: "minmax(132px, 0.5fr)", treeWidth: "minmax(260px, 1.2fr)" },
   { id: "command", kind: "text", field: "cmdline", label: "Command", title: "Command line; secrets were taken out on the host", width: "minmax(200px, 2fr)" },
   { id: "state", kind: "text", field: "stateName", label: "S", title: "State: R running, S sleeping, D waiting in the kernel, T stopped, t traced, I idle, Z zombie", width: "28px" },
   { id: "cpu", kind: "number", field: "cpu", label: "CPU %", title: "CPU time in the last second, percent of one core", width: "66px", sums: true, text: percent, weight: (value) => value },
