@@ -87,8 +87,8 @@ async def test_the_blocks_of_several_hosts_pass_in_one_transaction(store: Store)
     blocks = [(HOST, here.block(2)), (OTHER, there.block(2)), (HOST, here.block(2))]
     assert await store.put_blocks(blocks) == [None, None, None]
     assert [(row.first_ms, row.last_ms) for row in await store.hosts()] == [
-        (START + 1000, START + 3000),
-        (START + 1000, START + 1000),
+        (START, START + 3000),
+        (START, START + 1000),
     ]
 
 

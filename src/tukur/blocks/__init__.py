@@ -1,7 +1,8 @@
 """The unit of recording: up to 60 consecutive snapshots of one host as compressed columns."""
 
-from tukur.blocks.builder import MAX_SAMPLES, BlockBuilder, Encoded
+from tukur.blocks.builder import BlockBuilder, Encoded
 from tukur.blocks.container import BlockDamagedError
+from tukur.blocks.layout import MAX_SAMPLES
 from tukur.blocks.reader import (
     TOTALS,
     HostPoint,

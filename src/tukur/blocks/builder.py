@@ -6,10 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.blocks.container import Words, pack, to_planes, vector_planes
-from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, without_cpu
+from tukur.blocks.layout import (
+    HOST_MAGIC,
+    MAX_SAMPLES,
+    TASK_MAGIC,
+    WORDS,
+    HostHeader,
+    TaskHeader,
+    without_cpu,
+)
 from tukur.records import RECORD_VERSION, TASK, Change, HostSample, Snapshot, as_words, compare
-
-MAX_SAMPLES = 60
 
 _NONE = np.empty(0, dtype=np.int64)
 

@@ -19,6 +19,8 @@ TASK_MAGIC = b"TKT1"
 HOST_MAGIC = b"TKH1"
 
 WORDS = TASK.itemsize // 8
+MAX_SAMPLES = 60
+"""Samples of one block, at most."""
 
 _CPU, _USER, _SYSTEM = (TASK.fields[name][1] // 8 for name in ("cpu_ns", "utime_ns", "stime_ns"))  # type: ignore[index]
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.blocks.container import BlockDamagedError, PlaneReader, Words, unpack
-from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, WORDS, HostHeader, TaskHeader, with_cpu
+from tukur.blocks.layout import HOST_MAGIC, MAX_SAMPLES, TASK_MAGIC, WORDS, HostHeader, TaskHeader, with_cpu
 from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates, pick, rss_of
 
 TOTALS = np.dtype(
@@ -24,6 +24,10 @@ TOTALS = np.dtype(
 )
 """What one life did within a range; last_step: the last of the block's steps that has it; ended: it
 was gone before the range's last sample."""
+
+MAX_ROWS = 1 << 23
+"""Lives, and changed records, of one block: more than a hundred thousand processes that are all busy make
+in a minute."""
 
 _COUNTERS = ("cpu_ns", "read_bytes", "write_bytes")
 _TICK_NS = 20_000_000
@@ -62,6 +66,7 @@ class _Tasks:
                 f"records of version {header.record} with {header.words} words; "
                 f"this program knows version {RECORD_VERSION} with {WORDS}"
             )
+        _check_counts(header)
         reader = PlaneReader(body)
         self.wall_ns = reader.vector(header.steps)
         self.boot_ns = reader.vector(header.steps)
@@ -70,6 +75,8 @@ class _Tasks:
         changed = reader.vector(header.steps)
         if new.sum() != header.lives or gone.sum() != header.gone or changed.sum() != header.changes:
             raise BlockDamagedError("the counts of the steps do not add up to the header's")
+        if new.min() < 0 or gone.min() < 0 or changed.min() < 0:
+            raise BlockDamagedError("a step has a negative count")
         self.gone = np.split(reader.vector(header.gone), np.cumsum(gone)[:-1])
         self.changed = np.split(reader.vector(header.changes), np.cumsum(changed)[:-1])
         births = reader.words(header.lives, header.words)
@@ -77,6 +84,10 @@ class _Tasks:
         deltas = with_cpu(reader.words(header.changes, header.words))
         self._deltas = np.split(deltas, np.cumsum(changed)[:-1])
         self.born = np.concatenate(([0], np.cumsum(new)))
+
+        for lives in (*self.gone, *self.changed):
+            if len(lives) and not (lives.min() >= 0 and lives.max() < header.lives):
+                raise BlockDamagedError(f"a life that is none of the block's {header.lives}")
 
     @property
     def first(self) -> int:
@@ -99,6 +110,18 @@ class _Tasks:
     def records(self, values: Words) -> TaskArray:
         """Words as task records; a longer record of a newer program is cut to what is known."""
         return np.ascontiguousarray(values[:, :WORDS]).astype("<u8", copy=False).view(TASK).reshape(-1)
+
+
+def _check_counts(header: TaskHeader) -> None:
+    """Zeros cost nothing in a payload, so a few bytes could ask for any amount of memory."""
+    counts = (header.lives, header.changes, header.gone)
+    if not (header.baseline < header.steps <= MAX_SAMPLES + 1) or min(counts) < 0 or max(counts) > MAX_ROWS:
+        raise BlockDamagedError(
+            f"{header.steps} steps, {header.lives} lives, {header.changes} changes, {header.gone} ends; "
+            f"at most {MAX_SAMPLES + 1} steps and {MAX_ROWS} of each expected"
+        )
+    if header.words > 4 * WORDS:
+        raise BlockDamagedError(f"records of {header.words} words; at most {4 * WORDS} expected")
 
 
 def decode_table(tasks: bytes, wall_ns: int) -> Table:
@@ -191,6 +214,8 @@ def decode_host(host: bytes) -> list[HostPoint]:
     The first sample of an agent's run has no sample before it: its rates are zero.
     """
     header, body = unpack(HOST_MAGIC, HostHeader, host)
+    if not (header.baseline < header.steps <= MAX_SAMPLES + 1):
+        raise BlockDamagedError(f"{header.steps} steps; at most {MAX_SAMPLES + 1} expected")
     if len(header.processes) != header.steps:
         raise BlockDamagedError(f"{len(header.processes)} process counts for {header.steps} steps")
     matrix = PlaneReader(body).words(header.steps, len(header.names) + 2)

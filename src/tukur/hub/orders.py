@@ -68,10 +68,14 @@ class Orders:
         except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError) as error:
             await self._settle(order, outcome="no_answer", final=True, code="host_offline")
             raise _offline(host_id) from error
-        deadline = asyncio.create_task(self._give_up(order.order_id))
+        self._limit(order.order_id)
+        return order
+
+    def _limit(self, order_id: str) -> None:
+        """Sees to it that the order gets a last word, if only that there is none."""
+        deadline = asyncio.create_task(self._give_up(order_id))
         self._deadlines.add(deadline)
         deadline.add_done_callback(self._deadlines.discard)
-        return order
 
     def _sign(self, order: Order, issued: int) -> messages.Order:
         body = msgspec.msgpack.encode(
@@ -112,6 +116,9 @@ class Orders:
     async def run(self) -> None:
         """Follows what agents tell, for ever."""
         try:
+            # Those that were under way when the hub ended: their agents may still tell.
+            for order_id in await self._store.unfinished():
+                self._limit(order_id)
             async with self._bus.subscribe(ORDER_RESULTS) as results:
                 while True:
                     host_id, result = await results.get()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,8 @@ from tukur.blocks import (
     decode_table,
     decode_totals,
 )
+from tukur.blocks.container import pack, unpack
+from tukur.blocks.layout import TASK_MAGIC, TaskHeader
 from tukur.records import TASK, HostSample, Snapshot
 
 SECOND = 10**9
@@ -227,3 +230,24 @@ def test_a_full_block_takes_no_more() -> None:
         builder.add(snapshot(step, tasks_of({"pid": 1})))
     with pytest.raises(ValueError, match="full"):
         builder.add(snapshot(MAX_SAMPLES, tasks_of({"pid": 1})))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lives": 2**40}, {"changes": 2**40}, {"gone": -1}, {"steps": 0}, {"steps": 1000}, {"words": 10**6}],
+)
+def test_a_header_that_asks_for_any_amount_of_memory_is_refused(change: dict[str, int]) -> None:
+    header, body = unpack(TASK_MAGIC, TaskHeader, block_of(tasks_of({"pid": 1})).tasks)
+    hostile = pack(TASK_MAGIC, msgspec.structs.replace(header, **change), body)
+    with pytest.raises(BlockDamagedError):
+        decode_table(hostile, WALL)
+
+
+@pytest.mark.parametrize("life", [-1, 2, 2**40])
+def test_a_change_of_a_life_that_is_not_there_is_refused(life: int) -> None:
+    builder = BlockBuilder()
+    builder.add(snapshot(0, tasks_of({"pid": 1}, {"pid": 2})))
+    builder.add(snapshot(1, tasks_of({"pid": 1, "cpu_ns": 5}, {"pid": 2})))
+    builder._steps[1].changed[0] = life
+    with pytest.raises(BlockDamagedError, match="none of the block's 2"):
+        decode_table(builder.finish().tasks, WALL)

@@ -150,6 +150,17 @@ async def test_an_order_that_nobody_answers_ends_as_no_answer(
     assert told["detail"] == "the host has not told what happened"
 
 
+async def test_an_order_that_was_under_way_when_the_hub_ended_gets_a_last_word_after_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_hub(tmp_path) as hub, agent(hub), await hub.bearer("operator", "ops") as operator:
+        order_id = (await issue(operator))["order_id"]
+    monkeypatch.setattr(module, "EXPIRES_S", 0.1)
+    monkeypatch.setattr(module, "OBSERVED_S", 0)
+    async with running_hub(tmp_path) as again, await again.bearer("operator", "more") as operator:
+        assert (await follow(operator, order_id, 10))["outcome"] == "no_answer"
+
+
 async def test_an_agent_that_goes_while_it_is_told_is_offline_and_the_order_is_in_the_record(
     hub: RunningHub, operator: httpx.AsyncClient
 ) -> None:

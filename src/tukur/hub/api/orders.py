@@ -13,7 +13,7 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.parts import Hub
 
 WaitS = Annotated[
-    float, QueryParameter(ge=0, le=30, description="Wait this long for news of an order that is not final")
+    float, QueryParameter(ge=0, le=30, description="Wait this long for the last word on the order")
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
@@ -47,7 +47,7 @@ async def create_order(
     responses=problems(400, 401, 404, 503),
 )
 async def get_order(order_id: FromPath[str], hub: NamedDependency[Hub], wait_s: WaitS = 0.0) -> Order:
-    """With `wait_s` the answer waits for the next news, unless the order is final."""
+    """With `wait_s` the answer waits until the order is final, or the time is over."""
     return await hub.orders.get(order_id, wait_s)
 
 

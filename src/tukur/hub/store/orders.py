@@ -54,3 +54,9 @@ class OrderTable:
         async with self._database.read() as connection:
             found = await connection.execute(select(orders).order_by(orders.c.issued_ms.desc()).limit(limit))
             return [_order(row) for row in found]
+
+    async def unfinished(self) -> list[str]:
+        """The orders whose last word is not known yet."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(orders.c.order_id).where(orders.c.final.is_(False)))
+            return [row.order_id for row in found]

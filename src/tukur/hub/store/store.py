@@ -100,14 +100,14 @@ class Store(OrderTable):
 
     async def hosts(self, host_id: str | None = None) -> list[HostRow]:
         """Every host by name, or the one asked for."""
+        # The first and the last entry of the index: as quick with a year of blocks as with an hour.
+        mine = block.c.host == host.c.id
         recorded = {
-            name: select(pick(column)).where(block.c.host == host.c.id).scalar_subquery().label(name)
-            for name, pick, column in (
-                ("first_ms", func.min, block.c.last_ms),
-                ("last_ms", func.max, block.c.last_ms),
-            )
+            "first_ms": select(block.c.first_ms).where(mine).order_by(block.c.last_ms).limit(1),
+            "last_ms": select(func.max(block.c.last_ms)).where(mine),
         }
-        wanted = select(host, *recorded.values()).order_by(host.c.name, host.c.host_id)
+        edges = [query.scalar_subquery().label(name) for name, query in recorded.items()]
+        wanted = select(host, *edges).order_by(host.c.name, host.c.host_id)
         if host_id is not None:
             wanted = wanted.where(host.c.host_id == host_id)
         async with self._database.read() as connection:

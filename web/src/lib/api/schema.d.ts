@@ -188,7 +188,7 @@ export interface paths {
         };
         /**
          * What became of an order
-         * @description With `wait_s` the answer waits for the next news, unless the order is final.
+         * @description With `wait_s` the answer waits until the order is final, or the time is over.
          */
         get: operations["getOrder"];
         put?: never;
@@ -1049,7 +1049,7 @@ export interface operations {
     getOrder: {
         parameters: {
             query?: {
-                /** @description Wait this long for news of an order that is not final */
+                /** @description Wait this long for the last word on the order */
                 wait_s?: number;
             };
             header?: never;
