@@ -37,8 +37,9 @@ def test_no_flushed_sample_is_missing_and_none_is_there_twice(tmp_path: Path) ->
             up.kill(dice.choice(["hub", "agent"]))
         time.sleep(12)
         flushed = spooled(up)
+        # A part that was killed often is started again only after a pause, and then the agent connects.
         eventually(
-            lambda: flushed <= stored(data).keys(), 40, f"{len(flushed)} flushed blocks are in the database"
+            lambda: flushed <= stored(data).keys(), 60, f"{len(flushed)} flushed blocks are in the database"
         )
     blocks = stored(data)
     assert len(flushed) >= 3

@@ -24,6 +24,8 @@ WINDOW = 8
 FRAMES = 3
 """Live frames that wait, at most: past that the viewers get a key frame instead."""
 _BACKOFF_S = (0.25, 30.0)
+_BACKOFF_HERE_S = 3.0
+"""The longest pause where the hub is this very machine's: no other agent will come at the same time."""
 
 
 class LinkError(Exception):
@@ -121,6 +123,7 @@ class Link:
     async def run(self) -> None:
         """Connects, and connects again, for ever."""
         delay = _BACKOFF_S[0]
+        longest = _BACKOFF_HERE_S if self._uri.startswith("ws:") else _BACKOFF_S[1]
         while True:
             try:
                 await self._connect_once()
@@ -136,7 +139,7 @@ class Link:
             self._reset()
             # Jitter: a fleet whose hub comes back must not come back in one instant.
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-            delay = min(delay * 2, _BACKOFF_S[1])
+            delay = min(delay * 2, longest)
 
     def _reset(self) -> None:
         self.connected.clear()

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
-_STEADY_S = 30.0
+_STEADY_S = 5.0
 """A child that ran this long had begun well: the next restart is quick again."""
+_DELAY_S = (0.5, 10.0)
+"""Before the first restart, and at most."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -32,7 +34,7 @@ class Child:
         self._arguments = [sys.executable, "-m", "tukur", *arguments, "--supervisor", str(os.getpid())]
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0.0
-        self._delay = 0.5
+        self._delay = _DELAY_S[0]
         self._due = 0.0
 
     @property
@@ -58,12 +60,12 @@ class Child:
             if code is None:
                 return
             if now - self._began > _STEADY_S:
-                self._delay = 0.5
+                self._delay = _DELAY_S[0]
             how = f"by signal {-code}" if code < 0 else f"with code {code}"
             log.warning("the %s ended %s; it starts again in %.1f s", self.name, how, self._delay)
             self._process = None
             self._due = now + self._delay
-            self._delay = min(self._delay * 2, 30.0)
+            self._delay = min(self._delay * 2, _DELAY_S[1])
         elif now >= self._due:
             self.start()
 
