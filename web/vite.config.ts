@@ -16,6 +16,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 2000,
+    // The licences of what is bundled, beside it.
+    license: { fileName: "licenses.md" },
     rollupOptions: { input: { index: here("index.html"), docs: here("docs.html") } },
   },
   server: { proxy: { "/api": { target: hub, ws: true, changeOrigin: false } } },

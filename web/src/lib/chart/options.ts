@@ -64,7 +64,7 @@ export function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
 /** The options that all charts share. `top` is what the y axis ends at. */
 export function baseOptions(colours: Colours, kind: RangeKind, top: (max: number) => number): Omit<uPlot.Options, "width" | "height" | "series"> {
   return {
-    padding: [8, 6, 0, 0],
+    padding: [8, 14, 0, 0],
     legend: { show: false },
     axes: axes(colours, kind),
     scales: { x: { time: true }, y: { range: (_, __, max) => [0, top(max ?? 0)] } },

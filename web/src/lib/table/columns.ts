@@ -65,7 +65,7 @@ export const COLUMNS: readonly Column[] = [
   { id: "read", kind: "number", field: "read_rate", label: "Read/s", title: "Bytes fetched from storage, a second", width: "70px", sums: true, text: byteRate },
   { id: "write", kind: "number", field: "write_rate", label: "Write/s", title: "Bytes sent to storage, a second", width: "70px", sums: true, text: byteRate },
   { id: "started", kind: "number", field: "start", label: "Started", title: "When the process started", width: "100px", text: (value, { bootedMs, nowMs }) => started(bootedMs + value * 1000, nowMs) },
-  { id: "place", kind: "text", field: "place", label: "Unit / container", title: "Systemd unit, or container; the tooltip has the cgroup", width: "minmax(120px, 0.7fr)" },
+  { id: "place", kind: "text", field: "place", label: "Unit / container", title: "Systemd unit, or container; the tooltip has the cgroup", width: "minmax(172px, 0.8fr)" },
   { id: "ppid", kind: "number", field: "ppid", label: "PPID", title: "Parent's process ID", width: "64px", optional: true, ascendingFirst: true, text: plain },
   { id: "nice", kind: "number", field: "nice", label: "Nice", title: "Nice value, -20 to 19", width: "46px", optional: true, ascendingFirst: true, text: plain },
   { id: "swap", kind: "number", field: "swap", label: "Swap", title: "Memory swapped out, bytes", width: "70px", optional: true, sums: true, text: size },
