@@ -98,6 +98,13 @@ export class Past {
     return alive !== null && this.shownMs !== null && alive.atMs >= this.shownMs && !alive.lives.has(lifeText(key));
   }
 
+  /** Tries again what could not be read. */
+  retry(): void {
+    if (this.seriesProblem) void this.loadSeries();
+    if (this.tableProblem) void this.loadTable();
+    if (this.topProblem) void this.loadTop();
+  }
+
   async loadSeries(): Promise<void> {
     const { from, to } = this.range;
     await this.#latest("series", 0, async (signal) => {
@@ -145,7 +152,9 @@ export class Past {
     const known = this.#alive;
     if (!this.host().online) this.#alive = null;
     else if (!known || Date.now() - known.atMs > ALIVE_MS || known.atMs < (this.shownMs ?? 0)) {
-      const frame = await api.now(this.host().host_id, signal);
+      const frame = await api.now(this.host().host_id, signal).catch(() => null);
+      // Who lives is then not known: nothing is marked, and the table stands.
+      if (frame === null) return;
       const { pid, start_ns } = frame.rows;
       const lives = new Set<string>();
       pid.forEach((each, at) => lives.add(lifeText({ bootId: frame.bootId, pid: each, startNs: String(start_ns[at]) })));
