@@ -36,7 +36,7 @@ BLIND_SPOTS = (
     "A process that lived between two samples is not seen.",
     "What others do to a process that sleeps (memory taken back, nice, cgroup) shows within 10 samples.",
 )
-HIDDEN = "This kernel hides from eBPF the processes {numbers}: they are read from /proc."
+HIDDEN = "This kernel hides from eBPF what these PIDs are: {numbers}. It is read from /proc."
 COUNTER_SLACK = "Memory of one process may be off by some hundred KiB for each CPU: {why}."
 
 
