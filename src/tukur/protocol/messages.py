@@ -71,21 +71,86 @@ class Image(Struct, frozen=True, kw_only=True):
     container: Text = ""
     """``docker:<12 hex digits>`` or alike; empty where none."""
     kthread: bool = False
+    pod: Text = ""
+    """The Kubernetes pod's UID, or namespace/name where it can be known; empty where none."""
+    slice: Text = ""
+    """The systemd slice, such as ``system.slice`` or ``user-1000.slice``; empty where none."""
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """A process that was in the sample before and is no more."""
+    """A process life that is over."""
 
     pid: Pid
     start_ns: U64
     last_ns: Time
-    """boot_ns of the last sample that had it."""
+    """boot_ns of its death where ``exact``, else of the last sample that had it."""
     last_wall_ns: Time
     cpu_ns: U64
     rss_peak: U64
-    """The largest RSS that a sample saw, bytes."""
+    """The largest RSS, bytes: where ``exact`` by the kernel's own account, else that a sample saw."""
     read_bytes: U64
     write_bytes: U64
+    exact: bool = False
+    """Whether the kernel told of the death: then the counters are final, not those of the last sample."""
+    exit_code: Annotated[int, Meta(ge=0, le=255)] | None = None
+    exit_signal: Annotated[int, Meta(ge=1, le=127)] | None = None
+    """One of both where the status is known."""
+    cause: Text = ""
+    """``oom``: the kernel killed it for want of memory; empty: nothing beyond the status is known."""
+
+
+class LifeGroup(Struct, frozen=True, kw_only=True):
+    """Lives of one name under one parent that are told together: there were too many to tell each."""
+
+    ppid: Pid
+    parent_start_ns: U64
+    """0: not known."""
+    name: Text
+    """comm; empty: nothing but the parent is known (children that nobody saw, by what it waited for)."""
+    uid: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    lives: U64
+    """0: how many is not known."""
+    cpu_ns: U64
+    rss_peak: U64
+    read_bytes: U64
+    write_bytes: U64
+
+
+class Lost(Struct, frozen=True, kw_only=True):
+    """What the kernel had no room to tell within a block."""
+
+    execs: U64 = 0
+    """Program changes: the command line of some short lives is not known."""
+    lives: U64 = 0
+    """Lives of which not even the name is known."""
+    cpu_ns: U64 = 0
+    """CPU time of those."""
+    finals: U64 = 0
+    """Lives whose last CPU time is missing: some tens of microseconds each."""
+
+
+class OomKill(Struct, frozen=True, kw_only=True):
+    """A process that the kernel killed for want of memory, and why it was that one."""
+
+    at_ns: Time
+    at_wall_ns: Time
+    pid: Pid
+    start_ns: U64 = 0
+    """0: the life is not known."""
+    name: Text
+    uid: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    constraint: Text = ""
+    """``none`` (the machine), ``memcg`` (a cgroup's limit), ``cpuset`` or ``memory_policy``."""
+    memcg: Text = ""
+    """The cgroup whose limit was reached."""
+    task_memcg: Text = ""
+    """The victim's cgroup."""
+    trigger: Text = ""
+    """Name of the process whose wish for memory could not be met."""
+    rss: U64 = 0
+    """What the victim held, bytes."""
+    text: LongText = ""
+    """The kernel's own words."""
 
 
 class ProcessMinute(Struct, frozen=True, kw_only=True, array_like=True):
@@ -190,6 +255,9 @@ class Block(Message, frozen=True, kw_only=True, tag="block"):
     ended: list[Ended]
     host_minute: HostMinute
     process_minutes: list[ProcessMinute]
+    groups: list[LifeGroup] = field(default_factory=list)
+    lost: Lost | None = None
+    ooms: Annotated[list[OomKill], Meta(max_length=1000)] = field(default_factory=list)
     first_of_run: bool = False
     """The first block after the agent's start: ``images`` holds every process there is. What the
     record takes for living and is not among them ended while no agent watched."""

@@ -15,6 +15,8 @@ KTHREAD = 1 << 0
 """Flag: a kernel thread (TUKUR_TASK_KTHREAD)."""
 THREAD = 1 << 1
 """Flag: a thread's share, to be added to its process (TUKUR_TASK_THREAD); never leaves a source."""
+ENDED = 1 << 2
+"""Flag: the life is over, the counters are final (TUKUR_TASK_ENDED); such a row stands in one sample."""
 
 TASK = np.dtype(
     [

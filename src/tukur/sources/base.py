@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tukur.records import TaskArray
+from tukur.records import Departed, TaskArray
 
 
 class SourceUnavailableError(Exception):
@@ -19,6 +19,14 @@ class Source(Protocol):
 
     def read(self) -> TaskArray:
         """Every process now: one row each, sorted by pid, threads already added up."""
+        ...
+
+    def departed(self, living: TaskArray) -> Departed:
+        """What ended since the last call. `living`: what read() just gave.
+
+        A life that is still among the living (a zombie, or one that died after that reading) waits for
+        the next call. Raises OSError where the kernel fails.
+        """
         ...
 
     def close(self) -> None:

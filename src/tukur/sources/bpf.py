@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import TASK, THREAD, TaskArray, pick, raw
+from tukur.records import TASK, THREAD, Departed, TaskArray, pick, raw
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.libbpf import IterProgram
 from tukur.sources.procfs import ProcfsSource
@@ -107,6 +107,10 @@ class BpfSource:
             # A number of theirs may be an ordinary process's by now.
             rest = pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
         return _sorted(np.concatenate([raw(rest), raw(tasks)]).view(TASK), "pid")
+
+    def departed(self, living: TaskArray) -> Departed:  # noqa: ARG002
+        """What ended meanwhile; see Source."""
+        return Departed()
 
     def close(self) -> None:
         """Unloads the program."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tukur.records import KTHREAD, TASK, TaskArray, pick
+from tukur.records import KTHREAD, TASK, Departed, TaskArray, pick
 from tukur.sources.capabilities import effective
 
 _REFRESH = 10
@@ -211,6 +211,10 @@ class ProcfsSource:
         # As plain bytes: numpy moves structures field by field, 20 times slower.
         tasks: TaskArray = pick(self._table, self._order)
         return tasks
+
+    def departed(self, living: TaskArray) -> Departed:  # noqa: ARG002
+        """What ended meanwhile; see Source."""
+        return Departed()
 
     def close(self) -> None:
         """Closes every file."""

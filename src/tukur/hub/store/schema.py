@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -68,6 +69,10 @@ block = Table(
     Column("missed", Integer, nullable=False),
     Column("host_columns", _BLOB, nullable=False),
     Column("tasks", _BLOB, nullable=False),
+    Column("lost_execs", BigInteger, nullable=False, server_default="0"),
+    Column("lost_lives", BigInteger, nullable=False, server_default="0"),
+    Column("lost_cpu_ns", BigInteger, nullable=False, server_default="0"),
+    Column("lost_finals", BigInteger, nullable=False, server_default="0"),
     # The block of a wall-clock instant, in one step down the index however long the history is.
     Index("ix_block_host_last_ms", "host", "last_ms"),
 )
@@ -88,8 +93,14 @@ process = Table(
     Column("rss_peak", BigInteger, nullable=False),
     Column("read_bytes", BigInteger, nullable=False),
     Column("write_bytes", BigInteger, nullable=False),
+    Column("exact", Boolean, nullable=False, server_default=false()),
+    Column("exit_code", SmallInteger, nullable=True),
+    Column("exit_signal", SmallInteger, nullable=True),
+    Column("cause", String(16), nullable=False, server_default=""),
+    # Who ended within a range, in one step down the index.
+    Index("ix_process_boot_last_ms", "boot", "last_ms"),
 )
-"""One process life. last_ms and the totals are known when it has ended."""
+"""One process life. last_ms and the totals are known when it has ended; see ``messages.Ended``."""
 
 image = Table(
     "image",
@@ -107,6 +118,8 @@ image = Table(
     Column("cgroup", Text, nullable=False),
     Column("unit", String(255), nullable=False),
     Column("container", String(255), nullable=False),
+    Column("pod", String(255), nullable=False, server_default=""),
+    Column("slice", String(255), nullable=False, server_default=""),
 )
 """What a life ran, from since_ns on: exec makes a new row."""
 
@@ -136,6 +149,43 @@ process_minute = Table(
     Column("write_bytes", BigInteger, nullable=False),
 )
 """What each active process did in a minute."""
+
+life_group = Table(
+    "life_group",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("minute_ms", BigInteger, primary_key=True),
+    Column("parent_start_ns", BigInteger, primary_key=True),
+    Column("ppid", Integer, primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("uid", BigInteger, primary_key=True),
+    Column("lives", BigInteger, nullable=False),
+    Column("cpu_ns", BigInteger, nullable=False),
+    Column("rss_peak", BigInteger, nullable=False),
+    Column("read_bytes", BigInteger, nullable=False),
+    Column("write_bytes", BigInteger, nullable=False),
+)
+"""Short lives that were too many for a row each, by parent and name; lives 0: how many is not known."""
+
+oom_kill = Table(
+    "oom_kill",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("at_ns", BigInteger, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("constraint", String(32), nullable=False),
+    Column("memcg", Text, nullable=False),
+    Column("task_memcg", Text, nullable=False),
+    Column("trigger", String(255), nullable=False),
+    Column("rss", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_oom_kill_boot_at_ms", "boot", "at_ms"),
+)
+"""Whom the kernel killed for want of memory, and why."""
 
 user = Table(
     "user",
