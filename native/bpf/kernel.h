@@ -33,9 +33,28 @@ typedef _Bool bool;
 #define core_field_exists(field) __builtin_preserve_field_info(field, 2)
 #define core_field_offset(field) __builtin_preserve_field_info(field, 0)
 
+/* How libbpf learns of a map: the pointer's type, or its array's length, is the value. */
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define SEC_MAPS SEC(".maps")
+
+#define BPF_MAP_TYPE_HASH 1
+#define BPF_MAP_TYPE_PERCPU_ARRAY 6
+#define BPF_MAP_TYPE_LRU_HASH 9
+#define BPF_MAP_TYPE_RINGBUF 27
+#define BPF_ANY 0
+#define BPF_RB_NO_WAKEUP 1
+
 struct seq_file;
-struct pid_namespace;
 struct task_struct;
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value,
+					 __u64 flags) = (void *)2;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static long (*const bpf_probe_read_user)(void *to, __u32 size, const void *from) = (void *)112;
+static __u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
+static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
 
 static long (*const bpf_probe_read_kernel)(void *to, __u32 size, const void *from) = (void *)113;
 static long (*const bpf_probe_read_kernel_str)(void *to, __u32 size, const void *from) = (void *)115;
@@ -61,6 +80,14 @@ static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158
 #define NR_MM_COUNTERS 4
 
 #define PIDTYPE_TGID 1
+
+struct ns_common {
+	unsigned int inum;
+} __core;
+
+struct pid_namespace {
+	struct ns_common ns;
+} __core;
 
 struct upid {
 	int nr;
@@ -89,8 +116,13 @@ struct kernfs_node {
 	__u64 id;
 } __core;
 
+struct cgroup_root {
+	int hierarchy_id;
+} __core;
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 } __core;
 
 struct css_set {
@@ -106,8 +138,18 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 } __core;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+#define SIGNAL_GROUP_EXIT 0x00000004
+
 struct signal_struct {
+	atomic_t live;
 	int nr_threads;
+	int group_exit_code;
+	unsigned int flags;
+	unsigned long maxrss;
 	struct pid *pids[4];
 	__u64 utime;
 	__u64 stime;
@@ -122,6 +164,8 @@ struct signal_struct {
 
 struct mm_struct {
 	unsigned long total_vm;
+	unsigned long arg_start;
+	unsigned long arg_end;
 } __core;
 
 /* Before 6.2: one atomic_long_t for each counter; a plain long would not match a structure. */
@@ -160,6 +204,7 @@ struct task_struct {
 	unsigned int policy;
 	struct mm_struct *mm;
 	int exit_state;
+	int exit_code;
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;

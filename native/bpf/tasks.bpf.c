@@ -19,6 +19,9 @@
  */
 #include "kernel.h"
 
+#include "pids.h"
+#include "usage.h"
+
 #include "../include/tukur_record.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -26,7 +29,6 @@ char LICENSE[] SEC("license") = "GPL";
 #define MAX_EXACT_CPUS 32
 /* A CPU hands in at percpu_counter_batch, 64 with 32 CPUs: what is far more is no such counter. */
 #define MAX_SHARE 1024
-#define MAX_PID_LEVEL 32 /* MAX_PID_NS_LEVEL */
 
 /* Set by the reader before the program is loaded. */
 const volatile struct {
@@ -77,33 +79,6 @@ static __always_inline __u8 state_letter(const struct task_struct *task)
 	if (state & 0x02)
 		return 'D';
 	return state & 0x01 ? 'S' : 'R';
-}
-
-/* A pointer as a plain number: the verifier lets no variable be added to one with BTF. */
-static __always_inline char *plain(struct pid *const *where)
-{
-	char *pid = 0;
-
-	bpf_probe_read_kernel(&pid, sizeof(pid), where);
-	return pid;
-}
-
-struct number {
-	int nr;
-	int pad;
-	const struct pid_namespace *ns;
-};
-
-/* What a PID is called at one level of the namespaces. */
-static __always_inline struct number number_at(char *pid, unsigned int level)
-{
-	struct number number = {};
-
-	if (pid && level <= MAX_PID_LEVEL)
-		bpf_probe_read_kernel(&number, sizeof(number),
-				      pid + core_field_offset(((struct pid *)0)->numbers) +
-					      level * sizeof(number));
-	return number;
 }
 
 static __always_inline void put_pids(struct tukur_task *record, struct task_struct *task,
@@ -190,39 +165,11 @@ static __always_inline void put_memory(struct tukur_task *record, struct task_st
 	record->swap = bytes(pages[MM_SWAPENTS]);
 }
 
-/* What a thread used itself. The reader splits cpu_ns anew by utime and stime: cputime_adjust(). */
-static __always_inline void put_usage(struct tukur_task *record, const struct task_struct *task)
-{
-	record->cpu_ns = task->se.sum_exec_runtime;
-	record->utime_ns = task->utime;
-	record->stime_ns = task->stime;
-	record->minflt = task->min_flt;
-	record->majflt = task->maj_flt;
-	record->read_bytes = task->ioac.read_bytes;
-	record->write_bytes = task->ioac.write_bytes;
-	record->nvcsw = task->nvcsw;
-	record->nivcsw = task->nivcsw;
-}
-
-/* What its ended threads used. */
-static __always_inline void add_ended(struct tukur_task *record, const struct signal_struct *signal)
-{
-	record->cpu_ns += signal->sum_sched_runtime;
-	record->utime_ns += signal->utime;
-	record->stime_ns += signal->stime;
-	record->minflt += signal->min_flt;
-	record->majflt += signal->maj_flt;
-	record->read_bytes += signal->ioac.read_bytes;
-	record->write_bytes += signal->ioac.write_bytes;
-	record->nvcsw += signal->nvcsw;
-	record->nivcsw += signal->nivcsw;
-}
-
 static __always_inline void put_process(struct tukur_task *record, struct task_struct *task)
 {
 	struct signal_struct *signal = task->signal;
 
-	add_ended(record, signal);
+	ADD_ENDED_THREADS(record, signal);
 	record->threads = signal->nr_threads;
 	record->oom_score_adj = signal->oom_score_adj;
 	record->uid = task->real_cred->euid.val;
@@ -342,7 +289,7 @@ int tasks(struct bpf_iter__task *ctx)
 		return 0;
 	}
 	__builtin_memset(&record, 0, sizeof(record));
-	put_usage(&record, task);
+	PUT_USAGE(&record, task);
 	put_pids(&record, task, level);
 	record.start_ns = task->group_leader->start_boottime;
 	if (leader) {

@@ -5,11 +5,19 @@ Numpy only. Nothing here reads a machine.
 
 from tukur.records.host import CPU_MODES, HOST_METRICS, HostMetric, HostSample, metric_of
 from tukur.records.lives import (
+    CGROUP,
+    CGROUP_EVENT,
+    EVENT,
     EVENT_VERSION,
     EXEC,
+    EXEC_EVENT,
     EXIT,
+    EXIT_EVENT,
+    FREE_EVENT,
     GROUP,
+    GROUP_EVENT,
     LOST,
+    LOST_EVENT,
     Departed,
     GroupArray,
     Losses,
@@ -35,15 +43,23 @@ from tukur.records.task import (
 )
 
 __all__ = [
+    "CGROUP",
+    "CGROUP_EVENT",
     "CPU_MODES",
     "ENDED",
+    "EVENT",
     "EVENT_VERSION",
     "EXEC",
+    "EXEC_EVENT",
     "EXIT",
+    "EXIT_EVENT",
+    "FREE_EVENT",
     "GROUP",
+    "GROUP_EVENT",
     "HOST_METRICS",
     "KTHREAD",
     "LOST",
+    "LOST_EVENT",
     "RECORD_VERSION",
     "ROW",
     "TASK",

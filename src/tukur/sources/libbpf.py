@@ -6,6 +6,7 @@ Nothing is loaded at import. Every failure is a SourceUnavailableError that says
 import ctypes
 import errno
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ _LOG_LINES = 6
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 """libbpf_print_fn_t. A va_list is passed as a pointer on x86-64 and on arm64 alike."""
 
+_SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+"""ring_buffer_sample_fn: (context, data, size)."""
+
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_object__open_mem": (ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)),
     "bpf_object__load": (ctypes.c_int, (ctypes.c_void_p,)),
@@ -31,6 +35,19 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
     ),
     "bpf_program__attach_iter": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)),
+    "bpf_program__attach": (ctypes.c_void_p, (ctypes.c_void_p,)),
+    "bpf_program__set_autoload": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_bool)),
+    "bpf_map__fd": (ctypes.c_int, (ctypes.c_void_p,)),
+    "bpf_map__set_max_entries": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_uint32)),
+    "bpf_map_get_next_key": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)),
+    "bpf_map_lookup_elem": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)),
+    "bpf_map_delete_elem": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p)),
+    "ring_buffer__new": (
+        ctypes.c_void_p,
+        (ctypes.c_int, _SAMPLE, ctypes.c_void_p, ctypes.c_void_p),
+    ),
+    "ring_buffer__consume": (ctypes.c_int, (ctypes.c_void_p,)),
+    "ring_buffer__free": (None, (ctypes.c_void_p,)),
     "bpf_link__fd": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_link__destroy": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_iter_create": (ctypes.c_int, (ctypes.c_int,)),
@@ -94,6 +111,88 @@ class _Log:
         return "; ".join(told[-_LOG_LINES:])
 
 
+class _Object:
+    """One object file, opened and loaded, and what of it is attached."""
+
+    def __init__(self, image: bytes) -> None:
+        """Opens the object file's bytes `image`. Raises SourceUnavailableError."""
+        if not KERNEL_BTF.exists():
+            raise SourceUnavailableError(
+                f"{KERNEL_BTF} is missing; a kernel with CONFIG_DEBUG_INFO_BTF=y is needed"
+            )
+        self.library = _library()
+        self._links: list[int] = []
+        with _Log(self.library) as log:
+            self._object: int | None = self.library.bpf_object__open_mem(image, len(image), None)
+            if not self._object:
+                raise _failure("the object cannot be opened", ctypes.get_errno(), log)
+
+    def load(self, settings: bytes, programs: Sequence[str]) -> None:
+        """Loads these programs, the read-only data set to `settings`; none of the others.
+
+        Raises SourceUnavailableError; then it is closed.
+        """
+        with _Log(self.library) as log:
+            try:
+                self._load(settings, log)
+                for name in programs:
+                    self._attach(name, log)
+            except BaseException:
+                self.close()
+                raise
+
+    def _load(self, settings: bytes, log: "_Log") -> None:
+        rodata = self.library.bpf_object__find_map_by_name(self._object, b".rodata")
+        refused = self.library.bpf_map__set_initial_value(rodata, settings, len(settings)) if rodata else -2
+        if refused:
+            raise _failure("the object's settings do not fit", -refused, log)
+        refused = self.library.bpf_object__load(self._object)
+        if refused:
+            raise _failure("the kernel refused the program", -refused, log)
+
+    def _attach(self, name: str, log: "_Log") -> None:
+        found = self._program(name)
+        link = self.library.bpf_program__attach(found) if found else None
+        if not link:
+            raise _failure(f"the program {name} cannot be attached", ctypes.get_errno(), log)
+        self._links.append(link)
+
+    def _program(self, name: str) -> int | None:
+        found: int | None = self.library.bpf_object__find_program_by_name(self._object, name.encode())
+        return found
+
+    def leave_out(self, name: str) -> None:
+        """That program will not be loaded."""
+        self.library.bpf_program__set_autoload(self._program(name), False)
+
+    def map(self, name: str) -> int:
+        """A map's handle. Raises SourceUnavailableError where the object has none of that name."""
+        found: int | None = self.library.bpf_object__find_map_by_name(self._object, name.encode())
+        if not found:
+            raise SourceUnavailableError(f"the object has no map {name}")
+        return found
+
+    def link_fd(self) -> int:
+        """The file descriptor of what was attached first. Raises OSError where it is closed."""
+        if not self._links:
+            raise OSError(errno.EBADF, "the program is closed")
+        fd: int = self.library.bpf_link__fd(self._links[0])
+        return fd
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it is not closed."""
+        return self._object is not None
+
+    def close(self) -> None:
+        """Detaches and unloads; may be called twice."""
+        while self._links:
+            self.library.bpf_link__destroy(self._links.pop())
+        if self._object:
+            self.library.bpf_object__close(self._object)
+            self._object = None
+
+
 class IterProgram:
     """One loaded and attached iterator program, of which each open() gives a fresh reading."""
 
@@ -102,45 +201,15 @@ class IterProgram:
 
         Raises SourceUnavailableError.
         """
-        if not KERNEL_BTF.exists():
-            raise SourceUnavailableError(
-                f"{KERNEL_BTF} is missing; a kernel with CONFIG_DEBUG_INFO_BTF=y is needed"
-            )
-        self._library = _library()
-        self._object: int | None = None
-        self._link: int | None = None
-        with _Log(self._library) as log:
-            try:
-                self._load(image, program.encode(), settings, log)
-            except BaseException:
-                self.close()
-                raise
-
-    def _load(self, image: bytes, program: bytes, settings: bytes, log: _Log) -> None:
-        library = self._library
-        self._object = library.bpf_object__open_mem(image, len(image), None)
-        if not self._object:
-            raise _failure("the object cannot be opened", ctypes.get_errno(), log)
-        rodata = library.bpf_object__find_map_by_name(self._object, b".rodata")
-        refused = library.bpf_map__set_initial_value(rodata, settings, len(settings)) if rodata else -2
-        if refused:
-            raise _failure("the object's settings do not fit", -refused, log)
-        refused = library.bpf_object__load(self._object)
-        if refused:
-            raise _failure("the kernel refused the program", -refused, log)
-        found = library.bpf_object__find_program_by_name(self._object, program)
-        self._link = library.bpf_program__attach_iter(found, None) if found else None
-        if not self._link:
-            raise _failure("the program cannot be attached", ctypes.get_errno(), log)
+        self._object = _Object(image)
+        self._object.load(settings, [program])
 
     def open(self) -> int:
         """A new file descriptor that gives one reading from the start; the caller closes it.
 
         An iterator cannot seek, so that each reading needs a new one. Raises OSError.
         """
-        if not self._link:
-            raise OSError(errno.EBADF, "the program is closed")
-        fd: int = self._library.bpf_iter_create(self._library.bpf_link__fd(self._link))
+        fd: int = self._object.library.bpf_iter_create(self._object.link_fd())
         if fd < 0:
             number = ctypes.get_errno() or -fd
             raise OSError(number, f"bpf_iter_create: {os.strerror(number)}")
@@ -148,12 +217,100 @@ class IterProgram:
 
     def close(self) -> None:
         """Detaches and unloads; may be called twice."""
-        if self._link:
-            self._library.bpf_link__destroy(self._link)
-            self._link = None
-        if self._object:
-            self._library.bpf_object__close(self._object)
-            self._object = None
+        self._object.close()
+
+
+class EventPrograms:
+    """Programs that write what happens into a ring, and into a table what the ring has no room for."""
+
+    def __init__(
+        self,
+        image: bytes,
+        settings: bytes,
+        programs: Sequence[str],
+        optional: Sequence[str] = (),
+        ring_bytes: int | None = None,
+    ) -> None:
+        """Loads all `programs`, and the `optional` ones where this kernel has their hook.
+
+        The object has the maps ``ring``, ``groups`` and ``.bss``. `ring_bytes`: a power of two, at least a
+        page; None: as the object says. Raises SourceUnavailableError.
+        """
+        self._object, self.missing = _load_most(image, settings, programs, optional, ring_bytes)
+        self._library = self._object.library
+        self._taken: list[bytes] = []
+        self._callback = _SAMPLE(self._take)
+        self._ring = self._library.ring_buffer__new(self._fd("ring"), self._callback, None, None)
+        if not self._ring:
+            self._object.close()
+            raise SourceUnavailableError("the ring cannot be mapped into memory")
+
+    def _fd(self, name: str) -> int:
+        fd: int = self._library.bpf_map__fd(self._object.map(name))
+        return fd
+
+    def _take(self, _context: int | None, data: int, size: int) -> int:
+        self._taken.append(ctypes.string_at(data, size))
+        return 0
+
+    def events(self) -> bytes:
+        """All that is in the ring, one event after the other. Raises OSError where it fails."""
+        count = self._library.ring_buffer__consume(self._ring)
+        if count < 0:
+            raise OSError(-count, f"ring_buffer__consume: {os.strerror(-count)}")
+        taken = b"".join(self._taken)
+        self._taken.clear()
+        return taken
+
+    def drain(self, name: str, key_size: int, value_size: int) -> list[tuple[bytes, bytes]]:
+        """All keys and values of a hash map, which is empty then."""
+        fd = self._fd(name)
+        found = []
+        key, value = ctypes.create_string_buffer(key_size), ctypes.create_string_buffer(value_size)
+        while self._library.bpf_map_get_next_key(fd, None, key) == 0:
+            if self._library.bpf_map_lookup_elem(fd, key, value) == 0:
+                found.append((key.raw, value.raw))
+            if self._library.bpf_map_delete_elem(fd, key):
+                break
+        return found
+
+    def variables(self, size: int) -> bytes:
+        """The object's zero-initialised global variables, `size` bytes. Raises OSError."""
+        value = ctypes.create_string_buffer(size)
+        if self._library.bpf_map_lookup_elem(self._fd(".bss"), bytes(4), value):
+            raise OSError(ctypes.get_errno(), "the program's variables cannot be read")
+        return value.raw
+
+    def close(self) -> None:
+        """Detaches and unloads; may be called twice."""
+        if self._ring:
+            self._library.ring_buffer__free(self._ring)
+            self._ring = None
+        self._object.close()
+
+
+def _load_most(
+    image: bytes,
+    settings: bytes,
+    programs: Sequence[str],
+    optional: Sequence[str],
+    ring_bytes: int | None,
+) -> tuple[_Object, list[str]]:
+    """The object with all programs, or with those that are not optional; and which are missing then."""
+    for left_out in ([], list(optional)):
+        made = _Object(image)
+        for name in left_out:
+            made.leave_out(name)
+        if ring_bytes is not None:
+            made.library.bpf_map__set_max_entries(made.map("ring"), ring_bytes)
+        try:
+            made.load(settings, [name for name in (*programs, *optional) if name not in left_out])
+        except SourceUnavailableError:
+            if left_out or not optional:
+                raise
+        else:
+            return made, left_out
+    raise AssertionError("the last try returns or raises")
 
 
 def _failure(what: str, number: int, log: _Log) -> SourceUnavailableError:
