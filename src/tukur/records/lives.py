@@ -139,7 +139,7 @@ class Departed:
     """The arguments at its last exec, each ended by a NUL; empty: not known."""
     groups: GroupArray = field(default_factory=no_groups)
     """Lives that are told together only."""
-    lost: Losses = Losses()
+    lost: Losses = field(default_factory=Losses)
     cgroups: list[tuple[int, str]] = field(default_factory=list)
     """(cgroup_id, path) of v2 cgroups that were made meanwhile: they may be gone again."""
 

@@ -2,7 +2,6 @@
 
 import os
 import struct
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.records import (
-    GROUP,
-    GROUP_EVENT,
-    LOST,
-    LOST_EVENT,
     TASK,
     THREAD,
     Departed,
@@ -22,13 +17,13 @@ from tukur.records import (
     raw,
 )
 from tukur.sources.base import SourceUnavailableError
+from tukur.sources.bpf_lives import LifeEvents
 from tukur.sources.events import parse_events
-from tukur.sources.libbpf import EventPrograms, IterProgram
+from tukur.sources.libbpf import IterProgram, object_image
 from tukur.sources.lives import LifeTracker
 from tukur.sources.procfs import ProcfsSource
 
 OBJECT = "tasks.bpf.o"
-LIVES_OBJECT = "lives.bpf.o"
 _MAX_EXACT_CPUS = 32
 """MAX_EXACT_CPUS of tasks.bpf.c."""
 _KERNEL_BUFFER = 32768
@@ -42,10 +37,6 @@ _MOST_PIECES = 1024
 IDLE = 1 << 31
 """TASKS_IDLE of tasks.bpf.c."""
 _IDLE_BATCH = 32
-_GROUP_KEY = struct.Struct("=QII16s")
-"""struct group_key of lives.bpf.c."""
-_LOST = struct.Struct("=4Q")
-"""Its `lost`."""
 _WORDS = TASK.itemsize // 8
 _ADDED = slice(1, 15)
 """The 64-bit words in which a thread's record counts: cpu_ns to nivcsw; its memory's are zero."""
@@ -56,16 +47,6 @@ BLIND_SPOTS = (
 UNSEEN_LIVES = "A process that lived between two samples is not seen: {why}."
 HIDDEN = "This kernel hides from eBPF what these PIDs are: {numbers}. It is read from /proc."
 COUNTER_SLACK = "Memory of one process may be off by some hundred KiB for each CPU: {why}."
-
-
-def object_image(name: str = OBJECT) -> bytes:
-    """The compiled program's bytes. Raises SourceUnavailableError where it was never compiled."""
-    try:
-        return resources.files("tukur.sources").joinpath(name).read_bytes()
-    except OSError as error:
-        raise SourceUnavailableError(
-            f"{name} is not in this installation; run `make build` in a checkout, or install the wheel"
-        ) from error
 
 
 def parse_cpu_list(text: str) -> int:
@@ -99,15 +80,15 @@ class BpfSource:
         self._rest: ProcfsSource | None = None
         page_shift = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
         self._settings = struct.pack("=II", page_shift, exact)
-        self._program = IterProgram(object_image(), "tasks", self._settings)
+        self._program = IterProgram(object_image(OBJECT), "tasks", self._settings)
         self._buffer = np.empty(0, dtype=np.uint8)
         self._pieces: list[memoryview] = []
         self._grow(_PIECES)
         self._table = Table()
         self._tracker = LifeTracker()
-        self._lives: _Lives | None = None
+        self._lives: LifeEvents | None = None
         try:
-            self._lives = _Lives(page_shift)
+            self._lives = LifeEvents(page_shift)
         except SourceUnavailableError as error:
             self.blind_spots += (UNSEEN_LIVES.format(why=error),)
         hidden = self._hidden()
@@ -157,7 +138,7 @@ class BpfSource:
     def _restart(self) -> None:
         self._program.close()
         self._table = Table()
-        self._program = IterProgram(object_image(), "tasks", self._settings)
+        self._program = IterProgram(object_image(OBJECT), "tasks", self._settings)
 
     def _fill(self) -> int:
         """Reads to the end; the number of bytes."""
@@ -185,44 +166,6 @@ class BpfSource:
         self._buffer = larger
         view = memoryview(larger.data)
         self._pieces = [view[at : at + _PIECE] for at in range(0, len(larger), _PIECE)]
-
-
-class _Lives:
-    """The programs of lives.bpf.c: deaths, reapings, execs and new cgroups as events."""
-
-    def __init__(self, page_shift: int) -> None:
-        """Raises SourceUnavailableError."""
-        level, number = _pid_namespace()
-        self._programs = EventPrograms(
-            object_image(LIVES_OBJECT),
-            struct.pack("=III", page_shift, level, number),
-            programs=("ended", "freed", "executed"),
-            optional=("made_cgroup",),
-        )
-        self._lost = (0, 0, 0, 0)
-
-    def read(self) -> bytes:
-        """All events since the last reading, those of groups and losses after the others."""
-        return self._programs.events() + self._groups() + self._losses()
-
-    def _groups(self) -> bytes:
-        drained = self._programs.drain("groups", _GROUP_KEY.size, GROUP.itemsize)
-        groups = np.frombuffer(bytearray().join(value for _, value in drained), dtype=GROUP)
-        for group, (key, _) in zip(groups, drained, strict=True):
-            group["start_ns"], group["ppid"], group["uid"], group["comm"] = _GROUP_KEY.unpack(key)
-            group["size"], group["kind"] = GROUP.itemsize, GROUP_EVENT
-        return groups.tobytes()
-
-    def _losses(self) -> bytes:
-        now = _LOST.unpack(self._programs.variables(_LOST.size))
-        grown = [value - before for value, before in zip(now, self._lost, strict=True)]
-        self._lost = now
-        return (
-            np.array((0, 0, LOST.itemsize, LOST_EVENT, *grown), dtype=LOST).tobytes() if any(grown) else b""
-        )
-
-    def close(self) -> None:
-        self._programs.close()
 
 
 class Table:
@@ -351,13 +294,6 @@ def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -
     else:
         tasks["utime_ns"] = runtime - scaled
     tasks["stime_ns"] = runtime - tasks["utime_ns"]
-
-
-def _pid_namespace() -> tuple[int, int]:
-    """How deep this program's PID namespace lies, and its inode number."""
-    status = Path("/proc/self/status").read_text(errors="replace")
-    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [""])
-    return len(numbers) - 1, Path("/proc/self/ns/pid").stat().st_ino
 
 
 def _listed() -> set[int]:

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,16 @@ def library_found() -> str:
     except SourceUnavailableError as error:
         return str(error)
     return ""
+
+
+def object_image(name: str) -> bytes:
+    """The compiled program's bytes. Raises SourceUnavailableError where it was never compiled."""
+    try:
+        return resources.files("tukur.sources").joinpath(name).read_bytes()
+    except OSError as error:
+        raise SourceUnavailableError(
+            f"{name} is not in this installation; run `make build` in a checkout, or install the wheel"
+        ) from error
 
 
 class _Log:
