@@ -15,7 +15,8 @@ MessagePack map:
             that a browser makes a typed array of it; rows of one index belong together
 ``gone``    uint32 PIDs, packed: rows to take away (before ``rows`` is applied)
 ``images``  column name to list: ``pid``, ``start_ns`` (decimal text: it exceeds 2**53), ``name``,
-            ``user``, ``cmdline``, ``exe``, ``unit``, ``container``, ``cgroup``, ``kthread``
+            ``user``, ``cmdline``, ``exe``, ``unit``, ``container``, ``pod``, ``slice``, ``cgroup``,
+            ``kthread``
 ==========  =========================================================================
 
 A row is identified by its PID; an image of the same PID with another ``start_ns`` replaces it.
@@ -34,7 +35,7 @@ from tukur.protocol.messages import Image
 from tukur.records import ROW, HostRates
 
 FRAME_VERSION = 1
-_IMAGE_TEXTS = ("name", "user", "cmdline", "exe", "unit", "container", "cgroup", "kthread")
+_IMAGE_TEXTS = ("name", "user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup", "kthread")
 _encoder = msgspec.msgpack.Encoder()
 
 

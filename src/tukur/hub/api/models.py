@@ -99,6 +99,8 @@ class Process(Struct, kw_only=True):
     exe: str
     unit: str
     container: str
+    pod: str
+    slice: str
     cgroup: str
     kthread: bool
     state: str
@@ -138,6 +140,8 @@ class Top(Struct, kw_only=True):
     user: str
     unit: str
     container: str
+    pod: str
+    slice: str
     cpu_s: float
     """CPU time within the range, seconds."""
     rss_peak: int
@@ -176,6 +180,8 @@ class ProcessDetail(Struct, kw_only=True):
     user: str
     unit: str
     container: str
+    pod: str
+    slice: str
     cgroup: str
     started_ms: int
     first_ms: int | None

@@ -218,6 +218,8 @@ class History:
             user=image.user if image else "",
             unit=(now.unit if now else "") or (image.unit if image else ""),
             container=(now.container if now else "") or (image.container if image else ""),
+            pod=image.pod if image else "",
+            slice=image.slice if image else "",
             cgroup=image.cgroup if image else "",
             started_ms=booted_ms + start_ns // 1_000_000,
             first_ms=life.first_ms if life else None,

@@ -28,6 +28,8 @@ def processes(rows: Any, names: list[str], images: Mapping[Key, Any], booted_ms:
                 exe=image.exe if image else "",
                 unit=image.unit if image else "",
                 container=image.container if image else "",
+                pod=image.pod if image else "",
+                slice=image.slice if image else "",
                 cgroup=image.cgroup if image else "",
                 kthread=bool(columns["flags"][at] & KTHREAD),
                 state=chr(columns["state"][at]),
@@ -70,6 +72,8 @@ def frame_images(tasks: TaskArray, images: Mapping[Key, Any]) -> list[Image]:
                 cgroup=row.cgroup if row else "",
                 unit=row.unit if row else "",
                 container=row.container if row else "",
+                pod=row.pod if row else "",
+                slice=row.slice if row else "",
                 kthread=bool(flags & KTHREAD),
             )
         )
@@ -81,7 +85,8 @@ def live_images(frame: Frame) -> dict[Key, Any]:
     columns = frame.images
     found: dict[Key, Any] = {}
     for values in zip(*columns.values(), strict=True):
-        entry = dict(zip(columns, values, strict=True))
+        # An agent of before pods and slices does not tell them.
+        entry = {"pod": "", "slice": "", **dict(zip(columns, values, strict=True))}
         found[int(entry["start_ns"]), int(entry["pid"])] = _Bag(entry)
     return found
 

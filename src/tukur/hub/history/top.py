@@ -131,6 +131,8 @@ async def _named(store: Store, host: HostRow, picked: list[tuple[tuple[int, Key]
                 user=image.user if image else "",
                 unit=image.unit if image else "",
                 container=image.container if image else "",
+                pod=image.pod if image else "",
+                slice=image.slice if image else "",
                 cpu_s=entry.cpu_ns / 1e9,
                 rss_peak=entry.rss_peak,
                 read_bytes=entry.read_bytes,

@@ -15,7 +15,7 @@ from tukur.protocol.messages import Block, Ended, Image, ProcessMinute
 MINUTE_MS = 60_000
 _NAME = 255
 _FIGURE = 32
-_IMAGE_CONTENT = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container")
+_IMAGE_CONTENT = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container", "pod", "slice")
 
 
 async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
@@ -151,6 +151,8 @@ def _image_row(boot_no: int, entry: Image) -> dict[str, Any]:
         "cgroup": entry.cgroup,
         "unit": entry.unit[:_NAME],
         "container": entry.container[:_NAME],
+        "pod": entry.pod[:_NAME],
+        "slice": entry.slice[:_NAME],
     }
 
 

@@ -358,6 +358,8 @@ export interface components {
             exe: string;
             unit: string;
             container: string;
+            pod: string;
+            slice: string;
             cgroup: string;
             kthread: boolean;
             state: string;
@@ -388,6 +390,8 @@ export interface components {
             user: string;
             unit: string;
             container: string;
+            pod: string;
+            slice: string;
             cgroup: string;
             started_ms: number;
             first_ms: number | null;
@@ -461,6 +465,8 @@ export interface components {
             user: string;
             unit: string;
             container: string;
+            pod: string;
+            slice: string;
             /** @description CPU time within the range, seconds. */
             cpu_s: number;
             rss_peak: number;
