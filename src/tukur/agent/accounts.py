@@ -6,7 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.protocol.messages import Ended, ProcessMinute
-from tukur.records import Change, Snapshot, TaskArray, pick, raw, rss_of
+from tukur.records import (
+    ENDED,
+    Change,
+    Departed,
+    Snapshot,
+    TaskArray,
+    match_previous,
+    pick,
+    raw,
+    rss_of,
+)
 
 _ACCOUNT = np.dtype(
     [
@@ -37,11 +47,15 @@ class Accounts:
         self._ended: list[Ended] = []
         self._rows: list[ProcessMinute] = []
 
-    def add(self, snapshot: Snapshot, change: Change) -> None:
-        """Counts one snapshot in; `change`: how its table came out of the one before."""
+    def add(self, snapshot: Snapshot, change: Change, departed: Departed) -> None:
+        """Counts one snapshot in; `change`: how its table came out of the one before.
+
+        `departed`: the lives that ended meanwhile, most of which have a last row in the snapshot.
+        """
         tasks, last = snapshot.tasks, self._last
+        told = self._tell(snapshot, departed)
         if last is not None and len(change.gone):
-            self._close(pick(last.tasks, change.gone), pick(self._account, change.gone), last)
+            self._close(pick(last.tasks, change.gone), pick(self._account, change.gone), last, told)
         if not change.same_lives:
             account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
             known = change.at >= 0
@@ -64,8 +78,60 @@ class Accounts:
             self._account[name][old] = tasks[name][old]
         self._account["rss"][new] = rss_of(pick(tasks, new))
 
-    def _close(self, tasks: TaskArray, account: Any, last: Snapshot) -> None:
+    def _tell(self, snapshot: Snapshot, departed: Departed) -> set[tuple[int, int]]:
+        """Notes the ends that the kernel told of; which lives they are: (pid, start_ns)."""
+        tasks = departed.tasks
+        if not len(tasks):
+            return set()
+        peaks = self._life_peaks(tasks)
+        shown = match_previous(tasks, snapshot.tasks) >= 0
+        self._rows.extend(_whole_rows(pick(tasks, ~shown), peaks[~shown]))
+        columns = zip(
+            *(tasks[name].tolist() for name in ("pid", "start_ns", "cpu_ns", "read_bytes", "write_bytes")),
+            peaks.tolist(),
+            departed.end_ns.tolist(),
+            departed.status.tolist(),
+            strict=True,
+        )
+        told = set()
+        for pid, start_ns, cpu_ns, read, write, peak, end_ns, status in columns:
+            told.add((pid, start_ns))
+            code, sign = exit_of(status)
+            self._ended.append(
+                Ended(
+                    pid=pid,
+                    start_ns=start_ns,
+                    last_ns=end_ns,
+                    last_wall_ns=snapshot.wall_ns - max(snapshot.boot_ns - end_ns, 0),
+                    cpu_ns=cpu_ns,
+                    rss_peak=peak,
+                    read_bytes=read,
+                    write_bytes=write,
+                    exact=True,
+                    exit_code=code,
+                    exit_signal=sign,
+                )
+            )
+        return told
+
+    def _life_peaks(self, tasks: TaskArray) -> npt.NDArray[np.uint64]:
+        """The most memory of each: as the kernel says, or as a sample saw it."""
+        peaks: npt.NDArray[np.uint64] = tasks["rss_anon"].copy()
+        if self._last is None:
+            return peaks
+        at = match_previous(tasks, self._last.tasks)
+        known = at >= 0
+        peaks[known] = np.maximum(peaks[known], self._account["life_peak"][at[known]])
+        return peaks
+
+    def _close(self, tasks: TaskArray, account: Any, last: Snapshot, told: set[tuple[int, int]]) -> None:
+        """Lives that are in no table any more: what they did in this block and, unless told, their end."""
         self._rows.extend(_minute_rows(tasks, account))
+        untold = (tasks["flags"] & ENDED) == 0
+        if told:
+            keys = zip(tasks["pid"].tolist(), tasks["start_ns"].tolist(), strict=True)
+            untold &= np.array([key not in told for key in keys], dtype=bool)
+        tasks, account = pick(tasks, untold), pick(account, untold)
         self._ended.extend(
             Ended(
                 pid=int(task["pid"]),
@@ -91,6 +157,21 @@ class Accounts:
                 self._account[name] = tasks[name]
             self._account["rss"] = self._account["peak"] = rss_of(tasks)
         return ended, rows
+
+
+def exit_of(status: int) -> tuple[int | None, int | None]:
+    """Exit code and signal of a wait(2) status; -1: neither is known."""
+    if status < 0:
+        return None, None
+    sign = status & 0x7F
+    return (None, sign) if sign else (status >> 8 & 0xFF, None)
+
+
+def _whole_rows(tasks: TaskArray, peaks: npt.NDArray[np.uint64]) -> list[ProcessMinute]:
+    """Of lives that have no row in any sample: all that they did."""
+    account = np.zeros(len(tasks), dtype=_ACCOUNT)
+    account["peak"] = peaks
+    return _minute_rows(tasks, account)
 
 
 def _minute_rows(tasks: TaskArray, account: Any) -> list[ProcessMinute]:

@@ -104,13 +104,14 @@ class Agent:
         missed = self._ticker.taken(at)
         try:
             snapshot = Snapshot(at.wall_ns, at.boot_ns, self._host.read(), self._source.read())
+            departed = self._source.departed(snapshot.tasks)
         except (OSError, LookupError, ValueError) as error:
             # One failing reading must not end the watch: it is counted and shown, the next is tried.
             self._source_faults += 1
             if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:
                 log.error("source %s failed (%d times): %s", self._source.name, self._source_faults, error)
             return
-        sampled = self._recorder.add(snapshot, missed)
+        sampled = self._recorder.add(snapshot, missed, departed)
         self._tell(sampled)
 
     def _tell(self, sampled: Sampled) -> None:

@@ -9,8 +9,15 @@ import numpy.typing as npt
 
 from tukur.agent.scrub import Scrubber
 from tukur.protocol.messages import Image
-from tukur.records import KTHREAD, Change, Snapshot, TaskArray, comm_text, pick
-from tukur.sources.identity import Identity, container_of, read_identity, unit_of, user_name
+from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, pick
+from tukur.sources.identity import (
+    Identity,
+    container_of,
+    parse_cmdline,
+    read_identity,
+    unit_of,
+    user_name,
+)
 
 log = logging.getLogger(__name__)
 
@@ -21,22 +28,79 @@ _SHOWN = ("exec_id", "uid", "cgroup_id", "comm")
 class Images:
     """All living processes' images."""
 
-    def __init__(self, scrubber: Scrubber, reader: Callable[[int], Identity | None] = read_identity) -> None:
+    def __init__(
+        self,
+        scrubber: Scrubber,
+        reader: Callable[[int], Identity | None] = read_identity,
+        cgroup_path: Callable[[int], str | None] = lambda _: None,
+    ) -> None:
+        """`cgroup_path`: from a cgroup's id to its path in the v2 hierarchy, None where it is not known."""
         self._scrubber = scrubber
         self._read = reader
+        self._cgroup_path = cgroup_path
         self._images: dict[int, Image] = {}
         self._texts: dict[str, str] = {}
 
-    def add(self, snapshot: Snapshot, change: Change, previous: TaskArray) -> list[Image]:
-        """Reads what is new in this snapshot; the new images. `change`: how it came out of `previous`."""
+    def add(self, snapshot: Snapshot, change: Change, previous: TaskArray, departed: Departed) -> list[Image]:
+        """Reads what is new in this snapshot; the new images. `change`: how it came out of `previous`.
+
+        `departed`: the lives that ended meanwhile: of those that no sample saw, what the kernel told.
+        """
         for pid in previous["pid"][change.gone].tolist():
             self._images.pop(pid, None)
         tasks = snapshot.tasks
+        # First, so that where a PID is another's by now, that one's image is the last.
+        ended = self._ended(departed, snapshot)
         wanted = np.concatenate((change.new, _renewed(tasks, previous, change)))
-        fresh = [self._make(tasks[row], snapshot) for row in np.sort(wanted)]
+        wanted = wanted[(tasks["flags"][wanted] & ENDED) == 0]
+        fresh = ended + [self._make(tasks[row], snapshot) for row in np.sort(wanted)]
         for image in fresh:
             self._images[image.pid] = image
         return fresh
+
+    def _ended(self, departed: Departed, snapshot: Snapshot) -> list[Image]:
+        """Images of lives that ended, where they are new or became another program since."""
+        fresh = []
+        born: dict[int, Image] = {}
+        for task, args in zip(departed.tasks, departed.args, strict=True):
+            known = self._images.get(int(task["pid"]))
+            if known is not None and known.start_ns != int(task["start_ns"]):
+                known = None
+            name = comm_text(bytes(task["comm"]))
+            if known is None or args or known.name != name:
+                parent = born.get(int(task["ppid"])) or self._images.get(int(task["ppid"]))
+                image = self._make_ended(task, args, known or parent, snapshot)
+                born[image.pid] = image
+                fresh.append(image)
+        return fresh
+
+    def _make_ended(self, task: Any, args: bytes, like: Image | None, snapshot: Snapshot) -> Image:
+        """`like`: its older image or its parent's: without exec a fork has the same arguments and program."""
+        uid, kthread = int(task["uid"]), bool(int(task["flags"]) & KTHREAD)
+        cgroup = self._cgroup_path(int(task["cgroup_id"])) or ""
+        if cgroup in ("", "/") and like is not None:
+            # On a v1 hierarchy the id tells nothing.
+            cgroup = like.cgroup
+        if args:
+            exe, cmdline = "", self._once(self._scrubber.scrub(parse_cmdline(args)))
+        else:
+            exe, cmdline = (like.exe, like.cmdline) if like is not None and not kthread else ("", "")
+        return Image(
+            pid=int(task["pid"]),
+            start_ns=int(task["start_ns"]),
+            since_ns=snapshot.boot_ns,
+            since_wall_ns=snapshot.wall_ns,
+            ppid=int(task["ppid"]),
+            uid=uid,
+            user=self._once(user_name(uid)),
+            name=self._once(comm_text(bytes(task["comm"]))),
+            exe=exe,
+            cmdline=cmdline,
+            cgroup=self._once(cgroup),
+            unit=self._once(unit_of(cgroup)),
+            container=self._once(container_of(cgroup)),
+            kthread=kthread,
+        )
 
     def get(self, pid: int) -> Image | None:
         """The image of the process that has this PID in the newest snapshot."""

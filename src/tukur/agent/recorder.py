@@ -1,17 +1,30 @@
 """Turns snapshots into blocks: columns, roll-ups, new images, ended lives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tukur.agent.accounts import Accounts
 from tukur.agent.clock import SECOND
+from tukur.agent.departures import limited, with_departed
 from tukur.agent.frames import RowKeeper
 from tukur.agent.images import Images
 from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
-from tukur.protocol.messages import Block, HostMinute, Image, Spread
-from tukur.records import TASK, HostRates, Snapshot, compare, host_rates
+from tukur.protocol.messages import Block, HostMinute, Image, LifeGroup, Lost, Spread
+from tukur.records import (
+    TASK,
+    Departed,
+    GroupArray,
+    HostRates,
+    Losses,
+    Snapshot,
+    comm_text,
+    compare,
+    host_rates,
+    living_count,
+    merge_groups,
+)
 
 FLUSH_S = 10
 """Seconds of recording in one block, aligned to the wall clock: the most that a crash can cost.
@@ -26,6 +39,7 @@ class Sampled:
     """One snapshot with all that is derived from it."""
 
     snapshot: Snapshot
+    """With the lives that ended since the one before."""
     rates: HostRates
     rows: Any
     """An array of ``records.ROW``."""
@@ -44,6 +58,8 @@ class Recorder:
         self._rollup = HostRollup()
         self._rows = RowKeeper()
         self._fresh: list[Image] = []
+        self._groups: list[GroupArray] = []
+        self._lost: list[Losses] = []
         self._missed = 0
         self._first_of_run = True
         self._first_ns = 0
@@ -54,14 +70,21 @@ class Recorder:
         """The last snapshot added."""
         return self._last
 
-    def add(self, snapshot: Snapshot, missed: int) -> Sampled:
-        """Records one snapshot; `missed` samples were due and not taken before it."""
+    def add(self, snapshot: Snapshot, missed: int, departed: Departed | None = None) -> Sampled:
+        """Records one snapshot; `missed` samples were due and not taken before it.
+
+        `departed`: the lives that ended since the one before; they are in the snapshot that is returned.
+        """
         before = self._last
-        rates = _rates(snapshot, before)
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
+        departed = limited(departed or Departed(), previous)
+        snapshot = replace(snapshot, tasks=with_departed(snapshot.tasks, departed))
+        rates = _rates(snapshot, before)
         change = compare(snapshot.tasks, previous)
-        self._accounts.add(snapshot, change)
-        fresh = self._images.add(snapshot, change, previous)
+        self._accounts.add(snapshot, change, departed)
+        fresh = self._images.add(snapshot, change, previous, departed)
+        self._groups.append(departed.groups)
+        self._lost.append(departed.lost)
         if self._builder.samples == 0:
             self._first_ns = snapshot.boot_ns
         self._builder.add(snapshot, change)
@@ -102,8 +125,11 @@ class Recorder:
             ended=ended,
             host_minute=HostMinute(samples=samples, figures=figures),
             process_minutes=process_minutes,
+            groups=_life_groups(merge_groups(self._groups)),
+            lost=_lost(self._lost),
             first_of_run=self._first_of_run,
         )
+        self._groups, self._lost = [], []
         self._fresh, self._missed, self._first_of_run = [], 0, False
         return block
 
@@ -111,4 +137,35 @@ class Recorder:
 def _rates(snapshot: Snapshot, before: Snapshot | None) -> HostRates:
     previous = before if before is not None else snapshot
     seconds = (snapshot.boot_ns - previous.boot_ns) / SECOND
-    return host_rates(snapshot.host, previous.host, seconds, len(snapshot.tasks))
+    return host_rates(snapshot.host, previous.host, seconds, living_count(snapshot.tasks))
+
+
+def _life_groups(groups: GroupArray) -> list[LifeGroup]:
+    names = ("ppid", "start_ns", "comm", "uid", "lives", "cpu_ns", "rss_peak", "read_bytes", "write_bytes")
+    return [
+        LifeGroup(
+            ppid=ppid,
+            parent_start_ns=start_ns,
+            name=comm_text(comm),
+            uid=uid,
+            lives=lives,
+            cpu_ns=cpu_ns,
+            rss_peak=rss_peak,
+            read_bytes=read,
+            write_bytes=write,
+        )
+        for ppid, start_ns, comm, uid, lives, cpu_ns, rss_peak, read, write in zip(
+            *(groups[name].tolist() for name in names), strict=True
+        )
+    ]
+
+
+def _lost(losses: list[Losses]) -> Lost | None:
+    if not any(losses):
+        return None
+    return Lost(
+        execs=sum(lost.execs for lost in losses),
+        lives=sum(lost.lives for lost in losses),
+        cpu_ns=sum(lost.cpu_ns for lost in losses),
+        finals=sum(lost.finals for lost in losses),
+    )

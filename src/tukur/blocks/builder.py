@@ -15,7 +15,16 @@ from tukur.blocks.layout import (
     TaskHeader,
     without_cpu,
 )
-from tukur.records import RECORD_VERSION, TASK, Change, HostSample, Snapshot, as_words, compare
+from tukur.records import (
+    RECORD_VERSION,
+    TASK,
+    Change,
+    HostSample,
+    Snapshot,
+    as_words,
+    compare,
+    living_count,
+)
 
 _NONE = np.empty(0, dtype=np.int64)
 
@@ -101,7 +110,7 @@ class BlockBuilder:
                 wall_ns=snapshot.wall_ns,
                 boot_ns=snapshot.boot_ns,
                 host=snapshot.host,
-                processes=len(snapshot.tasks),
+                processes=living_count(snapshot.tasks),
                 new=len(change.new),
                 gone=np.sort(gone),
                 changed=self._life_of_row[change.changed],

@@ -8,7 +8,17 @@ import numpy.typing as npt
 
 from tukur.blocks.container import BlockDamagedError, PlaneReader, Words, unpack
 from tukur.blocks.layout import HOST_MAGIC, MAX_SAMPLES, TASK_MAGIC, WORDS, HostHeader, TaskHeader, with_cpu
-from tukur.records import RECORD_VERSION, TASK, HostRates, HostSample, TaskArray, host_rates, pick, rss_of
+from tukur.records import (
+    ENDED,
+    RECORD_VERSION,
+    TASK,
+    HostRates,
+    HostSample,
+    TaskArray,
+    host_rates,
+    pick,
+    rss_of,
+)
 
 TOTALS = np.dtype(
     [
@@ -185,7 +195,7 @@ def decode_totals(tasks: bytes, from_wall_ns: int, to_wall_ns: int) -> npt.NDArr
             for name in _COUNTERS:
                 now = records[name]
                 totals[name] = np.where(now > base[name], now - np.minimum(base[name], now), 0)
-            totals["ended"] = ~alive
+            totals["ended"] = ~alive | (records["flags"] & ENDED != 0)
     return totals[seen]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.records.host import CPU_MODES, HostSample
-from tukur.records.task import TaskArray, match_previous
+from tukur.records.task import ENDED, TaskArray, match_previous
 
 ROW = np.dtype(
     [
@@ -36,7 +36,8 @@ pid, ppid, uid, threads, start_ns, state, nice: as in the task record; flags: th
 cpu: share of one core (1.0 is one core busy). cpu_time: seconds since the process began.
 rss, swap, vsz: bytes. read_rate, write_rate: bytes of storage I/O a second. fault_rate: major page
 faults a second. switch_rate: context switches a second. Rates are over the time since the sample
-before; of a process that was not there then, since its start.
+before; of a process that was not there then, since its start. A row whose flags have ``ENDED`` is of a
+life that is over: its rates are over the time since the sample before, its rss is the most it held.
 """
 
 NS = 1e9
@@ -123,7 +124,10 @@ def _seconds(
     age = (np.float64(boot_ns) - current["start_ns"].astype(np.float64)) / NS
     # The first sample of all has no sample before it: then a rate is the mean since the start.
     # A newborn's age is at least a millisecond here, so that no rate explodes.
-    return np.where(known, interval, np.maximum(age, 1e-3))
+    rates = np.where(known, interval, np.maximum(age, 1e-3))
+    # What came and went between two samples: its share of that time, so that the shares add up.
+    rates[(current["flags"] & ENDED != 0) & (boot_ns > previous_boot_ns)] = interval
+    return rates
 
 
 def _grown(

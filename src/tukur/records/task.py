@@ -76,6 +76,11 @@ class Snapshot:
     """One :data:`TASK` for each process, sorted by pid."""
 
 
+def living_count(tasks: TaskArray) -> int:
+    """How many of them are processes that there are: all but those that have just ended."""
+    return int(np.count_nonzero((tasks["flags"] & ENDED) == 0))
+
+
 def comm_text(comm: bytes) -> str:
     """The process name as text: any byte that is not UTF-8 is shown as an escape, never lost."""
     return comm.decode("utf-8", "backslashreplace")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tukur.agent.accounts import Accounts
-from tukur.records import TASK, HostSample, Snapshot, compare
+from tukur.records import TASK, Departed, HostSample, Snapshot, compare
 
 SECOND = 10**9
 HOST = HostSample((), np.zeros(0, dtype=np.int64))
@@ -24,7 +24,7 @@ class Followed(Accounts):
 
     def see(self, current: Snapshot) -> None:
         before = self._last.tasks if self._last is not None else np.empty(0, dtype=TASK)
-        self.add(current, compare(current.tasks, before))
+        self.add(current, compare(current.tasks, before), Departed())
 
 
 def test_a_block_counts_only_what_was_done_in_it() -> None:

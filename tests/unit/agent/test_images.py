@@ -7,7 +7,7 @@ import numpy as np
 
 from tukur.agent.images import Images
 from tukur.agent.scrub import Scrubber
-from tukur.records import KTHREAD, TASK, HostSample, Snapshot, compare
+from tukur.records import KTHREAD, TASK, Departed, HostSample, Snapshot, compare
 from tukur.sources.identity import Identity
 
 HOST = HostSample((), np.zeros(0, dtype=np.int64))
@@ -39,7 +39,7 @@ def run(images: Images, *snapshots: Snapshot) -> list[Any]:
     fresh: list[Any] = []
     previous = np.empty(0, dtype=TASK)
     for current in snapshots:
-        fresh = images.add(current, compare(current.tasks, previous), previous)
+        fresh = images.add(current, compare(current.tasks, previous), previous, Departed())
         previous = current.tasks
     return fresh
 

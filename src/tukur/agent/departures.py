@@ -1,0 +1,71 @@
+"""Lives that ended between two samples: what of them stands in the next one, and what is told together."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.records import (
+    GROUP,
+    GROUP_EVENT,
+    Departed,
+    GroupArray,
+    TaskArray,
+    match_previous,
+    merge_groups,
+    pick,
+    raw,
+)
+
+MOST_UNSEEN = 2000
+"""Lives of one sample that no sample saw alive and that get a row each; the others are told by parent and
+name. So many a second are 250 bytes each on the wire and two rows in the store."""
+
+
+def limited(departed: Departed, previous: TaskArray, most: int = MOST_UNSEEN) -> Departed:
+    """With at most `most` lives that are not in `previous`, those that used most; the rest in groups."""
+    unseen = np.flatnonzero(match_previous(departed.tasks, previous) < 0)
+    if len(unseen) <= most:
+        return departed
+    by_use = unseen[np.argsort(departed.tasks["cpu_ns"][unseen], kind="stable")]
+    folded = np.sort(by_use[: len(unseen) - most])
+    kept = np.ones(len(departed.tasks), dtype=bool)
+    kept[folded] = False
+    return replace(
+        departed,
+        tasks=pick(departed.tasks, kept),
+        end_ns=departed.end_ns[kept],
+        status=departed.status[kept],
+        args=[args for args, keep in zip(departed.args, kept.tolist(), strict=True) if keep],
+        groups=merge_groups([departed.groups, _groups(departed, folded, previous)]),
+    )
+
+
+def _groups(departed: Departed, rows: npt.NDArray[np.int64], previous: TaskArray) -> GroupArray:
+    """A group for each of these lives, still to be merged."""
+    tasks = pick(departed.tasks, rows)
+    groups: GroupArray = np.zeros(len(tasks), dtype=GROUP)
+    groups["kind"], groups["size"], groups["lives"] = GROUP_EVENT, GROUP.itemsize, 1
+    groups["at_ns"] = groups["first_ns"] = departed.end_ns[rows]
+    for name in ("ppid", "uid", "comm", "cpu_ns", "read_bytes", "write_bytes"):
+        groups[name] = tasks[name]
+    groups["rss_peak"] = tasks["rss_anon"]
+    if len(previous):
+        at = np.minimum(np.searchsorted(previous["pid"], tasks["ppid"]), len(previous) - 1)
+        known = previous["pid"][at] == tasks["ppid"]
+        groups["start_ns"] = np.where(known, previous["start_ns"][at], 0)
+    return groups
+
+
+def with_departed(living: TaskArray, departed: Departed) -> TaskArray:
+    """The table of one sample, sorted by pid: the living, and the lives that ended since the one before.
+
+    A PID stands once: where it is another life's by now, the last of them is shown.
+    """
+    if not len(departed.tasks):
+        return living
+    newest = np.append(departed.tasks["pid"][1:] != departed.tasks["pid"][:-1], True)
+    shown = pick(departed.tasks, newest & ~np.isin(departed.tasks["pid"], living["pid"]))
+    table = np.concatenate([raw(living), raw(shown)]).view(living.dtype)
+    merged: TaskArray = pick(table, np.argsort(table["pid"], kind="stable"))
+    return merged
