@@ -8,6 +8,7 @@ has changed, or at every tenth reading.
 import contextlib
 import os
 import resource
+import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from tukur.records import KTHREAD, TASK, Departed, TaskArray, pick
 from tukur.sources.capabilities import effective
+from tukur.sources.waited import WaitedFor
 
 _REFRESH = 10
 """Readings after which an idle process's other files are read again, a tenth of them at each."""
@@ -27,7 +29,8 @@ _PF_KTHREAD = 0x00200000
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 BLIND_SPOTS = (
-    "A process that lived between two samples is not seen.",
+    "Of a process that lived between two samples only the CPU time is seen, as its parent's children's.",
+    "How a process ended is not known, nor what it used after its last sample.",
     "CPU time counts in steps of 10 ms, and the start of a process too.",
     "Context switches are the main thread's only.",
     f"Memory, I/O, owner and cgroup of an idle process may be {_REFRESH} samples old.",
@@ -49,6 +52,8 @@ class Stat:
     utime: int
     """Clock ticks, as is the next."""
     stime: int
+    waited: int
+    """Of the children that were waited for, and of theirs, clock ticks in both modes."""
     nice: int
     threads: int
     starttime: int
@@ -77,6 +82,7 @@ def parse_stat(content: bytes) -> Stat:
         majflt=int(rest[9]),
         utime=int(rest[11]),
         stime=int(rest[12]),
+        waited=int(rest[13]) + int(rest[14]),
         nice=int(rest[16]),
         threads=int(rest[17]),
         starttime=int(rest[19]),
@@ -162,6 +168,8 @@ class _Process:
     fd: int = -1
     """Of its stat, kept open; -1: there were too many."""
     stat: bytes = b""
+    waited: int = 0
+    """Stat.waited at the last reading, nanoseconds."""
     rare: tuple[int, int, int] = field(default=(0, 0, 0))
     """What is read seldom: oom_score_adj, cgroup_id, and the exec_id it was read at."""
 
@@ -180,6 +188,8 @@ class ProcfsSource:
         self._free = list(range(1023, -1, -1))
         self._order: Any = np.empty(0, dtype=np.int64)
         self._round = 0
+        self._first_reading = True
+        self._waited = WaitedFor()
         mount = _cgroup_mount()
         self._cgroups = os.fsencode(mount) if mount else None
         self._cgroup_ids: dict[bytes, int] = {}
@@ -192,7 +202,7 @@ class ProcfsSource:
         gone = known.keys() - pids
         changed = bool(gone)
         for pid in gone:
-            self._forget(known[pid])
+            self._end(known[pid])
         self._round = (self._round + 1) % _REFRESH
         if self._round == 0:
             self._cgroup_ids.clear()
@@ -202,7 +212,7 @@ class ProcfsSource:
                 changed = self._meet(pid) or changed
             elif not self._update(process):
                 # Its PID may already be another's.
-                self._forget(process)
+                self._end(process)
                 self._meet(pid)
                 changed = True
         if changed:
@@ -210,11 +220,12 @@ class ProcfsSource:
             self._order = np.array(slots, dtype=np.int64)
         # As plain bytes: numpy moves structures field by field, 20 times slower.
         tasks: TaskArray = pick(self._table, self._order)
+        self._first_reading = False
         return tasks
 
     def departed(self, living: TaskArray) -> Departed:  # noqa: ARG002
-        """What ended meanwhile; see Source."""
-        return Departed()
+        """CPU time of children that no reading saw, by parent; see Source."""
+        return Departed(groups=self._waited.take(time.clock_gettime_ns(time.CLOCK_BOOTTIME)))
 
     def close(self) -> None:
         """Closes every file."""
@@ -247,6 +258,11 @@ class ProcfsSource:
         else:
             self._files_left -= 1
         return met
+
+    def _end(self, process: _Process) -> None:
+        row = self._table[process.slot]
+        self._waited.child_gone(int(row["ppid"]), int(row["cpu_ns"]) + process.waited)
+        self._forget(process)
 
     def _forget(self, process: _Process) -> None:
         del self._processes[process.pid]
@@ -282,6 +298,7 @@ class ProcfsSource:
             process.rare = (*self._read_rare(pid), stat.exec_id)
         reads, writes = (0, 0) if stat.flags & _PF_KTHREAD else _read_io(pid)
         oom_score_adj, cgroup_id, _ = process.rare
+        self._note_waited(process, stat, status.uid)
         user, system = stat.utime * _TICK_NS, stat.stime * _TICK_NS
         self._table[process.slot] = (
             stat.starttime * _TICK_NS,
@@ -317,6 +334,13 @@ class ProcfsSource:
             stat.comm[:15],
         )
         return True
+
+    def _note_waited(self, process: _Process, stat: Stat, uid: int) -> None:
+        waited = stat.waited * _TICK_NS
+        # What it waited for before this source began is nobody's here.
+        if waited > process.waited and not self._first_reading:
+            self._waited.grew(process.pid, stat.starttime * _TICK_NS, uid, waited - process.waited)
+        process.waited = waited
 
     def _read_rare(self, pid: int) -> tuple[int, int]:
         score = cgroup_id = 0

@@ -1,4 +1,4 @@
-"""The numpy dtype and the C structure are the same, byte for byte."""
+"""The numpy dtypes and the C structures are the same, byte for byte."""
 
 import re
 import shutil
@@ -6,13 +6,37 @@ import subprocess
 import sys
 from importlib import util
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from tukur.records import KTHREAD, RECORD_VERSION, TASK, THREAD
+from tukur import records
+from tukur.records import CGROUP, EVENT, EXEC, EXIT, GROUP, LOST, TASK
 
 HEADER = Path(__file__).resolve().parents[3] / "native" / "include" / "tukur_record.h"
 MEMBER = re.compile(r"^\t(?:__[us]\d+|char) (\w+)(?:\[\w+\])?;", re.MULTILINE)
+STRUCTURES: dict[str, "np.dtype[Any]"] = {
+    "tukur_task": TASK,
+    "tukur_event": EVENT,
+    "tukur_exec": EXEC,
+    "tukur_exit": EXIT,
+    "tukur_cgroup": CGROUP,
+    "tukur_group": GROUP,
+    "tukur_lost": LOST,
+}
+NUMBERS = {
+    "TUKUR_RECORD_VERSION": records.RECORD_VERSION,
+    "TUKUR_EVENT_VERSION": records.EVENT_VERSION,
+    "TUKUR_TASK_KTHREAD": records.KTHREAD,
+    "TUKUR_TASK_THREAD": records.THREAD,
+    "TUKUR_TASK_ENDED": records.ENDED,
+    **{
+        f"TUKUR_EVENT_{name}": getattr(records, f"{name}_EVENT")
+        for name in ("EXEC", "EXIT", "FREE", "CGROUP", "GROUP", "LOST")
+    },
+}
+Layout = dict[str, dict[str, tuple[int, int]]]
 
 
 def compiler() -> list[str]:
@@ -22,54 +46,60 @@ def compiler() -> list[str]:
     return [found] if found else pytest.skip("neither ziglang nor cc is here to compile the header")
 
 
+def members(structure: str) -> list[str]:
+    return MEMBER.findall(HEADER.read_text().partition(f"struct {structure} {{")[2].partition("};")[0])
+
+
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, int]]:
-    """Offset and size of each member as a C compiler sees them; "" is the structure, KTHREAD etc. flags."""
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """(offset, size) of each structure's members as a C compiler sees them; "=" is the structure itself."""
     folder = tmp_path_factory.mktemp("header")
-    body = HEADER.read_text().partition("struct tukur_task {")[2].partition("};")[0]
     lines = [
-        f'printf("{name} %zu %zu\\n", offsetof(struct tukur_task, {name}),'
-        f" sizeof(((struct tukur_task *)0)->{name}));"
-        for name in MEMBER.findall(body)
+        f'printf("{structure} {name} %zu %zu\\n", offsetof(struct {structure}, {name}),'
+        f" sizeof(((struct {structure} *)0)->{name}));"
+        for structure in STRUCTURES
+        for name in members(structure)
     ]
+    lines += [f'printf("{name} = 0 %zu\\n", sizeof(struct {name}));' for name in STRUCTURES]
+    lines += [f'printf("number {name} 0 %u\\n", (unsigned int){name});' for name in NUMBERS]
     source = folder / "layout.c"
+    body = "\n".join(lines)
     source.write_text(
-        f'#include <stddef.h>\n#include <stdio.h>\n#include "{HEADER}"\nint main(void) {{\n'
-        + "\n".join(lines)
-        + '\nprintf("= 0 %zu\\n", sizeof(struct tukur_task));'
-        + '\nprintf("version 0 %d\\n", TUKUR_RECORD_VERSION);'
-        + '\nprintf("kthread 0 %u\\n", TUKUR_TASK_KTHREAD);'
-        + '\nprintf("thread 0 %u\\n", TUKUR_TASK_THREAD);\nreturn 0; }\n'
+        f'#include <stddef.h>\n#include <stdio.h>\n#include "{HEADER}"\n'
+        f"int main(void) {{\n{body}\nreturn 0; }}\n"
     )
     program = folder / "layout"
     subprocess.run([*compiler(), "-Wall", "-Werror", str(source), "-o", str(program)], check=True)
     told = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
-    return {name: (int(at), int(size)) for name, at, size in (line.split() for line in told.splitlines())}
+    found: Layout = {}
+    for structure, name, at, size in (line.split() for line in told.splitlines()):
+        found.setdefault(structure, {})[name] = (int(at), int(size))
+    return found
 
 
-def test_every_member_has_the_same_place_and_size(layout: dict[str, tuple[int, int]]) -> None:
-    assert TASK.fields is not None
-    ours = {name: (at, dtype.itemsize) for name, (dtype, at) in TASK.fields.items()}
-    theirs = {
-        name: place for name, place in layout.items() if name not in ("=", "version", "kthread", "thread")
-    }
-    assert ours == theirs
-    assert list(TASK.names or ()) == list(theirs)
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_member_has_the_same_place_and_size(layout: Layout, structure: str) -> None:
+    dtype = STRUCTURES[structure]
+    assert dtype.fields is not None
+    ours = {name: (at, part.itemsize) for name, (part, at) in dtype.fields.items()}
+    assert ours == {name: place for name, place in layout[structure].items() if name != "="}
+    assert list(dtype.names or ()) == members(structure)
 
 
-def test_the_record_has_the_same_size_and_no_hole(layout: dict[str, tuple[int, int]]) -> None:
-    assert TASK.itemsize == layout["="][1]
-    assert TASK.itemsize % 8 == 0
-    assert sum(dtype.itemsize for dtype, _ in TASK.fields.values()) == TASK.itemsize
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_has_the_same_size_and_no_hole(layout: Layout, structure: str) -> None:
+    dtype = STRUCTURES[structure]
+    assert dtype.itemsize == layout[structure]["="][1]
+    assert dtype.itemsize % 8 == 0
+    assert sum(part.itemsize for part, _ in dtype.fields.values()) == dtype.itemsize
 
 
-def test_version_and_flags_are_the_same(layout: dict[str, tuple[int, int]]) -> None:
-    assert layout["version"][1] == RECORD_VERSION
-    assert layout["kthread"][1] == KTHREAD
-    assert layout["thread"][1] == THREAD
+def test_versions_flags_and_kinds_are_the_same(layout: Layout) -> None:
+    assert {name: size for name, (_, size) in layout["number"].items()} == NUMBERS
 
 
-def test_every_column_is_little_endian_and_naturally_aligned() -> None:
-    for name, (dtype, at) in TASK.fields.items():
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_column_is_little_endian_and_naturally_aligned(structure: str) -> None:
+    for name, (dtype, at) in STRUCTURES[structure].fields.items():
         assert dtype.byteorder in ("<", "|", "="), name
         assert dtype.kind == "S" or at % dtype.itemsize == 0, name

@@ -1,0 +1,45 @@
+"""CPU time of children that no reading saw, by what their parents waited for (cutime, cstime). Pure."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from tukur.records import GROUP, GROUP_EVENT, GroupArray
+
+
+class WaitedFor:
+    """Compares what a parent was charged for its reaped children with what was seen of them.
+
+    /proc tells the one sum for all of them and theirs, in clock ticks; not who they were or how many.
+    """
+
+    def __init__(self) -> None:
+        self._grown: dict[tuple[int, int], tuple[int, int]] = {}
+        self._seen: defaultdict[int, int] = defaultdict(int)
+        self._carried: dict[int, int] = {}
+
+    def grew(self, pid: int, start_ns: int, uid: int, ns: int) -> None:
+        """This parent was charged for so much more of its children's CPU time, nanoseconds."""
+        before = self._grown.get((pid, start_ns), (0, 0))[0]
+        self._grown[(pid, start_ns)] = (before + ns, uid)
+
+    def child_gone(self, ppid: int, ns: int) -> None:
+        """A child of that parent is gone, which was seen to use so much, its own children's included."""
+        self._seen[ppid] += ns
+
+    def take(self, now_ns: int) -> GroupArray:
+        """A group without a name for each parent that waited for time nobody saw, since the last call."""
+        rows = []
+        carried = {}
+        for (pid, start_ns), (grown, uid) in self._grown.items():
+            seen = self._seen.pop(pid, 0) + self._carried.pop(pid, 0)
+            if grown > seen:
+                times = (now_ns, start_ns, GROUP.itemsize, GROUP_EVENT, now_ns)
+                rows.append((*times, 0, grown - seen, 0, 0, 0, pid, uid, b""))
+            elif seen > grown:
+                carried[pid] = seen - grown
+        # The parent may have been read just before its child was gone: then it grows at the next reading.
+        self._carried = {**self._seen, **carried}
+        self._seen.clear()
+        self._grown.clear()
+        return np.array(rows, dtype=GROUP)

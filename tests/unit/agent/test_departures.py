@@ -1,0 +1,67 @@
+"""Lives that ended between two samples: in the table, or together."""
+
+from typing import Any
+
+import numpy as np
+
+from tukur.agent.departures import limited, with_departed
+from tukur.records import ENDED, TASK, Departed
+
+
+def tasks(*rows: tuple[int, int], flags: int = 0, **fields: Any) -> Any:
+    made = np.zeros(len(rows), dtype=TASK)
+    made["pid"] = [pid for pid, _ in rows]
+    made["start_ns"] = [start for _, start in rows]
+    made["flags"] = flags
+    for name, value in fields.items():
+        made[name] = value
+    return made
+
+
+def departed(*rows: tuple[int, int], **fields: Any) -> Departed:
+    count = len(rows)
+    return Departed(
+        tasks=tasks(*rows, flags=ENDED, **fields),
+        end_ns=np.arange(count, dtype=np.uint64),
+        status=np.zeros(count, dtype=np.int64),
+        args=[b"%d\0" % pid for pid, _ in rows],
+    )
+
+
+def test_the_table_has_the_living_and_the_ended_by_pid() -> None:
+    table = with_departed(tasks((1, 1), (5, 5)), departed((3, 3), (9, 9)))
+    assert table["pid"].tolist() == [1, 3, 5, 9]
+    assert (table["flags"] & ENDED).tolist() == [0, ENDED, 0, ENDED]
+
+
+def test_a_pid_that_is_another_lifes_by_now_shows_that_one() -> None:
+    table = with_departed(tasks((5, 50)), departed((5, 5)))
+    assert table["start_ns"].tolist() == [50]
+
+
+def test_of_two_ended_lives_of_one_pid_the_last_is_shown() -> None:
+    assert with_departed(tasks(), departed((5, 5), (5, 7)))["start_ns"].tolist() == [7]
+
+
+def test_lives_beyond_the_limit_are_told_by_parent_and_name() -> None:
+    many = departed(*((pid, pid) for pid in range(10, 110)), ppid=3, comm=b"true", cpu_ns=2)
+    many.tasks["cpu_ns"][40] = 1000
+    found = limited(many, tasks((3, 30)), most=10)
+    assert len(found.tasks) == len(found.args) == len(found.end_ns) == 10
+    assert 50 in found.tasks["pid"], "the one that used most has its row"
+    (group,) = found.groups
+    assert (int(group["lives"]), int(group["cpu_ns"]), bytes(group["comm"])) == (90, 180, b"true")
+    assert (int(group["ppid"]), int(group["start_ns"])) == (3, 30)
+
+
+def test_a_life_that_a_sample_saw_never_goes_into_a_group() -> None:
+    many = departed(*((pid, pid) for pid in range(10, 20)))
+    found = limited(many, tasks((12, 12), (13, 13)), most=1)
+    assert {12, 13} <= set(found.tasks["pid"].tolist())
+    assert len(found.tasks) == 3
+    assert found.args[0] == b"12\0"
+
+
+def test_what_is_within_the_limit_stays_as_it_is() -> None:
+    few = departed((1, 1))
+    assert limited(few, tasks(), most=1) is few
