@@ -70,7 +70,7 @@ def test_several_losses_add_up() -> None:
     ],
 )
 def test_bytes_that_are_no_events_are_refused_with_their_place(data: bytes) -> None:
-    with pytest.raises(BadEventsError, match="expected|at least"):
+    with pytest.raises(BadEventsError, match=r"expected|at least"):
         parse_events(data)
 
 

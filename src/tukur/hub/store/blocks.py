@@ -9,12 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import insert_new, merge
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.schema import block, boot, host, host_minute, image, process, process_minute
-from tukur.protocol.messages import Block, Ended, Image, ProcessMinute
+from tukur.hub.store.schema import (
+    block,
+    boot,
+    host,
+    host_minute,
+    image,
+    life_group,
+    process,
+    process_minute,
+)
+from tukur.protocol.messages import Block, Ended, Image, Lost, ProcessMinute
 
 MINUTE_MS = 60_000
 _NAME = 255
 _FIGURE = 32
+_CAUSE = 16
+_GROUP_NAME = 64
 _IMAGE_CONTENT = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container", "pod", "slice")
 
 
@@ -66,11 +77,23 @@ async def put_block(connection: AsyncConnection, host_id: str, content: Block) -
             "missed": content.missed,
             "host_columns": content.host,
             "tasks": content.tasks,
+            **_losses(content.lost),
         },
     )
     await _put_images(connection, boot_no, content)
     await _put_ended(connection, boot_no, content.ended)
     await _put_minutes(connection, host_no, boot_no, content)
+    await _put_groups(connection, boot_no, content)
+
+
+def _losses(lost: Lost | None) -> dict[str, int]:
+    lost = lost or Lost()
+    return {
+        "lost_execs": lost.execs,
+        "lost_lives": lost.lives,
+        "lost_cpu_ns": lost.cpu_ns,
+        "lost_finals": lost.finals,
+    }
 
 
 def _check(content: Block) -> None:
@@ -200,6 +223,10 @@ async def _put_ended(connection: AsyncConnection, boot_no: int, ended: list[Ende
                 "rss_peak": entry.rss_peak,
                 "read_bytes": entry.read_bytes,
                 "write_bytes": entry.write_bytes,
+                "exact": entry.exact,
+                "exit_code": entry.exit_code,
+                "exit_signal": entry.exit_signal,
+                "cause": entry.cause[:_CAUSE],
             }
             for entry in ended
         ],
@@ -233,6 +260,32 @@ async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, 
         process_minute,
         [_minute_row(boot_no, minute_ms, row) for row in content.process_minutes],
         added=("cpu_ns", "read_bytes", "write_bytes"),
+        highest=("rss_peak",),
+    )
+
+
+async def _put_groups(connection: AsyncConnection, boot_no: int, content: Block) -> None:
+    minute_ms = content.first_wall_ns // 1_000_000 // MINUTE_MS * MINUTE_MS
+    await merge(
+        connection,
+        life_group,
+        [
+            {
+                "boot": boot_no,
+                "minute_ms": minute_ms,
+                "parent_start_ns": entry.parent_start_ns,
+                "ppid": entry.ppid,
+                "name": entry.name[:_GROUP_NAME],
+                "uid": entry.uid,
+                "lives": entry.lives,
+                "cpu_ns": entry.cpu_ns,
+                "rss_peak": entry.rss_peak,
+                "read_bytes": entry.read_bytes,
+                "write_bytes": entry.write_bytes,
+            }
+            for entry in content.groups
+        ],
+        added=("lives", "cpu_ns", "read_bytes", "write_bytes"),
         highest=("rss_peak",),
     )
 
