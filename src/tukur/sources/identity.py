@@ -2,9 +2,10 @@
 
 import os
 import pwd
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from tukur.sources.cgroups import belongs
 
 _CMDLINE_LIMIT = 65536
 """A command line may have megabytes; nobody reads them, and each is read once in a life."""
@@ -83,43 +84,24 @@ def parse_cgroup(content: bytes) -> str:
     return max(paths.values(), key=len, default="")
 
 
-_UNIT = re.compile(r"^[^/]+\.(?:service|scope|socket|mount|swap)$")
-
-_HEX_ID = r"(?P<id>[0-9a-f]{64})"
-_CONTAINERS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    # systemd's driver names the scope after the engine, the cgroupfs driver the folder above.
-    ("docker", re.compile(rf"/docker-{_HEX_ID}\.scope(?:/|$)")),
-    ("docker", re.compile(rf"/docker/{_HEX_ID}(?:/|$)")),
-    ("podman", re.compile(rf"/libpod-(?:payload-)?{_HEX_ID}(?:\.scope)?(?:/|$)")),
-    ("containerd", re.compile(rf"/cri-containerd-{_HEX_ID}\.scope(?:/|$)")),
-    ("crio", re.compile(rf"/crio-(?:conmon-)?{_HEX_ID}(?:\.scope)?(?:/|$)")),
-    ("kubernetes", re.compile(rf"/kubepods[^:]*?/(?:[a-z]+-)?{_HEX_ID}(?:\.scope)?(?:/|$)")),
-    ("kubernetes", re.compile(rf":cri-containerd:{_HEX_ID}(?:/|$)")),
-    ("containerd", re.compile(rf"/(?:default|moby|buildkit|k8s\.io)/{_HEX_ID}(?:/|$)")),
-    ("lxc", re.compile(r"/(?:lxc(?:\.payload)?|lxc\.monitor)[./](?P<id>[^/]+?)(?:/|$)")),
-    ("nspawn", re.compile(r"/machine\.slice/systemd-nspawn@(?P<id>[^/]+)\.service(?:/|$)")),
-    ("nspawn", re.compile(r"/machine\.slice/machine-(?P<id>[^/]+)\.scope(?:/|$)")),
-)
-
-
 def unit_of(cgroup: str) -> str:
-    """The systemd unit of a cgroup path, its name as systemd writes it; empty where there is none.
-
-    The last service, scope, socket, mount or swap on the path: a user's own unit is below
-    ``user@1000.service``. What lies below a container is the container's own.
-    """
-    units = [part for part in cgroup.split("/") if _UNIT.match(part)]
-    return units[-1] if units else ""
+    """The systemd unit of a cgroup path, its name as systemd writes it; empty where there is none."""
+    return belongs(cgroup).unit
 
 
 def container_of(cgroup: str) -> str:
     """``engine:id`` of a cgroup path, the id's first 12 digits where it has 64; empty: no container."""
-    for engine, pattern in _CONTAINERS:
-        found = pattern.search(cgroup)
-        if found:
-            name = found["id"]
-            return f"{engine}:{name[:12] if len(name) == 64 else name}"
-    return ""
+    return belongs(cgroup).container
+
+
+def pod_of(cgroup: str) -> str:
+    """The UID of the Kubernetes pod of a cgroup path; empty: none."""
+    return belongs(cgroup).pod
+
+
+def slice_of(cgroup: str) -> str:
+    """The slice of this machine's service manager that a cgroup path lies in; empty: none."""
+    return belongs(cgroup).slice
 
 
 class Users:

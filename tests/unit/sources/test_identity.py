@@ -14,12 +14,12 @@ from tukur.sources.identity import (
     container_of,
     parse_cgroup,
     parse_cmdline,
+    pod_of,
     read_identity,
+    slice_of,
     unit_of,
     user_name,
 )
-
-ID = "0123456789abcdef" * 4
 
 
 @pytest.mark.parametrize(
@@ -57,55 +57,8 @@ def test_the_cgroup_is_the_one_that_says_most(content: bytes, path: str) -> None
 @given(st.binary(max_size=200))
 def test_no_content_is_too_odd_to_parse(content: bytes) -> None:
     path = parse_cgroup(content)
-    assert isinstance(unit_of(path) + container_of(path), str)
+    assert isinstance(unit_of(path) + container_of(path) + pod_of(path) + slice_of(path), str)
     parse_cmdline(content)
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "unit"),
-    [
-        ("/system.slice/ssh.service", "ssh.service"),
-        ("/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service"),
-        ("/user.slice/user-1000.slice/session-3.scope", "session-3.scope"),
-        ("/user.slice/user-1000.slice/user@1000.service/app.slice/a\\x2db.service", "a\\x2db.service"),
-        ("/system.slice/home-data.mount", "home-data.mount"),
-        ("/system.slice/x.service/payload", "x.service"),
-        ("/init.scope", "init.scope"),
-        ("/user.slice", ""),
-        ("/", ""),
-        ("", ""),
-    ],
-)
-def test_the_unit_is_the_last_one_on_the_path(cgroup: str, unit: str) -> None:
-    assert unit_of(cgroup) == unit
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "container"),
-    [
-        (f"/system.slice/docker-{ID}.scope", "docker:0123456789ab"),
-        (f"/docker/{ID}", "docker:0123456789ab"),
-        (f"/docker/{ID}/init", "docker:0123456789ab"),
-        (f"/machine.slice/libpod-{ID}.scope/container", "podman:0123456789ab"),
-        (f"/user.slice/user@1.service/libpod-{ID}", "podman:0123456789ab"),
-        (f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope", "containerd:0123456789ab"),
-        (f"/kubepods.slice/kubepods-pod1.slice/crio-{ID}.scope", "crio:0123456789ab"),
-        (f"/kubepods/burstable/pod1-2/{ID}", "kubernetes:0123456789ab"),
-        (
-            f"/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}",
-            "kubernetes:0123456789ab",
-        ),
-        (f"/default/{ID}", "containerd:0123456789ab"),
-        ("/lxc/web/init.scope", "lxc:web"),
-        ("/lxc.payload.web-1/system.slice/a.service", "lxc:web-1"),
-        ("/machine.slice/systemd-nspawn@deb.service/payload", "nspawn:deb"),
-        ("/system.slice/docker.service", ""),
-        (f"/docker-{ID[:-1]}.scope", ""),
-        ("/", ""),
-    ],
-)
-def test_the_container_is_named_by_its_engine(cgroup: str, container: str) -> None:
-    assert container_of(cgroup) == container
 
 
 def test_this_process_knows_itself() -> None:
