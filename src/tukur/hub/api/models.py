@@ -103,6 +103,8 @@ class Process(Struct, kw_only=True):
     slice: str
     cgroup: str
     kthread: bool
+    ended: bool
+    """It ended since the sample before: this is its last account, and ``rss`` the most it held."""
     state: str
     nice: int
     threads: int
@@ -151,6 +153,81 @@ class Top(Struct, kw_only=True):
     last_ms: int
     """When the life was first and last seen, over all time."""
     ended: bool
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    cause: str = ""
+
+
+class Exit(Struct, kw_only=True):
+    """One life that is over."""
+
+    boot_id: str
+    pid: int
+    start_ns: StartNs
+    ppid: int
+    name: str
+    cmdline: str
+    user: str
+    unit: str
+    container: str
+    pod: str
+    slice: str
+    started_ms: int
+    ended_ms: int
+    """The death where ``exact``, else the last sample that had it."""
+    exact: bool
+    """Whether the kernel told of the death: then the figures are final."""
+    exit_code: int | None
+    exit_signal: int | None
+    """One of both where it is known."""
+    cause: str
+    """``oom``: killed for want of memory."""
+    cpu_s: float
+    rss_peak: int
+    read_bytes: int
+    write_bytes: int
+
+
+class ExitGroup(Struct, kw_only=True):
+    """Short lives of one name under one parent, too many to tell each."""
+
+    ppid: int
+    parent_start_ns: StartNs
+    parent_name: str
+    name: str
+    """Empty: children that nobody saw, by what their parent was charged for them."""
+    uid: int
+    lives: int | None
+    """Null: how many is not known."""
+    cpu_s: float
+    rss_peak: int
+    read_bytes: int
+    write_bytes: int
+
+
+class LostLives(Struct, kw_only=True):
+    """What the kernel had no room to tell."""
+
+    lives: int
+    """Lives of which not even the name is known."""
+    cpu_s: float
+    """Their CPU time."""
+    execs: int
+    """Program changes: the command line of some short lives is not known."""
+    finals: int
+    """Lives whose last CPU time is missing."""
+
+
+class Exits(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    exits: list[Exit]
+    """Newest first."""
+    next: str | None
+    """For `after`, to go on; null: there are no more."""
+    groups: list[ExitGroup]
+    """Of the whole minutes that the range touches."""
+    lost: LostLives
 
 
 class TopList(Struct, kw_only=True):
@@ -186,6 +263,16 @@ class ProcessDetail(Struct, kw_only=True):
     started_ms: int
     first_ms: int | None
     last_ms: int | None
+    exact: bool
+    """Whether the kernel told of its death: then ``last_ms`` and the totals are exact."""
+    exit_code: int | None
+    exit_signal: int | None
+    cause: str
+    cpu_s: float | None
+    """Of the whole life; null while it is not over."""
+    rss_peak: int | None
+    read_bytes: int | None
+    write_bytes: int | None
     alive: bool | None
     """Null: the agent is offline or did not answer."""
     state: str

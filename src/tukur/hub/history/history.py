@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tukur.blocks import Table, decode_table
-from tukur.hub.api.models import Host, ProcessDetail, ProcessTable, Relative, Series, TopList
+from tukur.hub.api.models import Exits, Host, ProcessDetail, ProcessTable, Relative, Series, TopList
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.history import series, table, top
 from tukur.hub.history.cache import HostPoints
+from tukur.hub.history.exits import Only, exits
 from tukur.hub.live import Live
 from tukur.hub.presence import HostState, Presence
+from tukur.hub.store.exits import ExitCursor
 from tukur.hub.store.store import BlockRow, HostRow, Store
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame
@@ -188,6 +190,12 @@ class History:
         """Who did most within a range. Raises ProblemError (404)."""
         return await top.top(self._store, await self._row(host_id), begin, end, by, limit)
 
+    async def exits(
+        self, host_id: str, begin: int, end: int, only: Only, limit: int, after: ExitCursor | None
+    ) -> Exits:
+        """The lives that ended within a range. Raises ProblemError (404)."""
+        return await exits(self._store, await self._row(host_id), begin, end, only, limit, after)
+
     async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
         """One life. Raises ProblemError (404)."""
         host = await self._row(host_id)
@@ -224,6 +232,14 @@ class History:
             started_ms=booted_ms + start_ns // 1_000_000,
             first_ms=life.first_ms if life else None,
             last_ms=life.last_ms if life and ended else None,
+            exact=bool(ended and life and life.exact),
+            exit_code=life.exit_code if ended and life else None,
+            exit_signal=life.exit_signal if ended and life else None,
+            cause=life.cause if ended and life else "",
+            cpu_s=life.cpu_ns / 1e9 if ended and life else None,
+            rss_peak=life.rss_peak if ended and life else None,
+            read_bytes=life.read_bytes if ended and life else None,
+            write_bytes=life.write_bytes if ended and life else None,
             alive=alive,
             state=now.state if now else "",
             parent=_relative(now.parent) if now and now.parent else None,

@@ -7,7 +7,7 @@ from tukur.hub.api.models import Process
 from tukur.hub.store.store import Key
 from tukur.protocol.frames import Frame
 from tukur.protocol.messages import Image
-from tukur.records import KTHREAD, TaskArray, comm_text
+from tukur.records import ENDED, KTHREAD, TaskArray, comm_text
 
 
 def processes(rows: Any, names: list[str], images: Mapping[Key, Any], booted_ms: int) -> list[Process]:
@@ -32,6 +32,7 @@ def processes(rows: Any, names: list[str], images: Mapping[Key, Any], booted_ms:
                 slice=image.slice if image else "",
                 cgroup=image.cgroup if image else "",
                 kthread=bool(columns["flags"][at] & KTHREAD),
+                ended=bool(columns["flags"][at] & ENDED),
                 state=chr(columns["state"][at]),
                 nice=columns["nice"][at],
                 threads=columns["threads"][at],

@@ -140,6 +140,9 @@ async def _named(store: Store, host: HostRow, picked: list[tuple[tuple[int, Key]
                 first_ms=life.first_ms if life else booted_ms + key[0] // 1_000_000,
                 last_ms=(life.last_ms if ended and life else None) or host.last_ms or 0,
                 ended=ended,
+                exit_code=life.exit_code if ended and life else None,
+                exit_signal=life.exit_signal if ended and life else None,
+                cause=life.cause if ended and life else "",
             )
         )
     return found

@@ -66,6 +66,11 @@ class Store(OrderTable):
         await prepare(path)
         return cls(Database(path))
 
+    @property
+    def database(self) -> Database:
+        """For questions that have a file of their own."""
+        return self._database
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._database.close()

@@ -156,6 +156,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts/{host_id}/exits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The lives that ended within a range
+         * @description Newest first, however short they were; also those told together, and what the kernel lost.
+         */
+        get: operations["listExits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts/{host_id}/orders": {
         parameters: {
             query?: never;
@@ -244,6 +264,67 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Exit
+         * @description One life that is over.
+         */
+        Exit: {
+            boot_id: string;
+            pid: number;
+            start_ns: string;
+            ppid: number;
+            name: string;
+            cmdline: string;
+            user: string;
+            unit: string;
+            container: string;
+            pod: string;
+            slice: string;
+            started_ms: number;
+            /** @description The death where ``exact``, else the last sample that had it. */
+            ended_ms: number;
+            /** @description Whether the kernel told of the death: then the figures are final. */
+            exact: boolean;
+            exit_code: number | null;
+            /** @description One of both where it is known. */
+            exit_signal: number | null;
+            /** @description ``oom``: killed for want of memory. */
+            cause: string;
+            cpu_s: number;
+            rss_peak: number;
+            read_bytes: number;
+            write_bytes: number;
+        };
+        /**
+         * ExitGroup
+         * @description Short lives of one name under one parent, too many to tell each.
+         */
+        ExitGroup: {
+            ppid: number;
+            parent_start_ns: string;
+            parent_name: string;
+            /** @description Empty: children that nobody saw, by what their parent was charged for them. */
+            name: string;
+            uid: number;
+            /** @description Null: how many is not known. */
+            lives: number | null;
+            cpu_s: number;
+            rss_peak: number;
+            read_bytes: number;
+            write_bytes: number;
+        };
+        /** Exits */
+        Exits: {
+            from_ms: number;
+            to_ms: number;
+            /** @description Newest first. */
+            exits: components["schemas"]["Exit"][];
+            /** @description For `after`, to go on; null: there are no more. */
+            next: string | null;
+            /** @description Of the whole minutes that the range touches. */
+            groups: components["schemas"]["ExitGroup"][];
+            lost: components["schemas"]["LostLives"];
+        };
+        /**
          * Figure
          * @description One figure over time; the three lists are as long as ``t_ms``; null where nothing is known.
          */
@@ -297,6 +378,20 @@ export interface components {
         /** Hosts */
         Hosts: {
             hosts?: components["schemas"]["Host"][];
+        };
+        /**
+         * LostLives
+         * @description What the kernel had no room to tell.
+         */
+        LostLives: {
+            /** @description Lives of which not even the name is known. */
+            lives: number;
+            /** @description Their CPU time. */
+            cpu_s: number;
+            /** @description Program changes: the command line of some short lives is not known. */
+            execs: number;
+            /** @description Lives whose last CPU time is missing. */
+            finals: number;
         };
         /** Order */
         Order: {
@@ -362,6 +457,8 @@ export interface components {
             slice: string;
             cgroup: string;
             kthread: boolean;
+            /** @description It ended since the sample before: this is its last account, and ``rss`` the most it held. */
+            ended: boolean;
             state: string;
             nice: number;
             threads: number;
@@ -396,6 +493,16 @@ export interface components {
             started_ms: number;
             first_ms: number | null;
             last_ms: number | null;
+            /** @description Whether the kernel told of its death: then ``last_ms`` and the totals are exact. */
+            exact: boolean;
+            exit_code: number | null;
+            exit_signal: number | null;
+            cause: string;
+            /** @description Of the whole life; null while it is not over. */
+            cpu_s: number | null;
+            rss_peak: number | null;
+            read_bytes: number | null;
+            write_bytes: number | null;
             /** @description Null: the agent is offline or did not answer. */
             alive: boolean | null;
             state: string;
@@ -476,6 +583,10 @@ export interface components {
             /** @description When the life was first and last seen, over all time. */
             last_ms: number;
             ended: boolean;
+            exit_code?: number | null;
+            exit_signal?: number | null;
+            /** @default  */
+            cause: string;
         };
         /** TopList */
         TopList: {
@@ -932,6 +1043,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProcessDetail"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listExits: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                /** @description All; those with an exit code above 0 or a signal; by a signal; for want of memory */
+                only?: "all" | "failed" | "signal" | "oom";
+                limit?: number;
+                /** @description `next` of the answer before */
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exits"];
                 };
             };
             /** @description A parameter or the body is not what was expected */
