@@ -42,7 +42,7 @@ class Kill:
     """comm."""
     uid: int
     constraint: str
-    """``none`` (the machine), ``memcg`` (a cgroup's limit), ``cpuset``, ``memory_policy``; empty: not told."""
+    """``none`` (the machine), ``memcg`` (a cgroup's limit), ``cpuset``, ``memory_policy``; empty: unknown."""
     memcg: str
     """The cgroup whose limit was reached, a path in the hierarchy that has the memory controller."""
     task_memcg: str

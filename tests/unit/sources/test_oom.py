@@ -264,7 +264,8 @@ def test_a_real_kill_is_told_with_victim_cgroup_and_time(memory_cgroup: tuple[Pa
     (kill,) = found
     assert (kill.name, kill.uid, kill.constraint) == ("ev,pid=1,\n) tot", 0, "memcg")
     assert (kill.memcg, kill.task_memcg, kill.trigger) == (path, path, "ev,pid=1,\n) tot")
-    assert 8 << 20 < kill.rss < 64 << 20
+    # Of the pages that it shares with its parent most are not of this cgroup.
+    assert 8 << 20 < kill.rss < 1 << 30
     assert before <= kill.at_ns <= after
     assert abs(kill.at_wall_ns - time.time_ns()) < 10_000_000_000
 
