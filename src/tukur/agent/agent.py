@@ -24,6 +24,7 @@ from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.records import Snapshot, TaskArray
 from tukur.sources.base import Source
+from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class Agent:
         self._boot_id = boot_id()
         self._host = HostReader()
         self._ticker = Ticker()
-        self._images = Images(settings.scrubber)
+        self._cgroups = CgroupPaths()
+        self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path)
         self._recorder = Recorder(self._boot_id, self._images)
         self._frames = FrameMaker(self._boot_id)
         self._watched = False
@@ -85,6 +87,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(link, *self._tasks, return_exceptions=True)
             self._source.close()
+            self._cgroups.close()
 
     async def _sample_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -111,6 +114,8 @@ class Agent:
             if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:
                 log.error("source %s failed (%d times): %s", self._source.name, self._source_faults, error)
             return
+        for cgroup_id, path in departed.cgroups:
+            self._cgroups.learn(cgroup_id, path)
         sampled = self._recorder.add(snapshot, missed, departed)
         self._tell(sampled)
 

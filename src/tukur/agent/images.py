@@ -10,14 +10,8 @@ import numpy.typing as npt
 from tukur.agent.scrub import Scrubber
 from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, pick
-from tukur.sources.identity import (
-    Identity,
-    container_of,
-    parse_cmdline,
-    read_identity,
-    unit_of,
-    user_name,
-)
+from tukur.sources.cgroups import belongs
+from tukur.sources.identity import Identity, parse_cmdline, read_identity, user_name
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +75,7 @@ class Images:
         if cgroup in ("", "/") and like is not None:
             # On a v1 hierarchy the id tells nothing.
             cgroup = like.cgroup
+        belonging = belongs(cgroup)
         if args:
             exe, cmdline = "", self._once(self._scrubber.scrub(parse_cmdline(args)))
         else:
@@ -97,8 +92,10 @@ class Images:
             exe=exe,
             cmdline=cmdline,
             cgroup=self._once(cgroup),
-            unit=self._once(unit_of(cgroup)),
-            container=self._once(container_of(cgroup)),
+            unit=belonging.unit,
+            container=belonging.container,
+            pod=belonging.pod,
+            slice=belonging.slice,
             kthread=kthread,
         )
 
@@ -115,6 +112,7 @@ class Images:
         kthread = bool(int(task["flags"]) & KTHREAD)
         identity = None if kthread else self._read(pid)
         cgroup = self._once(identity.cgroup if identity else "")
+        belonging = belongs(cgroup)
         return Image(
             pid=pid,
             start_ns=int(task["start_ns"]),
@@ -127,8 +125,10 @@ class Images:
             exe=self._once(identity.exe[:4096] if identity else ""),
             cmdline=self._once(self._scrubber.scrub(identity.argv) if identity else ""),
             cgroup=cgroup,
-            unit=self._once(unit_of(cgroup)),
-            container=self._once(container_of(cgroup)),
+            unit=belonging.unit,
+            container=belonging.container,
+            pod=belonging.pod,
+            slice=belonging.slice,
             kthread=kthread,
         )
 
