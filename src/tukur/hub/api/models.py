@@ -230,6 +230,47 @@ class Exits(Struct, kw_only=True):
     lost: LostLives
 
 
+class OomKill(Struct, kw_only=True):
+    """A process that the kernel killed for want of memory."""
+
+    at_ms: int
+    boot_id: str
+    pid: int
+    start_ns: StartNs | None
+    """Null: which life it was is not known."""
+    name: str
+    uid: int
+    user: str
+    cmdline: str
+    unit: str
+    container: str
+    pod: str
+    slice: str
+    """From the command line on: empty where the life is not known."""
+    constraint: str
+    """``none``: the machine was out of memory; ``memcg``: a cgroup was at its limit; ``cpuset`` or
+    ``memory_policy``: some memory nodes were full; empty: the kernel did not say."""
+    memcg: str
+    """The cgroup whose limit was reached."""
+    task_memcg: str
+    """The victim's cgroup."""
+    trigger: str
+    """Name of the process whose wish for memory could not be met; empty: the kernel did not say."""
+    rss: int
+    """What the victim held."""
+    text: str
+    """The kernel's own words."""
+
+
+class OomKills(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    kills: list[OomKill]
+    """Newest first."""
+    more: bool
+    """Whether the range has older ones than `limit` let through."""
+
+
 class TopList(Struct, kw_only=True):
     from_ms: int
     to_ms: int

@@ -5,7 +5,7 @@ from typing import Any
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from tukur.hub.api import exits, hosts, orders, pages, sessions, sockets
+from tukur.hub.api import exits, hosts, ooms, orders, pages, sessions, sockets
 from tukur.hub.parts import Hub
 
 
@@ -27,6 +27,7 @@ API_ROUTES: list[Any] = [
     hosts.list_top,
     hosts.get_process,
     exits.list_exits,
+    ooms.list_ooms,
     orders.create_order,
     orders.get_order,
     orders.list_orders,

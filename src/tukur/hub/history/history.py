@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tukur.blocks import Table, decode_table
-from tukur.hub.api.models import Exits, Host, ProcessDetail, ProcessTable, Relative, Series, TopList
+from tukur.hub.api.models import Exits, Host, OomKills, ProcessDetail, ProcessTable, Relative, Series, TopList
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.history import series, table, top
 from tukur.hub.history.cache import HostPoints
 from tukur.hub.history.exits import Only, exits
+from tukur.hub.history.ooms import ooms
 from tukur.hub.live import Live
 from tukur.hub.presence import HostState, Presence
 from tukur.hub.store.exits import ExitCursor
@@ -195,6 +196,10 @@ class History:
     ) -> Exits:
         """The lives that ended within a range. Raises ProblemError (404)."""
         return await exits(self._store, await self._row(host_id), begin, end, only, limit, after)
+
+    async def ooms(self, host_id: str, begin: int, end: int, limit: int) -> OomKills:
+        """Whom the kernel killed for want of memory within a range. Raises ProblemError (404)."""
+        return await ooms(self._store, await self._row(host_id), begin, end, limit)
 
     async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
         """One life. Raises ProblemError (404)."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import insert_new, merge
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.ooms import put_ooms
 from tukur.hub.store.schema import (
     block,
     boot,
@@ -84,6 +85,7 @@ async def put_block(connection: AsyncConnection, host_id: str, content: Block) -
     await _put_ended(connection, boot_no, content.ended)
     await _put_minutes(connection, host_no, boot_no, content)
     await _put_groups(connection, boot_no, content)
+    await put_ooms(connection, boot_no, content.ooms)
 
 
 def _losses(lost: Lost | None) -> dict[str, int]:

@@ -176,6 +176,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts/{host_id}/ooms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes that the kernel killed for want of memory
+         * @description Newest first, with the cgroup whose limit was reached and who had asked for memory.
+         */
+        get: operations["listOomKills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts/{host_id}/orders": {
         parameters: {
             query?: never;
@@ -392,6 +412,47 @@ export interface components {
             execs: number;
             /** @description Lives whose last CPU time is missing. */
             finals: number;
+        };
+        /**
+         * OomKill
+         * @description A process that the kernel killed for want of memory.
+         */
+        OomKill: {
+            at_ms: number;
+            boot_id: string;
+            pid: number;
+            /** @description Null: which life it was is not known. */
+            start_ns: string | null;
+            name: string;
+            uid: number;
+            user: string;
+            cmdline: string;
+            unit: string;
+            container: string;
+            pod: string;
+            /** @description From the command line on: empty where the life is not known. */
+            slice: string;
+            /** @description ``none``: the machine was out of memory; ``memcg``: a cgroup was at its limit; ``cpuset`` or ``memory_policy``: some memory nodes were full; empty: the kernel did not say. */
+            constraint: string;
+            /** @description The cgroup whose limit was reached. */
+            memcg: string;
+            /** @description The victim's cgroup. */
+            task_memcg: string;
+            /** @description Name of the process whose wish for memory could not be met; empty: the kernel did not say. */
+            trigger: string;
+            /** @description What the victim held. */
+            rss: number;
+            /** @description The kernel's own words. */
+            text: string;
+        };
+        /** OomKills */
+        OomKills: {
+            from_ms: number;
+            to_ms: number;
+            /** @description Newest first. */
+            kills: components["schemas"]["OomKill"][];
+            /** @description Whether the range has older ones than `limit` let through. */
+            more: boolean;
         };
         /** Order */
         Order: {
@@ -1111,6 +1172,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Exits"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listOomKills: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OomKills"];
                 };
             };
             /** @description A parameter or the body is not what was expected */
