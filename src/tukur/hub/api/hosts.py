@@ -29,6 +29,13 @@ By = Annotated[
     ),
 ]
 
+Group = Annotated[
+    Literal["process", "name", "user", "unit", "container", "pod", "slice"],
+    QueryParameter(
+        description="What lives are put together by: nothing, or a text of theirs, the last that each had"
+    ),
+]
+
 
 @get(
     "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
@@ -91,16 +98,25 @@ async def list_processes(
 @get(
     "/api/hosts/{host_id:str}/top",
     operation_id="listTop",
-    summary="The processes that did most within a range",
+    summary="The processes, or groups of them, that did most within a range",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
 async def list_top(
-    host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
+    host_id: FromPath[str],
+    from_: From,
+    to: To,
+    hub: NamedDependency[Hub],
+    by: By = "cpu",
+    limit: Limit = 50,
+    group: Group = "process",
 ) -> TopList:
-    """By CPU time, peak RSS or I/O; processes that have ended are included."""
+    """By CPU time, peak RSS or I/O; processes that have ended are included.
+
+    With `group` the answer has `groups` in place of `processes`, in the same order.
+    """
     begin, end = range_ms(from_, to)
-    return await hub.history.top(host_id, begin, end, by, limit)
+    return await hub.history.top(host_id, begin, end, by, limit, group)
 
 
 @get(

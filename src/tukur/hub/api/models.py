@@ -271,12 +271,31 @@ class OomKills(Struct, kw_only=True):
     """Whether the range has older ones than `limit` let through."""
 
 
+class TopGroup(Struct, kw_only=True):
+    """What the lives of one name, user, unit, container, pod or slice did within a range together."""
+
+    name: str
+    """Empty: those that are in none."""
+    lives: int
+    """How many were seen; beyond ten minutes those that did something, or lived at the range's edges."""
+    cpu_s: float
+    """Their CPU time within the range, seconds."""
+    rss_peak: int
+    """The most that any one of them held. Not a sum: peaks at different times add up to nothing that was."""
+    read_bytes: int
+    write_bytes: int
+
+
 class TopList(Struct, kw_only=True):
     from_ms: int
     to_ms: int
     resolution_ms: int
     """1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges."""
-    processes: list[Top]
+    group: Literal["process", "name", "user", "unit", "container", "pod", "slice"] = "process"
+    processes: list[Top] = field(default_factory=list)
+    """Where the group is `process`."""
+    groups: list[TopGroup] = field(default_factory=list)
+    """Of any other group."""
 
 
 class Relative(Struct, kw_only=True):

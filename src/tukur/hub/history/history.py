@@ -187,9 +187,11 @@ class History:
 
     # --- ranges and lives
 
-    async def top(self, host_id: str, begin: int, end: int, by: top.By, limit: int) -> TopList:
+    async def top(
+        self, host_id: str, begin: int, end: int, by: top.By, limit: int, group: top.Group = "process"
+    ) -> TopList:
         """Who did most within a range. Raises ProblemError (404)."""
-        return await top.top(self._store, await self._row(host_id), begin, end, by, limit)
+        return await top.top(self._store, await self._row(host_id), begin, end, by, limit, group)
 
     async def exits(
         self, host_id: str, begin: int, end: int, only: Only, limit: int, after: ExitCursor | None

@@ -1,18 +1,25 @@
-"""Who did most within a range: minutes from rows, the edges from the one-second record."""
+"""Who did most within a range: minutes from rows, the edges from the one-second record.
+
+Lives can be put together by a text of their image: by the last that each had, for the record does not tell
+what a life did before an exec and what after it.
+"""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tukur.blocks import decode_totals
-from tukur.hub.api.models import Top, TopList
+from tukur.hub.api.models import Top, TopGroup, TopList
 from tukur.hub.store.blocks import MINUTE_MS
+from tukur.hub.store.labels import LabelStore
 from tukur.hub.store.store import BlockRow, HostRow, Key, Store
 
 SECONDS_MS = 10 * MINUTE_MS
 """A range up to this long is added up from the one-second record alone."""
 
 By = Literal["cpu", "rss", "read", "write", "io"]
+Group = Literal["process", "name", "user", "unit", "container", "pod", "slice"]
 
 
 @dataclass(slots=True)
@@ -35,6 +42,10 @@ class _Sum:
                 return self.write_bytes
             case "io":
                 return self.read_bytes + self.write_bytes
+
+
+K = TypeVar("K", str, tuple[int, Key])
+S = TypeVar("S", bound=_Sum)
 
 
 @dataclass(slots=True)
@@ -66,8 +77,24 @@ class _Sums:
                     self.add(row.boot, (start_ns, pid), 0, rss, 0, 0)
 
 
-async def top(store: Store, host: HostRow, from_ms: int, to_ms: int, by: By, limit: int) -> TopList:
-    """The list for [from, to)."""
+@dataclass(slots=True)
+class _GroupSum(_Sum):
+    lives: int = 0
+
+    def take(self, life: _Sum) -> None:
+        """One more life of the group."""
+        self.lives += 1
+        self.cpu_ns += life.cpu_ns
+        # Not a sum: its lives did not hold their most at the same time, and many did not even live together.
+        self.rss_peak = max(self.rss_peak, life.rss_peak)
+        self.read_bytes += life.read_bytes
+        self.write_bytes += life.write_bytes
+
+
+async def top(
+    store: Store, host: HostRow, from_ms: int, to_ms: int, by: By, limit: int, group: Group = "process"
+) -> TopList:
+    """The list for [from, to): of single lives, or of groups of them."""
     sums = _Sums()
     resolution = 1000 if to_ms - from_ms <= SECONDS_MS else MINUTE_MS
     if resolution == 1000:
@@ -75,13 +102,42 @@ async def top(store: Store, host: HostRow, from_ms: int, to_ms: int, by: By, lim
         await asyncio.to_thread(sums.add_blocks, blocks, from_ms, to_ms)
     else:
         await _by_minutes(store, host, from_ms, to_ms, sums)
-    ranked = sorted(
-        ((found.worth(by), life, found) for life, found in sums.by_life.items()),
-        key=lambda entry: (-entry[0], entry[1]),
-    )
-    picked = [(life, found) for worth, life, found in ranked[:limit] if worth > 0]
-    return TopList(
-        from_ms=from_ms, to_ms=to_ms, resolution_ms=resolution, processes=await _named(store, host, picked)
+    answer = TopList(from_ms=from_ms, to_ms=to_ms, resolution_ms=resolution, group=group)
+    if group == "process":
+        answer.processes = await _named(store, host, _ranked(sums.by_life, by, limit))
+    else:
+        answer.groups = [
+            _group(name, found) for name, found in _ranked(await _grouped(store, sums, group), by, limit)
+        ]
+    return answer
+
+
+def _ranked(found: Mapping[K, S], by: By, limit: int) -> list[tuple[K, S]]:
+    """The first `limit` that did anything; ties in the order of their keys."""
+    ranked = sorted(found.items(), key=lambda entry: (-entry[1].worth(by), entry[0]))
+    return [entry for entry in ranked[:limit] if entry[1].worth(by) > 0]
+
+
+async def _grouped(store: Store, sums: _Sums, group: str) -> dict[str, _GroupSum]:
+    labels = LabelStore(store.database)
+    starts: dict[int, list[int]] = {}
+    for boot, (start_ns, _) in sums.by_life:
+        starts.setdefault(boot, []).append(start_ns)
+    names = {boot: await labels.labels(boot, wanted, group) for boot, wanted in starts.items()}
+    groups: dict[str, _GroupSum] = {}
+    for (boot, key), life in sums.by_life.items():
+        groups.setdefault(names[boot].get(key, ""), _GroupSum()).take(life)
+    return groups
+
+
+def _group(name: str, found: _GroupSum) -> TopGroup:
+    return TopGroup(
+        name=name,
+        lives=found.lives,
+        cpu_s=found.cpu_ns / 1e9,
+        rss_peak=found.rss_peak,
+        read_bytes=found.read_bytes,
+        write_bytes=found.write_bytes,
     )
 
 

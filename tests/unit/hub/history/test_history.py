@@ -244,6 +244,38 @@ async def test_who_only_holds_memory_is_first_by_memory(
     assert [(top["name"], top["rss_peak"]) for top in found["processes"]] == [("big", 4 * GIB)]
 
 
+async def test_lives_are_put_together_by_what_they_are_of(viewer: httpx.AsyncClient) -> None:
+    found = await get(viewer, "/top", from_=at(60), to=at(65), by="cpu", group="unit")
+    assert (found["group"], found["processes"]) == ("unit", [])
+    (unit,) = found["groups"]
+    assert (unit["name"], unit["cpu_s"]) == ("owl.service", 3.75)
+    single = (await get(viewer, "/top", from_=at(60), to=at(65), by="rss"))["processes"]
+    assert unit["lives"] == len(single)
+    assert unit["rss_peak"] == max(top["rss_peak"] for top in single) == 4 * GIB
+
+
+@pytest.mark.parametrize(("begin", "end"), [(60, 65), (20, 1100)])
+async def test_groups_add_up_to_what_their_lives_did(viewer: httpx.AsyncClient, begin: int, end: int) -> None:
+    query = {"from_": at(begin), "to": at(end)}
+    by_name = {group["name"]: group for group in (await get(viewer, "/top", **query, group="name"))["groups"]}
+    single = (await get(viewer, "/top", **query))["processes"]
+    assert {name: group["cpu_s"] for name, group in by_name.items()} == {
+        top["name"]: top["cpu_s"] for top in single
+    }
+    for group in ("user", "unit", "container", "pod", "slice"):
+        (whole,) = (await get(viewer, "/top", **query, group=group))["groups"]
+        assert whole["cpu_s"] == pytest.approx(sum(top["cpu_s"] for top in single))
+        assert whole["name"] == {"user": "root", "unit": "owl.service"}.get(group, whole["name"])
+
+
+async def test_groups_are_ordered_and_limited_like_processes(viewer: httpx.AsyncClient) -> None:
+    query = {"from_": at(60), "to": at(65), "group": "name"}
+    names = [group["name"] for group in (await get(viewer, "/top", **query))["groups"]]
+    assert names == ["short", "worker"]
+    first = await get(viewer, "/top", **query, limit=1, by="io")
+    assert [group["name"] for group in first["groups"]] == ["io"]
+
+
 async def test_a_range_with_nothing_in_it_has_no_top(viewer: httpx.AsyncClient) -> None:
     for begin, end in ((310, 390), (5000, 9000)):
         assert (await get(viewer, "/top", from_=at(begin), to=at(end)))["processes"] == []
@@ -413,6 +445,7 @@ async def test_of_a_host_that_nothing_is_recorded_of_there_is_no_table(viewer: h
         "/series?from=1&to=2&points=100000",
         "/series?from=1&to=2&points=x",
         "/top?from=1&to=2&by=name",
+        "/top?from=1&to=2&group=colour",
         "/top?from=1&to=2&limit=0",
         "/top?from=1&to=2&limit=9999999",
         f"/processes/{BOOT}/1/x",

@@ -124,8 +124,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The processes that did most within a range
+         * The processes, or groups of them, that did most within a range
          * @description By CPU time, peak RSS or I/O; processes that have ended are included.
+         *
+         *     With `group` the answer has `groups` in place of `processes`, in the same order.
          */
         get: operations["listTop"];
         put?: never;
@@ -649,13 +651,37 @@ export interface components {
             /** @default  */
             cause: string;
         };
+        /**
+         * TopGroup
+         * @description What the lives of one name, user, unit, container, pod or slice did within a range together.
+         */
+        TopGroup: {
+            /** @description Empty: those that are in none. */
+            name: string;
+            /** @description How many were seen; beyond ten minutes those that did something, or lived at the range's edges. */
+            lives: number;
+            /** @description Their CPU time within the range, seconds. */
+            cpu_s: number;
+            /** @description The most that any one of them held. Not a sum: peaks at different times add up to nothing that was. */
+            rss_peak: number;
+            read_bytes: number;
+            write_bytes: number;
+        };
         /** TopList */
         TopList: {
             from_ms: number;
             to_ms: number;
             /** @description 1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges. */
             resolution_ms: number;
-            processes: components["schemas"]["Top"][];
+            /**
+             * @default process
+             * @enum {string}
+             */
+            group: "process" | "name" | "user" | "unit" | "container" | "pod" | "slice";
+            /** @description Where the group is `process`. */
+            processes?: components["schemas"]["Top"][];
+            /** @description Of any other group. */
+            groups?: components["schemas"]["TopGroup"][];
         };
     };
     responses: never;
@@ -1026,6 +1052,8 @@ export interface operations {
                 /** @description What the order is by: CPU time, peak RSS, bytes read, bytes written, or both */
                 by?: "cpu" | "rss" | "read" | "write" | "io";
                 limit?: number;
+                /** @description What lives are put together by: nothing, or a text of theirs, the last that each had */
+                group?: "process" | "name" | "user" | "unit" | "container" | "pod" | "slice";
             };
             header?: never;
             path: {
