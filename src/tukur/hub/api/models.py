@@ -291,10 +291,10 @@ class TopList(Struct, kw_only=True):
     to_ms: int
     resolution_ms: int
     """1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges."""
-    group: Literal["process", "name", "user", "unit", "container", "pod", "slice"] = "process"
-    processes: list[Top] = field(default_factory=list)
+    group: Literal["process", "name", "user", "unit", "container", "pod", "slice"]
+    processes: list[Top]
     """Where the group is `process`."""
-    groups: list[TopGroup] = field(default_factory=list)
+    groups: list[TopGroup]
     """Of any other group."""
 
 

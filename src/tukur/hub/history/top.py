@@ -102,14 +102,16 @@ async def top(
         await asyncio.to_thread(sums.add_blocks, blocks, from_ms, to_ms)
     else:
         await _by_minutes(store, host, from_ms, to_ms, sums)
-    answer = TopList(from_ms=from_ms, to_ms=to_ms, resolution_ms=resolution, group=group)
-    if group == "process":
-        answer.processes = await _named(store, host, _ranked(sums.by_life, by, limit))
-    else:
-        answer.groups = [
-            _group(name, found) for name, found in _ranked(await _grouped(store, sums, group), by, limit)
-        ]
-    return answer
+    lives = _ranked(sums.by_life, by, limit) if group == "process" else []
+    groups = [] if group == "process" else _ranked(await _grouped(store, sums, group), by, limit)
+    return TopList(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        resolution_ms=resolution,
+        group=group,
+        processes=await _named(store, host, lives),
+        groups=[_group(name, found) for name, found in groups],
+    )
 
 
 def _ranked(found: Mapping[K, S], by: By, limit: int) -> list[tuple[K, S]]:

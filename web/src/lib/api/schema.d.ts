@@ -673,15 +673,12 @@ export interface components {
             to_ms: number;
             /** @description 1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges. */
             resolution_ms: number;
-            /**
-             * @default process
-             * @enum {string}
-             */
+            /** @enum {string} */
             group: "process" | "name" | "user" | "unit" | "container" | "pod" | "slice";
             /** @description Where the group is `process`. */
-            processes?: components["schemas"]["Top"][];
+            processes: components["schemas"]["Top"][];
             /** @description Of any other group. */
-            groups?: components["schemas"]["TopGroup"][];
+            groups: components["schemas"]["TopGroup"][];
         };
     };
     responses: never;

@@ -37,6 +37,15 @@ describe("decodeFrame", () => {
     expect(frame.key).toBe(false);
   });
 
+  it("reads frames of an agent that tells no pods and slices", () => {
+    expect(decodeFrame(encode(raw())).images.pod).toEqual([""]);
+    const newer = raw();
+    Object.assign(newer.images as object, { pod: ["uid"], slice: ["system.slice"] });
+    expect(decodeFrame(encode(newer)).images.slice).toEqual(["system.slice"]);
+    Object.assign(newer.images as object, { pod: [] });
+    expect(() => decodeFrame(encode(newer))).toThrow(/images\.pod: a list of 1 expected/);
+  });
+
   it("refuses another version and says what it expected", () => {
     expect(() => decodeFrame(encode({ ...raw(), v: 2 }))).toThrow(/version 2 found, 1 expected/);
   });

@@ -60,6 +60,8 @@ export interface Images {
   exe: string[];
   unit: string[];
   container: string[];
+  pod: string[];
+  slice: string[];
   cgroup: string[];
   kthread: boolean[];
 }
@@ -83,6 +85,8 @@ export class FrameError extends Error {}
 const IMAGE_COLUMNS = [
   "pid", "start_ns", "name", "user", "cmdline", "exe", "unit", "container", "cgroup", "kthread",
 ] as const;
+/** What an older agent does not tell. */
+const LATER_IMAGE_COLUMNS = ["pod", "slice"] as const;
 
 type Raw = Record<string, unknown>;
 
@@ -136,7 +140,8 @@ function rowsOf(raw: Raw): Rows {
 
 function imagesOf(raw: Raw): Images {
   const length = Array.isArray(raw.pid) ? raw.pid.length : -1;
-  for (const name of IMAGE_COLUMNS) {
+  for (const name of LATER_IMAGE_COLUMNS) raw[name] ??= Array<string>(Math.max(length, 0)).fill("");
+  for (const name of [...IMAGE_COLUMNS, ...LATER_IMAGE_COLUMNS]) {
     const column = raw[name];
     if (!Array.isArray(column) || column.length !== length) {
       throw new FrameError(`images.${name}: a list of ${length} expected`);

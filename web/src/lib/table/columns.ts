@@ -5,7 +5,7 @@ import type { NumberField, TaskStore, TextField } from "./store";
 
 export type ColumnId =
   | "pid" | "user" | "name" | "command" | "state" | "cpu" | "rss" | "mem" | "threads" | "read" | "write"
-  | "started" | "place" | "ppid" | "nice" | "swap" | "vsz" | "time" | "faults" | "switches" | "cgroup" | "exe";
+  | "started" | "place" | "ppid" | "nice" | "swap" | "vsz" | "time" | "faults" | "switches" | "pod" | "slice" | "cgroup" | "exe";
 
 /** What a cell needs to know beside the store. */
 export interface CellContext {
@@ -74,6 +74,8 @@ export const COLUMNS: readonly Column[] = [
   { id: "faults", kind: "number", field: "fault_rate", label: "Faults/s", title: "Major page faults a second", width: "68px", optional: true, sums: true, text: perSecond },
   { id: "switches", kind: "number", field: "switch_rate", label: "Switch/s", title: "Context switches a second", width: "70px", optional: true, sums: true, text: perSecond },
   { id: "exe", kind: "text", field: "exe", label: "Executable", title: "Path of the executable", width: "minmax(140px, 1fr)", optional: true },
+  { id: "pod", kind: "text", field: "pod", label: "Pod", title: "Kubernetes pod, by its UID", width: "minmax(140px, 0.6fr)", optional: true },
+  { id: "slice", kind: "text", field: "slice", label: "Slice", title: "Systemd slice of this machine", width: "minmax(120px, 0.5fr)", optional: true },
   { id: "cgroup", kind: "text", field: "cgroup", label: "Cgroup", title: "Path of the cgroup", width: "minmax(140px, 1fr)", optional: true },
 ];
 

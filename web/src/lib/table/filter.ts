@@ -1,9 +1,10 @@
 /**
  * What one types to narrow the table.
  *
- * Words must all occur in name, command, user, unit or PID. `user:root`, `name:`, `cmd:`, `unit:`,
- * `container:`, `cgroup:`, `exe:`, `state:`, `pid:` look in one field; `cpu>10`, `rss>=1g`, `threads<3` compare
- * (CPU and RAM in percent, sizes with k, m, g, t). A `-` before a term turns it round; "quotes" hold blanks together.
+ * Words must all occur in name, command, user, unit, pod or PID. `user:root`, `name:`, `cmd:`, `unit:`,
+ * `container:`, `pod:`, `slice:`, `cgroup:`, `exe:`, `state:`, `pid:` look in one field; `cpu>10`, `rss>=1g`,
+ * `threads<3` compare (CPU and RAM in percent, sizes with k, m, g, t). A `-` before a term turns it round; "quotes"
+ * hold blanks together.
  */
 import type { NumberField, TaskStore, TextField } from "./store";
 
@@ -26,7 +27,7 @@ interface Measure {
 
 const TEXT_FIELDS: Record<string, TextField> = {
   user: "user", name: "name", cmd: "cmdline", command: "cmdline", unit: "unit", container: "container",
-  cgroup: "cgroup", exe: "exe", state: "stateName",
+  pod: "pod", slice: "slice", cgroup: "cgroup", exe: "exe", state: "stateName",
 };
 
 const MEASURES: Record<string, Measure> = {

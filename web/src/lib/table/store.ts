@@ -7,7 +7,7 @@ const NUMBERS = [
   "pid", "ppid", "uid", "threads", "start", "nice", "cpu", "cpu_time", "rss", "swap", "vsz", "read_rate",
   "write_rate", "fault_rate", "switch_rate",
 ] as const;
-const TEXTS = ["name", "user", "cmdline", "exe", "unit", "container", "cgroup"] as const;
+const TEXTS = ["name", "user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup"] as const;
 /** Columns that a frame's rows give as they are; `start` is start_ns in seconds. */
 const FROM_ROWS = [
   "ppid", "uid", "threads", "nice", "cpu", "cpu_time", "rss", "swap", "vsz", "read_rate", "write_rate",
@@ -34,7 +34,7 @@ export class TaskStore {
   wallMs = 0;
   readonly numbers: Record<NumberField, Float64Array>;
   readonly texts: Record<TextField, string[]>;
-  /** Lower-case name, command, user, unit and pid: what words are looked for in. */
+  /** Lower-case name, command, user, unit, pod and pid: what words are looked for in. */
   readonly haystack: string[] = [];
   kernel: Uint8Array;
   /** Counts up with each life that gets a slot: tells two lives in one slot apart. */
@@ -202,10 +202,10 @@ export class TaskStore {
       const slot = this.#slots.get(pid);
       if (slot === undefined || String(this.#starts[slot]) !== images.start_ns[at]) continue;
       for (const name of TEXTS) this.texts[name][slot] = images[name][at] as string;
-      const { name, user, cmdline, unit, container } = this.texts;
+      const { name, user, cmdline, unit, container, pod } = this.texts;
       const place = container[slot] || unit[slot] || "";
       this.texts.place[slot] = place;
-      this.haystack[slot] = `${name[slot]}\n${cmdline[slot]}\n${user[slot]}\n${place}\n${unit[slot]}\n${pid}`.toLowerCase();
+      this.haystack[slot] = `${name[slot]}\n${cmdline[slot]}\n${user[slot]}\n${place}\n${unit[slot]}\n${pod[slot]}\n${pid}`.toLowerCase();
     }
   }
 }

@@ -10,6 +10,8 @@ export interface Made {
   cmdline?: string;
   unit?: string;
   container?: string;
+  pod?: string;
+  slice?: string;
   cpu?: number;
   rss?: number;
   threads?: number;
@@ -50,6 +52,8 @@ export function frameOf(processes: readonly Made[], more: Partial<Frame> = {}): 
     exe: processes.map(() => ""),
     unit: processes.map((p) => p.unit ?? ""),
     container: processes.map((p) => p.container ?? ""),
+    pod: processes.map((p) => p.pod ?? ""),
+    slice: processes.map((p) => p.slice ?? ""),
     cgroup: processes.map(() => ""),
     kthread: processes.map((p) => p.kernel ?? false),
   };
