@@ -90,14 +90,19 @@ def processes(count: int, busy: int = 0) -> Iterator[None]:
 
 
 def _compile(folder: Path) -> Path:
-    source, program = folder / "load.c", folder / "tukur-load"
+    source = folder / "load.c"
     source.write_text(_FORKER)
+    return compile_static(source, folder / "tukur-load")
+
+
+def compile_static(source: Path, program: Path) -> Path:
+    """The program, made without the system's compiler or libraries. Raises RuntimeError."""
     command = [sys.executable, "-m", "ziglang", "cc", "-target", _target(), "-O1", "-static"]
     done = subprocess.run(
         [*command, str(source), "-o", str(program)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"the load program does not compile:\n{done.stderr}")
+        raise RuntimeError(f"{source.name} does not compile:\n{done.stderr}")
     return program
 
 

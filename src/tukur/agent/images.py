@@ -34,6 +34,8 @@ class Images:
         self._cgroup_path = cgroup_path
         self._images: dict[int, Image] = {}
         self._texts: dict[str, str] = {}
+        self._users: dict[int, str] = {}
+        """Of one snapshot: to ask who a user is looks at a file."""
 
     def add(self, snapshot: Snapshot, change: Change, previous: TaskArray, departed: Departed) -> list[Image]:
         """Reads what is new in this snapshot; the new images. `change`: how it came out of `previous`.
@@ -42,6 +44,7 @@ class Images:
         """
         for pid in previous["pid"][change.gone].tolist():
             self._images.pop(pid, None)
+        self._users.clear()
         tasks = snapshot.tasks
         # First, so that where a PID is another's by now, that one's image is the last.
         ended = self._ended(departed, snapshot)
@@ -87,7 +90,7 @@ class Images:
             since_wall_ns=snapshot.wall_ns,
             ppid=int(task["ppid"]),
             uid=uid,
-            user=self._once(user_name(uid)),
+            user=self._user(uid),
             name=self._once(comm_text(bytes(task["comm"]))),
             exe=exe,
             cmdline=cmdline,
@@ -120,7 +123,7 @@ class Images:
             since_wall_ns=snapshot.wall_ns,
             ppid=int(task["ppid"]),
             uid=uid,
-            user=self._once(user_name(uid)),
+            user=self._user(uid),
             name=self._once(comm_text(bytes(task["comm"]))),
             exe=self._once(identity.exe[:4096] if identity else ""),
             cmdline=self._once(self._scrubber.scrub(identity.argv) if identity else ""),
@@ -131,6 +134,12 @@ class Images:
             slice=belonging.slice,
             kthread=kthread,
         )
+
+    def _user(self, uid: int) -> str:
+        name = self._users.get(uid)
+        if name is None:
+            name = self._users[uid] = self._once(user_name(uid))
+        return name
 
     def _once(self, text: str) -> str:
         """The same object for equal texts: ten thousand workers share one command line."""

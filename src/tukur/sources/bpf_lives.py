@@ -50,6 +50,10 @@ class LifeEvents:
             return b""
         return np.array((0, 0, LOST.itemsize, LOST_EVENT, *grown), dtype=LOST).tobytes()
 
+    def spent_ns(self) -> int:
+        """Time in the kernel's programs so far, nanoseconds, where kernel.bpf_stats_enabled is 1."""
+        return self._programs.spent_ns()
+
     def close(self) -> None:
         """Unloads the programs."""
         self._programs.close()

@@ -38,6 +38,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_program__attach_iter": (ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_void_p)),
     "bpf_program__attach": (ctypes.c_void_p, (ctypes.c_void_p,)),
     "bpf_program__set_autoload": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_bool)),
+    "bpf_program__fd": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_map__fd": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_map__set_max_entries": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_uint32)),
     "bpf_map_get_next_key": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)),
@@ -176,6 +177,12 @@ class _Object:
         """That program will not be loaded."""
         self.library.bpf_program__set_autoload(self._program(name), False)
 
+    def spent_ns(self, name: str) -> int:
+        """Time in a program so far, nanoseconds, where the kernel counts it (kernel.bpf_stats_enabled)."""
+        fd = self.library.bpf_program__fd(self._program(name))
+        told = Path(f"/proc/self/fdinfo/{fd}").read_text()
+        return next((int(line.split()[1]) for line in told.splitlines() if line.startswith("run_time_ns")), 0)
+
     def map(self, name: str) -> int:
         """A map's handle. Raises SourceUnavailableError where the object has none of that name."""
         found: int | None = self.library.bpf_object__find_map_by_name(self._object, name.encode())
@@ -249,6 +256,7 @@ class EventPrograms:
         """
         self._object, self.missing = _load_most(image, settings, programs, optional, ring_bytes)
         self._library = self._object.library
+        self._programs = [name for name in (*programs, *optional) if name not in self.missing]
         self._taken: list[bytes] = []
         self._callback = _SAMPLE(self._take)
         self._ring = self._library.ring_buffer__new(self._fd("ring"), self._callback, None, None)
@@ -263,6 +271,10 @@ class EventPrograms:
     def _take(self, _context: int | None, data: int, size: int) -> int:
         self._taken.append(ctypes.string_at(data, size))
         return 0
+
+    def spent_ns(self) -> int:
+        """Time in all the programs so far; see _Object.spent_ns()."""
+        return sum(map(self._object.spent_ns, self._programs))
 
     def events(self) -> bytes:
         """All that is in the ring, one event after the other. Raises OSError where it fails."""

@@ -261,7 +261,7 @@ class ProcfsSource:
 
     def _end(self, process: _Process) -> None:
         row = self._table[process.slot]
-        self._waited.child_gone(int(row["ppid"]), int(row["cpu_ns"]) + process.waited)
+        self._waited.child_gone(process.pid, int(row["ppid"]), int(row["cpu_ns"]) + process.waited)
         self._forget(process)
 
     def _forget(self, process: _Process) -> None:

@@ -17,18 +17,33 @@ class WaitedFor:
         self._grown: dict[tuple[int, int], tuple[int, int]] = {}
         self._seen: defaultdict[int, int] = defaultdict(int)
         self._carried: dict[int, int] = {}
+        self._gone: dict[int, int] = {}
 
     def grew(self, pid: int, start_ns: int, uid: int, ns: int) -> None:
         """This parent was charged for so much more of its children's CPU time, nanoseconds."""
         before = self._grown.get((pid, start_ns), (0, 0))[0]
         self._grown[(pid, start_ns)] = (before + ns, uid)
 
-    def child_gone(self, ppid: int, ns: int) -> None:
+    def child_gone(self, pid: int, ppid: int, ns: int) -> None:
         """A child of that parent is gone, which was seen to use so much, its own children's included."""
         self._seen[ppid] += ns
+        self._gone[pid] = ppid
+
+    def _hand_up(self) -> None:
+        """What was seen of a child whose parent is gone too was charged to the parent's parent."""
+        for pid in [pid for pid in self._gone if pid in self._seen]:
+            at, seen = pid, self._seen.pop(pid, 0)
+            # A PID may be used again, so that a chain of them could lead back to its beginning.
+            for _ in range(len(self._gone)):
+                if at not in self._gone:
+                    break
+                at = self._gone[at]
+            self._seen[at] += seen
+        self._gone.clear()
 
     def take(self, now_ns: int) -> GroupArray:
         """A group without a name for each parent that waited for time nobody saw, since the last call."""
+        self._hand_up()
         rows = []
         carried = {}
         for (pid, start_ns), (grown, uid) in self._grown.items():

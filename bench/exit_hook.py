@@ -1,0 +1,109 @@
+"""What seeing every life costs: a fork-exec-exit loop with and without the programs of lives.bpf.c."""
+
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench._load import compile_static
+from tukur.agent.facts import boot_id
+from tukur.agent.images import Images
+from tukur.agent.recorder import Recorder
+from tukur.agent.scrub import Scrubber
+from tukur.records import TASK, Departed, HostSample, Snapshot
+from tukur.sources.base import SourceUnavailableError
+from tukur.sources.bpf_lives import LifeEvents
+from tukur.sources.events import parse_events
+from tukur.sources.lives import LifeTracker
+
+BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+_NOBODY = np.empty(0, dtype=TASK)
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """CPU time of one life of an empty static program, the loop's own included, by turns."""
+    lives, rounds = (500, 6) if quick else (1000, 24)
+    with tempfile.TemporaryDirectory(prefix="tukur-storm-") as folder:
+        program = compile_static(Path(__file__).with_name("_storm.c"), Path(folder) / "storm")
+
+        def loop() -> float:
+            return _children_cpu_s([str(program), "run", "/dev/null", str(lives), "0", "1"]) / lives * 1e6
+
+        try:
+            LifeEvents(12).close()
+        except SourceUnavailableError as error:
+            return [{"subject": "with", "skipped": str(error)}]
+        loop()
+        without, with_, reading = [], [], []
+        for _ in range(rounds):
+            without.append(loop())
+            hooked, read = _hooked(loop)
+            with_.append(hooked)
+            reading.append(read / lives * 1e6)
+        kernel_ns = _programs_ns(loop, lives)
+    before, after = statistics.median(without), statistics.median(with_)
+    pairs = [hooked / bare - 1 for bare, hooked in zip(without, with_, strict=True)]
+    return [
+        {"subject": "without", "lives": lives * rounds, "cpu_us_per_life": round(before, 2)},
+        {
+            "subject": "with",
+            "lives": lives * rounds,
+            "cpu_us_per_life": round(after, 2),
+            "extra_share": round(statistics.median(pairs), 4),
+            "programs_ns_per_life": kernel_ns,
+            "programs_share": round(kernel_ns / 1e3 / before, 4),
+            "agent_us_per_life": round(statistics.median(reading), 2),
+        },
+    ]
+
+
+def _children_cpu_s(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _hooked(loop: Callable[[], float]) -> tuple[float, float]:
+    """The loop's figure while the programs are loaded; CPU seconds that the agent needs for its lives."""
+    events, tracker = LifeEvents(12), LifeTracker()
+    recorder = Recorder(boot_id(), Images(Scrubber()))
+    recorder.add(_snapshot(), 0)
+    try:
+        found = loop()
+        # The last reapings come a grace period later.
+        time.sleep(0.2)
+        begin = time.process_time()
+        tracker.feed(parse_events(events.read()))
+        departed: Departed = tracker.departed(_NOBODY)
+        recorder.add(_snapshot(), 0, departed)
+        recorder.flush()
+        return found, time.process_time() - begin
+    finally:
+        events.close()
+
+
+def _snapshot() -> Snapshot:
+    nothing = HostSample((), np.empty(0, dtype=np.int64))
+    return Snapshot(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME), nothing, _NOBODY)
+
+
+def _programs_ns(loop: Callable[[], float], lives: int) -> int:
+    """Time in the programs by the kernel's own account, which itself costs some; 0 where it keeps none."""
+    before = BPF_STATS.read_text()
+    events = LifeEvents(12)
+    try:
+        BPF_STATS.write_text("1")
+        begin = events.spent_ns()
+        loop()
+        time.sleep(0.2)
+        return (events.spent_ns() - begin) // lives
+    finally:
+        BPF_STATS.write_text(before)
+        events.close()
