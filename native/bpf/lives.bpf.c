@@ -24,9 +24,8 @@ char LICENSE[] SEC("license") = "GPL";
 /* Set by the reader before the program is loaded. */
 const volatile struct {
 	__u32 page_shift;
-	__u32 level;  /* of the reader's PID namespace */
-	__u32 pid_ns; /* its inode number */
-} settings = { 12, 0, 0 };
+	__u32 pid_ns; /* inode number of the reader's PID namespace; 0: the first one */
+} settings = { 12, 0 };
 
 /* What there was no room for, since the program was loaded. */
 struct {
@@ -100,31 +99,52 @@ static __always_inline bool tell(void *event, __u64 size)
 	return bpf_ringbuf_output(&ring, event, size, BPF_RB_NO_WAKEUP) == 0;
 }
 
-/* The process's and its parent's number for the reader; pid 0: not in its namespace. */
+/* How deep the reader's PID namespace lies on the way to that of `pid`; -1: not on it. */
+static __always_inline int reader_level(char *pid, unsigned int deepest)
+{
+	for (unsigned int level = 0; level <= MAX_PID_LEVEL; level++) {
+		struct number number;
+		__u32 inum = 0;
+
+		if (level > deepest)
+			break;
+		number = number_at(pid, level);
+		bpf_probe_read_kernel(&inum, sizeof(inum),
+				      (char *)number.ns + core_field_offset(((struct pid_namespace *)0)->ns.inum));
+		if (inum == settings.pid_ns)
+			return level;
+	}
+	return -1;
+}
+
+/* For the reader; pid 0: the process is not in its namespace. */
 struct numbers {
 	__u32 pid;
 	__u32 ppid;
+	__u32 ns_pid;
 };
-
-static __always_inline bool readers(const struct pid_namespace *ns)
-{
-	__u32 inum = 0;
-
-	bpf_probe_read_kernel(&inum, sizeof(inum), (char *)ns + core_field_offset(((struct pid_namespace *)0)->ns.inum));
-	return inum == settings.pid_ns;
-}
 
 static __always_inline struct numbers numbers_of(struct task_struct *task)
 {
-	struct numbers found = { task->tgid, task->real_parent->tgid };
+	struct numbers found = { task->tgid, task->real_parent->tgid, task->tgid };
+	char *pid = plain(&task->signal->pids[PIDTYPE_TGID]);
+	unsigned int deepest = task->signal->pids[PIDTYPE_TGID]->level;
 	struct number own, parent;
+	int level = 0;
 
-	if (!settings.level)
-		return found;
-	own = number_at(plain(&task->signal->pids[PIDTYPE_TGID]), settings.level);
-	parent = number_at(plain(&task->real_parent->signal->pids[PIDTYPE_TGID]), settings.level);
-	found.pid = own.ns && readers(own.ns) ? own.nr : 0;
-	found.ppid = parent.ns == own.ns ? parent.nr : 0;
+	if (settings.pid_ns) {
+		level = reader_level(pid, deepest);
+		if (level < 0) {
+			found.pid = 0;
+			return found;
+		}
+		own = number_at(pid, level);
+		parent = number_at(plain(&task->real_parent->signal->pids[PIDTYPE_TGID]), level);
+		found.pid = own.nr;
+		found.ppid = parent.ns == own.ns ? parent.nr : 0;
+	}
+	if (deepest != (unsigned int)level)
+		found.ns_pid = number_at(pid, deepest).nr;
 	return found;
 }
 
@@ -205,13 +225,11 @@ int ended(__u64 *ctx)
 	if (!numbers.pid)
 		return 0;
 	event.kind = TUKUR_EVENT_EXIT;
-	event.pid = event.ns_pid = numbers.pid;
+	event.pid = numbers.pid;
 	event.ppid = numbers.ppid;
+	event.ns_pid = numbers.ns_pid;
 	event.uid = leader->real_cred->euid.val;
 	event.gid = leader->real_cred->egid.val;
-	if (leader->signal->pids[PIDTYPE_TGID]->level != settings.level)
-		event.ns_pid = number_at(plain(&leader->signal->pids[PIDTYPE_TGID]),
-					 leader->signal->pids[PIDTYPE_TGID]->level).nr;
 	PUT_USAGE(&event, leader);
 	ADD_ENDED_THREADS(&event, task->signal);
 	put_common(&event, leader);

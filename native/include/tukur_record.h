@@ -173,7 +173,7 @@ struct tukur_cgroup {
 	__u32 size;
 	__u32 kind;
 	__u32 path_len;      /* bytes of the path in its hierarchy, which follows    */
-	__u32 root;          /* the hierarchy: 1 is the default one (v2)             */
+	__u32 root;          /* hierarchy_id: 0 is the default one (v2)              */
 	/* the path, padded with NULs to a multiple of 8 */
 };
 

@@ -53,7 +53,7 @@ def execution(pid: int, args: bytes, start_ns: int = 0, **fields: Any) -> bytes:
     )
 
 
-def new_cgroup(cgroup_id: int, path: bytes, root: int = 1) -> bytes:
+def new_cgroup(cgroup_id: int, path: bytes, root: int = 0) -> bytes:
     """A TUKUR_EVENT_CGROUP."""
     return _event(CGROUP, CGROUP_EVENT, path, cgroup_id=cgroup_id, path_len=len(path), root=root)
 

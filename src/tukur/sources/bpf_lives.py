@@ -11,6 +11,8 @@ from tukur.sources.libbpf import EventPrograms, object_image
 OBJECT = "lives.bpf.o"
 _GROUP_KEY = struct.Struct("=QII16s")
 """struct group_key of lives.bpf.c."""
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+"""PROC_PID_INIT_INO."""
 _LOST = struct.Struct("=4Q")
 """Its `lost`."""
 
@@ -20,10 +22,9 @@ class LifeEvents:
 
     def __init__(self, page_shift: int, ring_bytes: int | None = None) -> None:
         """`ring_bytes`: see EventPrograms. Raises SourceUnavailableError."""
-        level, number = _pid_namespace()
         self._programs = EventPrograms(
             object_image(OBJECT),
-            struct.pack("=III", page_shift, level, number),
+            struct.pack("=II", page_shift, _pid_namespace()),
             programs=("ended", "freed", "executed"),
             optional=("made_cgroup",),
             ring_bytes=ring_bytes,
@@ -59,8 +60,7 @@ class LifeEvents:
         self._programs.close()
 
 
-def _pid_namespace() -> tuple[int, int]:
-    """How deep this program's PID namespace lies, and its inode number."""
-    status = Path("/proc/self/status").read_text(errors="replace")
-    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [""])
-    return len(numbers) - 1, Path("/proc/self/ns/pid").stat().st_ino
+def _pid_namespace() -> int:
+    """The inode number of this program's PID namespace; 0 where it is the machine's first."""
+    number = Path("/proc/self/ns/pid").stat().st_ino
+    return 0 if number == _FIRST_PID_NAMESPACE else number

@@ -25,7 +25,7 @@ from tukur.records import (
 )
 
 _SIZE, _KIND = (EVENT.fields[name][1] for name in ("size", "kind"))  # type: ignore[index]
-_DEFAULT_HIERARCHY = 1
+_DEFAULT_HIERARCHY = 0
 """``root`` of a cgroup in the v2 hierarchy, the one whose ids task records have."""
 
 LifeKey = tuple[int, int]
