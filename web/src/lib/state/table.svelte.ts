@@ -2,13 +2,16 @@
 import type { Frame } from "../frame/decode";
 import { COLUMNS, type CellContext, type Column, type ColumnId, columnOf, firstDescending, isColumnId } from "../table/columns";
 import { type Filter, parseFilter } from "../table/filter";
+import { type GroupBy, isGroupBy } from "../table/groups";
 import { type ProcessKey, TaskStore } from "../table/store";
 import { TableView, type ViewSpec, lifeText } from "../table/view";
 import { isBoolean, isTexts, recall, remember } from "./prefs";
+import { router } from "./router.svelte";
 
 /** What keeps the rows in their places. */
 export type Hold = "dialog" | "pointer" | "keyboard";
 
+const isGroupOrNone = (value: unknown): value is GroupBy | null => value === null || isGroupBy(value);
 const isText = (value: unknown): value is string => typeof value === "string";
 /** Without these a row could not be told from another. */
 const ALWAYS: readonly ColumnId[] = ["pid", "name"];
@@ -21,11 +24,16 @@ export class TableState {
   filterText = $state("");
   context = $state.raw<CellContext>({ memTotal: 0, bootedMs: 0, nowMs: 0 });
   selected = $state.raw<ProcessKey | null>(null);
+  /** The group whose line is chosen, by name; then no process is. */
+  chosenGroup = $state<string | null>(null);
   sort = $state<ColumnId>("cpu");
   descending = $state(true);
   tree = $state(false);
   kernel = $state(false);
   collapsed = $state.raw<ReadonlySet<string>>(new Set());
+  group = $state<GroupBy | null>(null);
+  /** Groups that show their members, by name. */
+  opened = $state.raw<ReadonlySet<string>>(new Set());
   columns = $state.raw<Column[]>([]);
   #holds = $state.raw<ReadonlySet<Hold>>(new Set());
   readonly filter: Filter = $derived(parseFilter(this.filterText, this.context.memTotal));
@@ -34,7 +42,10 @@ export class TableState {
     const sort = recall(`${name}.sort`, "cpu", isText);
     if (isColumnId(sort)) this.sort = sort;
     this.descending = recall(`${name}.descending`, true, isBoolean);
-    this.tree = recall(`${name}.tree`, false, isBoolean);
+    // The address comes first: it may be somebody else's, passed on.
+    const asked = router.query.get("group");
+    this.group = isGroupBy(asked) ? asked : recall(`${name}.group`, null, isGroupOrNone);
+    this.tree = this.group === null && recall(`${name}.tree`, false, isBoolean);
     this.kernel = recall("kernel", false, isBoolean);
     const chosen = recall<string[] | null>("columns", null, (value): value is string[] | null => isTexts(value));
     this.columns = COLUMNS.filter((column) =>
@@ -93,6 +104,37 @@ export class TableState {
   toggleTree(): void {
     this.tree = !this.tree;
     remember(`${this.name}.tree`, this.tree);
+    if (this.tree) this.#setGroup(null);
+    this.arrange();
+  }
+
+  /** Folds the rows by something that they have in common; null: by nothing. */
+  groupBy(group: GroupBy | null): void {
+    this.#setGroup(group);
+    if (group) this.tree = false;
+    remember(`${this.name}.tree`, this.tree);
+    this.arrange();
+  }
+
+  #setGroup(group: GroupBy | null): void {
+    this.group = group;
+    this.opened = new Set();
+    this.chosenGroup = null;
+    remember(`${this.name}.group`, group);
+    router.set({ group });
+  }
+
+  /** Opens or closes one group. */
+  openGroup(name: string, open: boolean): void {
+    const opened = new Set(this.opened);
+    if (open) opened.add(name);
+    else opened.delete(name);
+    this.opened = opened;
+    this.arrange();
+  }
+
+  openAllGroups(open: boolean): void {
+    this.opened = new Set(open ? this.view.groups?.names : []);
     this.arrange();
   }
 
@@ -137,7 +179,7 @@ export class TableState {
   }
 
   #spec(): ViewSpec {
-    const { sort, descending, filter, tree, kernel, collapsed } = this;
-    return { sort, descending, filter, tree, kernel, collapsed };
+    const { sort, descending, filter, tree, kernel, collapsed, group, opened } = this;
+    return { sort, descending, filter, tree, kernel, collapsed, group, opened };
   }
 }

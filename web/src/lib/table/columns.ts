@@ -79,6 +79,11 @@ export const COLUMNS: readonly Column[] = [
   { id: "cgroup", kind: "text", field: "cgroup", label: "Cgroup", title: "Path of the cgroup", width: "minmax(140px, 1fr)", optional: true },
 ];
 
+/** The fields that can be added up. */
+export const SUMMED: readonly NumberField[] = [
+  ...new Set(COLUMNS.flatMap((column) => (column.kind === "number" && column.sums ? [column.field] : []))),
+];
+
 const BY_ID = new Map(COLUMNS.map((column) => [column.id, column]));
 
 export function columnOf(id: ColumnId): Column {

@@ -1,5 +1,6 @@
 /** What the rendered rows say: plain texts, made only for those in sight. */
-import { type CellContext, type Column, cellText } from "./columns";
+import { type CellContext, type Column, type NumberColumn, cellText } from "./columns";
+import { groupingOf } from "./groups";
 import type { ProcessKey } from "./store";
 import { type TableView, lifeText } from "./view";
 
@@ -32,7 +33,42 @@ export interface RowView {
   state: string;
 }
 
-/** The rows from index `from` to before `to`. */
+/** A group's line: the sums of its members. */
+export interface GroupView {
+  /** As of a process, and never the same. */
+  life: number;
+  index: number;
+  id: string;
+  /** What its members have in common; empty: they belong nowhere. */
+  name: string;
+  label: string;
+  count: number;
+  open: boolean;
+  /** One for each column; null: nothing can be said of all together. */
+  cells: (Cell | null)[];
+}
+
+export type Line = { kind: "process"; row: RowView } | { kind: "group"; row: GroupView };
+
+/** The lines from index `from` to before `to`: processes and groups. */
+export function lineViews(
+  view: TableView,
+  columns: readonly Column[],
+  context: CellContext,
+  collapsed: ReadonlySet<string>,
+  opened: ReadonlySet<string>,
+  from: number,
+  to: number,
+): Line[] {
+  const lines: Line[] = [];
+  for (let index = Math.max(from, 0); index < Math.min(to, view.order.length); index += 1) {
+    if ((view.order[index] as number) < 0) lines.push({ kind: "group", row: groupView(view, columns, context, opened, index) });
+    else lines.push({ kind: "process", row: rowView(view, columns, context, collapsed, index) });
+  }
+  return lines;
+}
+
+/** The rows from index `from` to before `to`, where there are no groups. */
 export function rowViews(
   view: TableView,
   columns: readonly Column[],
@@ -79,10 +115,40 @@ function rowView(
   };
 }
 
+function groupView(
+  view: TableView,
+  columns: readonly Column[],
+  context: CellContext,
+  opened: ReadonlySet<string>,
+  index: number,
+): GroupView {
+  const groups = view.groups;
+  if (!groups) throw new RangeError("a group's line without groups");
+  const id = -1 - (view.order[index] as number);
+  const name = groups.names[id] as string;
+  const life = view.groupLife(name);
+  return {
+    life,
+    index,
+    id: `g${-life}`,
+    name,
+    label: name || groupingOf(groups.by).none,
+    count: groups.counts[id] as number,
+    open: opened.has(name),
+    cells: columns.map((column) => {
+      if (column.kind === "text" || !column.sums) return null;
+      return valueCell(column, groups.sums[column.field]?.[id] ?? 0, context);
+    }),
+  };
+}
+
 function cellOf(view: TableView, column: Column, slot: number, context: CellContext, summed: boolean): Cell {
   if (column.kind === "text") return { text: cellText(column, view.store, slot, context), weight: null, faint: false };
   const sum = summed && column.sums ? view.forest?.sums[column.field]?.[slot] : undefined;
-  const value = sum ?? (view.store.numbers[column.field][slot] as number);
+  return valueCell(column, sum ?? (view.store.numbers[column.field][slot] as number), context);
+}
+
+function valueCell(column: NumberColumn, value: number, context: CellContext): Cell {
   const text = column.text(value, context);
   return {
     text,

@@ -1,11 +1,7 @@
 /** The table as a tree of parents and children, with the sums of each branch. */
-import { COLUMNS } from "./columns";
+import { SUMMED } from "./columns";
 import type { Compare } from "./order";
 import type { NumberField, TaskStore } from "./store";
-
-const SUMMED = [
-  ...new Set(COLUMNS.flatMap((column) => (column.kind === "number" && column.sums ? [column.field] : []))),
-];
 
 export interface Forest {
   roots: number[];

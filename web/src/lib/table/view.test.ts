@@ -9,7 +9,7 @@ import { TableView, type ViewSpec, lifeText } from "./view";
 const CONTEXT = { memTotal: 1024, bootedMs: 0, nowMs: 0 };
 
 function spec(more: Partial<ViewSpec> = {}): ViewSpec {
-  return { sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, collapsed: new Set(), ...more };
+  return { sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, collapsed: new Set(), group: null, opened: new Set(), ...more };
 }
 
 function viewOf(processes: Made[], how: Partial<ViewSpec> = {}): TableView {

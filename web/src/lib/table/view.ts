@@ -1,6 +1,7 @@
 /** The order in which the table's rows stand: sorted, filtered, as a tree, or held still. */
 import { type ColumnId, columnOf } from "./columns";
 import type { Filter } from "./filter";
+import { type GroupBy, Groups } from "./groups";
 import { comparer } from "./order";
 import type { ProcessKey, TaskStore } from "./store";
 import { type Forest, flatten, grow, withAncestors } from "./tree";
@@ -14,16 +15,30 @@ export interface ViewSpec {
   kernel: boolean;
   /** Branches that are closed, by `lifeText`. */
   collapsed: ReadonlySet<string>;
+  /** What the rows are folded by; null: by nothing. A tree then gives way. */
+  group: GroupBy | null;
+  /** Groups that show their members, by name. */
+  opened: ReadonlySet<string>;
+}
+
+/** A group's line within `order`, where a process has its slot. */
+export function lineOfGroup(id: number): number {
+  return -1 - id;
 }
 
 export class TableView {
-  /** The slots from the top down. */
+  /** The lines from the top down: slots, and groups as `lineOfGroup` writes them. */
   order: number[] = [];
   /** How deep each lies; empty where it is no tree. */
   depth: number[] = [];
   forest: Forest | null = null;
+  groups: Groups | null = null;
+  /** Processes that are shown, or would be if their group were open. */
+  matching = 0;
   /** Shown only because something below it matches. */
   #bystanders: Set<number> | null = null;
+  /** A number for each name that a group ever had here: what its line in the document is known by. */
+  #groupLives = new Map<string, number>();
 
   constructor(readonly store: TaskStore) {}
 
@@ -35,18 +50,54 @@ export class TableView {
     this.store.each((slot) => {
       if (spec.kernel || !this.store.kernel[slot]) slots.push(slot);
     });
-    if (spec.tree) this.#arrangeTree(slots, spec);
+    this.groups = null;
+    if (spec.group) this.#arrangeGroups(slots, spec, spec.group);
+    else if (spec.tree) this.#arrangeTree(slots, spec);
     else this.#arrangeList(slots, spec);
   }
 
-  /** Leaves every row where it is; those that are new come after the last. */
+  /**
+   * Leaves every row where it is; those that are new come after the last. A new process of a group counts in
+   * its sums, and shows in it when the rows are put in order again.
+   */
   hold(spec: ViewSpec): void {
     for (const slot of this.store.takeFresh()) {
       if (this.store.isEnded(slot) || (!spec.kernel && this.store.kernel[slot])) continue;
       if (!spec.filter.match(this.store, slot)) continue;
-      this.order.push(slot);
+      this.matching += 1;
+      const joined = this.groups?.add(slot);
+      if (joined && !joined.fresh) continue;
+      this.order.push(joined ? lineOfGroup(joined.id) : slot);
       if (this.forest) this.depth.push(0);
     }
+    this.groups?.addUp();
+  }
+
+  /** The number of a group's line that no process life has, and no other name. */
+  groupLife(name: string): number {
+    const known = this.#groupLives.get(name);
+    if (known !== undefined) return known;
+    const made = -1 - this.#groupLives.size;
+    this.#groupLives.set(name, made);
+    return made;
+  }
+
+  /** The group whose line stands at an index; null: a process's does. */
+  groupAt(index: number): string | null {
+    const line = this.order[index];
+    return this.groups && line !== undefined && line < 0 ? (this.groups.names[-1 - line] as string) : null;
+  }
+
+  /** The group that a process of the table is in; null: in none, or there are no groups. */
+  groupOf(key: ProcessKey): string | null {
+    const slot = this.store.find(key);
+    return slot === undefined || !this.groups ? null : this.groups.nameFor(slot);
+  }
+
+  /** Where a group stands; -1: nowhere. */
+  indexOfGroup(name: string): number {
+    const id = this.groups?.idOf(name);
+    return id === undefined ? -1 : this.order.indexOf(lineOfGroup(id));
   }
 
   isBystander(slot: number): boolean {
@@ -62,8 +113,29 @@ export class TableView {
   #arrangeList(slots: number[], spec: ViewSpec): void {
     const shown = spec.filter.empty ? slots : slots.filter((slot) => spec.filter.match(this.store, slot));
     this.order = shown.sort(comparer(this.store, columnOf(spec.sort), spec.descending));
+    this.matching = shown.length;
     this.depth = [];
     this.forest = null;
+    this.#bystanders = null;
+  }
+
+  #arrangeGroups(slots: number[], spec: ViewSpec, by: GroupBy): void {
+    const shown = spec.filter.empty ? slots : slots.filter((slot) => spec.filter.match(this.store, slot));
+    const groups = new Groups(by, this.store, shown);
+    const column = columnOf(spec.sort);
+    const compare = comparer(this.store, column, spec.descending);
+    const order: number[] = [];
+    const ids = groups.names.map((_, id) => id).sort(groups.comparer(column, spec.descending));
+    for (const id of ids) {
+      order.push(lineOfGroup(id));
+      if (!spec.opened.has(groups.names[id] as string)) continue;
+      for (const slot of [...(groups.members[id] as number[])].sort(compare)) order.push(slot);
+    }
+    this.order = order;
+    this.depth = [];
+    this.forest = null;
+    this.groups = groups;
+    this.matching = shown.length;
     this.#bystanders = null;
   }
 
@@ -80,6 +152,7 @@ export class TableView {
     this.order = flat.order;
     this.depth = flat.depth;
     this.forest = forest;
+    this.matching = flat.order.length;
     this.#bystanders = kept && new Set([...kept].filter((slot) => !matches(slot)));
   }
 }
