@@ -8,7 +8,7 @@ from tukur.agent.images import Images
 from tukur.agent.recorder import Recorder, Sampled
 from tukur.agent.scrub import Scrubber
 from tukur.protocol.messages import Block, HostFacts
-from tukur.records import TASK, HostSample, Snapshot
+from tukur.records import ENDED, GROUP, TASK, Departed, HostSample, Losses, Snapshot
 from tukur.sources.identity import Identity
 
 SECOND = 10**9
@@ -55,6 +55,9 @@ class Machine:
         """The instant of the next sample."""
         self._tasks: dict[int, dict[str, Any]] = {}
         self._identities: dict[int, Identity] = {}
+        self._departed: list[tuple[dict[str, Any], int, int, bytes]] = []
+        self._groups: list[dict[str, Any]] = []
+        self._lost = Losses()
         self._busy_ns = self._idle_ns = 0
         self.restart_agent()
 
@@ -85,6 +88,48 @@ class Machine:
         """The process is not in the next sample."""
         del self._tasks[pid]
 
+    def exit(self, pid: int, status: int = 0, **grown: int) -> None:
+        """The process ends before the next sample, and the kernel tells of it."""
+        task = self._tasks.pop(pid)
+        for name, value in grown.items():
+            task[name] = task.get(name, 0) + value
+        self._depart(task, status, b"")
+
+    def flash(
+        self, pid: int, name: str, *argv: str, status: int = 0, cpu_s: float = 0.001, **more: Any
+    ) -> int:
+        """A process that lives and dies before the next sample; its start_ns."""
+        begun = self.boot_ns - SECOND // 2
+        row = {"pid": pid, "ppid": 1, "start_ns": begun, "comm": name.encode(), "rss_anon": 2**20}
+        row |= {"cpu_ns": int(cpu_s * SECOND), "utime_ns": int(cpu_s * SECOND), **more}
+        self._depart(row, status, b"".join(word.encode() + b"\0" for word in argv))
+        return begun
+
+    def _depart(self, task: dict[str, Any], status: int, args: bytes) -> None:
+        ended = {**task, "state": ord("X"), "flags": task.get("flags", 0) | ENDED}
+        self._departed.append((ended, self.boot_ns - SECOND // 4, status, args))
+
+    def together(self, name: str, **values: int) -> None:
+        """Lives that the kernel tells of together only."""
+        self._groups.append({"comm": name.encode(), "ppid": 1, "lives": 1, **values})
+
+    def lose(self, lost: Losses) -> None:
+        """What the kernel has no room to tell before the next sample."""
+        self._lost = lost
+
+    def _take_departed(self) -> Departed:
+        entries = sorted(self._departed, key=lambda entry: (entry[0]["pid"], entry[0]["start_ns"]))
+        found = Departed(
+            tasks=_records(TASK, [task for task, *_ in entries]),
+            end_ns=np.array([end for _, end, _, _ in entries], dtype=np.uint64),
+            status=np.array([status for _, _, status, _ in entries], dtype=np.int64),
+            args=[args for *_, args in entries],
+            groups=_records(GROUP, self._groups),
+            lost=self._lost,
+        )
+        self._departed, self._groups, self._lost = [], [], Losses()
+        return found
+
     def work(self, pid: int, cpu_s: float = 0.0, **grown: int) -> None:
         """Counters that grow: CPU time, and others by the names of the task record."""
         task = self._tasks[pid]
@@ -99,13 +144,10 @@ class Machine:
         """One second goes by; `busy` is the machine's CPU share in it."""
         self._busy_ns += int(busy * SECOND)
         self._idle_ns += int((1 - busy) * SECOND)
-        tasks = np.zeros(len(self._tasks), dtype=TASK)
-        for at, pid in enumerate(sorted(self._tasks)):
-            for name, value in self._tasks[pid].items():
-                tasks[name][at] = value
+        tasks = _records(TASK, [self._tasks[pid] for pid in sorted(self._tasks)])
         values = np.array([self._busy_ns, self._idle_ns, 8 * GIB, 6 * GIB, 500], dtype=np.int64)
         snapshot = Snapshot(self.wall_ns, self.boot_ns, HostSample(_HOST_NAMES, values), tasks)
-        sampled = self._recorder.add(snapshot, 0)
+        sampled = self._recorder.add(snapshot, 0, self._take_departed())
         self.wall_ns += SECOND
         self.boot_ns += SECOND
         return sampled
@@ -126,3 +168,11 @@ class Machine:
 
 def _bytes(argv: tuple[str, ...]) -> list[bytes]:
     return [argument.encode() for argument in argv]
+
+
+def _records(dtype: "np.dtype[Any]", rows: list[dict[str, Any]]) -> Any:
+    made = np.zeros(len(rows), dtype=dtype)
+    for at, row in enumerate(rows):
+        for name, value in row.items():
+            made[name][at] = value
+    return made
