@@ -1,0 +1,107 @@
+"""The table in groups, of processes in real cgroups."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser._parts import KEEP_OFF, row, type_filter, until
+from tests.browser.conftest import BUSY, IDLE, Spawn
+from tests.support.running import Up
+from tukur.sources.cgroups import find_mount
+
+CONTAINER = "0123456789abcdef" * 4
+Place = Callable[[str, int], None]
+
+
+@pytest.fixture
+def place(spawn: Spawn) -> Iterator[Place]:
+    """Puts a process into a cgroup of the real v2 hierarchy, which is removed after the test."""
+    mount = find_mount()
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("needs root and a cgroup2 mount")
+    root = Path(mount.point)
+    made: list[Path] = []
+
+    def put(path: str, pid: int) -> None:
+        folder = root
+        for part in path.strip("/").split("/"):
+            folder /= part
+            if not folder.exists():
+                folder.mkdir()
+                made.append(folder)
+        (folder / "cgroup.procs").write_text(str(pid))
+
+    yield put
+    for folder in reversed(made):
+        for pid in (folder / "cgroup.procs").read_text().split():
+            (root / "cgroup.procs").write_text(pid)
+        folder.rmdir()
+
+
+def group(page: Page, name: str) -> Locator:
+    return page.locator(f'[role=row][data-group="{name}"]')
+
+
+def fold_by(page: Page, label: str) -> None:
+    page.get_by_label("Group by").select_option(label=label)
+
+
+def number(page: Page, name: str, column: str) -> float:
+    return float(group(page, name).locator(f'[data-column="{column}"]').inner_text() or "0")
+
+
+def test_rows_fold_into_units_with_their_sums_and_open_again(
+    live: Page, up: Up, spawn: Spawn, place: Place
+) -> None:
+    children = [spawn(BUSY, "tukur-grouped"), spawn(BUSY, "tukur-grouped"), spawn(IDLE, "tukur-grouped")]
+    for child in children[:2]:
+        place("/tukur.slice/tukur-busy.service", child.pid)
+    place(f"/tukur.slice/docker-{CONTAINER}.scope", children[2].pid)
+    type_filter(live, "tukur-grouped")
+    live.keyboard.press("Escape")
+    fold_by(live, "unit")
+    live.mouse.move(*KEEP_OFF)
+    expect(group(live, "tukur-busy.service")).to_contain_text("2", timeout=5000)
+    until(live, lambda: number(live, "tukur-busy.service", "cpu") > 20, 8, "the sum of both is shown")
+    expect(live.get_by_test_id("count")).to_contain_text("groups ·")
+    assert "group=unit" in live.url
+    group(live, "tukur-busy.service").get_by_role("button", name="Open the group").click()
+    live.mouse.move(*KEEP_OFF)
+    for child in children[:2]:
+        expect(row(live, child.pid)).to_be_visible()
+    expect(row(live, children[2].pid)).to_have_count(0)
+    fold_by(live, "slice")
+    expect(group(live, "tukur.slice")).to_contain_text("3")
+    fold_by(live, "container")
+    expect(group(live, "docker:0123456789ab")).to_contain_text("1")
+    live.reload()
+    expect(group(live, "docker:0123456789ab")).to_be_visible(timeout=15_000)
+    expect(live.get_by_label("Group by")).to_have_value("container")
+    fold_by(live, "none")
+    assert "group=" not in live.url
+    type_filter(live, "")
+
+
+def test_groups_are_opened_and_walked_through_by_keyboard(live: Page, spawn: Spawn, place: Place) -> None:
+    child = spawn(IDLE, "tukur-keyed")
+    place("/tukur-keyed.service", child.pid)
+    type_filter(live, "tukur-keyed")
+    fold_by(live, "unit")
+    expect(group(live, "tukur-keyed.service")).to_be_visible(timeout=5000)
+    live.get_by_label("Filter processes").press("Enter")
+    expect(group(live, "tukur-keyed.service")).to_have_attribute("aria-selected", "true")
+    live.keyboard.press("ArrowRight")
+    expect(group(live, "tukur-keyed.service")).to_have_attribute("aria-expanded", "true")
+    live.keyboard.press("ArrowDown")
+    expect(row(live, child.pid)).to_have_attribute("aria-selected", "true")
+    live.keyboard.press("ArrowLeft")
+    expect(row(live, child.pid)).to_have_count(0)
+    expect(group(live, "tukur-keyed.service")).to_have_attribute("aria-selected", "true")
+    live.keyboard.press("Escape")
+    live.get_by_role("button", name="Tree", exact=True).click()
+    expect(live.get_by_label("Group by")).to_have_value("")
+    live.get_by_role("button", name="Tree", exact=True).click()
+    type_filter(live, "")
