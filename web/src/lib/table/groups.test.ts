@@ -73,6 +73,11 @@ describe("a table in groups", () => {
     expect(last?.kind === "group" && last.row.label).toBe("in no unit");
   });
 
+  it("writes a container's digits short", () => {
+    const [line] = lineViews(viewOf([{ pid: 1, unit: `docker-${"ab".repeat(32)}.scope` }]), COLUMNS, CONTEXT, new Set(), new Set(), 0, 1);
+    expect(line?.kind === "group" && line.row.label).toBe("docker-abababababab….scope");
+  });
+
   it("adds up what the filter lets through, and leaves kernel threads out where they are hidden", () => {
     const view = viewOf(MADE, { filter: parseFilter("rss>50") });
     expect(lines(view)).toEqual(["a.service(2)", "(1)"]);

@@ -132,7 +132,8 @@ function groupView(
     index,
     id: `g${-life}`,
     name,
-    label: name || groupingOf(groups.by).none,
+    // Of a container's 64 digits twelve tell it from any other, as its engine prints them.
+    label: name.replace(/([0-9a-f]{12})[0-9a-f]{52}/g, "$1…") || groupingOf(groups.by).none,
     count: groups.counts[id] as number,
     open: opened.has(name),
     cells: columns.map((column) => {
