@@ -2,7 +2,7 @@
 
 const NAMES = [
   "text", "dim", "faint", "line", "line-soft", "surface", "amber", "cpu-user", "cpu-system", "cpu-iowait", "cpu-steal",
-  "mem-used", "mem-cached", "mem-swap", "heat", "heat-mem",
+  "mem-used", "mem-cached", "mem-swap", "heat", "heat-mem", "danger",
 ] as const;
 export type ColourName = (typeof NAMES)[number];
 export type Colours = Record<ColourName, string>;

@@ -130,9 +130,11 @@ export interface Overlay {
   at: number | null;
   picked: readonly [number, number] | null;
   gaps: readonly (readonly [number, number])[];
+  /** Instants at which something broke. */
+  marks: readonly number[];
 }
 
-/** Draws the gaps under the lines, the picked stretch and the cursor over them. */
+/** Draws the gaps under the lines; the picked stretch, the marks and the cursor over them. */
 export function overlayHooks(colours: Colours, overlay: () => Overlay): uPlot.Hooks.Arrays {
   const stripe = (u: uPlot, from: number, to: number, colour: string) => {
     const left = Math.max(u.valToPos(from, "x", true), u.bbox.left);
@@ -140,6 +142,19 @@ export function overlayHooks(colours: Colours, overlay: () => Overlay): uPlot.Ho
     if (right <= left) return;
     u.ctx.fillStyle = colour;
     u.ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
+  };
+  const flag = (u: uPlot, second: number) => {
+    const x = Math.round(u.valToPos(second, "x", true));
+    const { top, height } = u.bbox;
+    const half = 4.5 * devicePixelRatio;
+    u.ctx.fillStyle = faded(colours.danger, 0.75);
+    u.ctx.fillRect(x, top, Math.max(Math.round(devicePixelRatio), 1), height);
+    u.ctx.fillStyle = colours.danger;
+    u.ctx.beginPath();
+    u.ctx.moveTo(x - half, top + height);
+    u.ctx.lineTo(x + half, top + height);
+    u.ctx.lineTo(x, top + height - 1.7 * half);
+    u.ctx.fill();
   };
   return {
     drawClear: [
@@ -149,9 +164,10 @@ export function overlayHooks(colours: Colours, overlay: () => Overlay): uPlot.Ho
     ],
     draw: [
       (u) => {
-        const { at, picked } = overlay();
+        const { at, picked, marks } = overlay();
         if (picked) stripe(u, picked[0], picked[1], faded(colours.amber, 0.2));
         const { min, max } = u.scales.x ?? {};
+        for (const second of marks) if (min != null && max != null && second >= min && second <= max) flag(u, second);
         if (at === null || min == null || max == null || at < min || at > max) return;
         const x = Math.round(u.valToPos(at, "x", true));
         const width = Math.max(Math.round(devicePixelRatio * 1.5), 1);

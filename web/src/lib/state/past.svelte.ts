@@ -1,6 +1,6 @@
 /** The over-time page's state: range, cursor and picked stretch are in the address, what they show is fetched. */
 import { api } from "../api/client";
-import type { Host, Series, TopBy, TopList } from "../api/types";
+import type { Host, OomKills, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
 import type { ProcessKey } from "../table/store";
 import { lifeText } from "../table/view";
@@ -34,6 +34,9 @@ export class Past {
   top = $state.raw<TopList | null>(null);
   topProblem = $state("");
   by = $state<TopBy>("cpu");
+  /** Whom the kernel killed for want of memory within the range. */
+  ooms = $state.raw<OomKills | null>(null);
+  oomProblem = $state("");
   playing = $state(false);
   speed = $state(1);
 
@@ -103,6 +106,7 @@ export class Past {
     if (this.seriesProblem) void this.loadSeries();
     if (this.tableProblem) void this.loadTable();
     if (this.topProblem) void this.loadTop();
+    if (this.oomProblem) void this.loadOoms();
   }
 
   async loadSeries(): Promise<void> {
@@ -111,6 +115,14 @@ export class Past {
       this.series = await api.series(this.host().host_id, from, to, POINTS, signal);
       this.seriesProblem = "";
     }, (text) => (this.seriesProblem = text));
+  }
+
+  async loadOoms(): Promise<void> {
+    const { from, to } = this.range;
+    await this.#latest("ooms", 0, async (signal) => {
+      this.ooms = await api.ooms(this.host().host_id, from, to, signal);
+      this.oomProblem = "";
+    }, (text) => (this.oomProblem = text));
   }
 
   async loadTable(): Promise<void> {

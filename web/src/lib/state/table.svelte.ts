@@ -30,6 +30,7 @@ export class TableState {
   descending = $state(true);
   tree = $state(false);
   kernel = $state(false);
+  departed = $state(true);
   collapsed = $state.raw<ReadonlySet<string>>(new Set());
   group = $state<GroupBy | null>(null);
   /** Groups that show their members, by name. */
@@ -47,6 +48,7 @@ export class TableState {
     this.group = isGroupBy(asked) ? asked : recall(`${name}.group`, null, isGroupOrNone);
     this.tree = this.group === null && recall(`${name}.tree`, false, isBoolean);
     this.kernel = recall("kernel", false, isBoolean);
+    this.departed = recall("departed", true, isBoolean);
     const chosen = recall<string[] | null>("columns", null, (value): value is string[] | null => isTexts(value));
     this.columns = COLUMNS.filter((column) =>
       ALWAYS.includes(column.id) || (chosen ? chosen.includes(column.id) : !column.optional),
@@ -144,6 +146,12 @@ export class TableState {
     this.arrange();
   }
 
+  toggleDeparted(): void {
+    this.departed = !this.departed;
+    remember("departed", this.departed);
+    this.arrange();
+  }
+
   /** Opens or closes one branch. */
   fold(key: ProcessKey, closed: boolean): void {
     const folded = new Set(this.collapsed);
@@ -179,7 +187,7 @@ export class TableState {
   }
 
   #spec(): ViewSpec {
-    const { sort, descending, filter, tree, kernel, collapsed, group, opened } = this;
-    return { sort, descending, filter, tree, kernel, collapsed, group, opened };
+    const { sort, descending, filter, tree, kernel, departed, collapsed, group, opened } = this;
+    return { sort, descending, filter, tree, kernel, departed, collapsed, group, opened };
   }
 }

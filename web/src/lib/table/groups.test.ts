@@ -10,7 +10,7 @@ const CONTEXT = { memTotal: 1024, bootedMs: 0, nowMs: 0 };
 
 function spec(more: Partial<ViewSpec> = {}): ViewSpec {
   return {
-    sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, collapsed: new Set(),
+    sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, departed: true, collapsed: new Set(),
     group: "unit", opened: new Set(), ...more,
   };
 }

@@ -82,7 +82,7 @@ export class Groups {
     this.counts = new Float64Array(this.names.length);
     for (const field of SUMMED) this.sums[field] = new Float64Array(this.names.length);
     this.members.forEach((slots, id) => {
-      const alive = slots.filter((slot) => !this.store.isEnded(slot));
+      const alive = slots.filter((slot) => !this.store.isStale(slot));
       this.counts[id] = alive.length;
       for (const field of SUMMED) {
         const values = this.store.numbers[field];

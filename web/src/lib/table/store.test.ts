@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { TaskStore } from "./store";
-import { frameOf } from "./support";
+import { GIB, frameOf } from "./support";
 
 const slots = (store: TaskStore) => {
   const found: number[] = [];
@@ -78,5 +78,24 @@ describe("TaskStore", () => {
     expect(store.size).toBe(100);
     expect(store.numbers.rss[store.slotOf(100) as number]).toBe(99);
     expect(store.numbers.rss[store.slotOf(1) as number]).toBe(0);
+  });
+
+  it("shows a life that ended within the sample, holding nothing, and lets go of it with the next", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 1 }, { pid: 7, cpu: 0.5, rss: GIB, departed: true }]));
+    const slot = store.slotOf(7) as number;
+    expect([store.size, store.departed, store.isEnded(slot), store.isDeparted(slot)]).toEqual([1, 1, true, true]);
+    expect([store.numbers.cpu[slot], store.numbers.rss[slot]]).toEqual([0.5, 0]);
+    expect(store.texts.name[slot]).toBe("p7");
+    store.apply(frameOf([], { key: false, gone: Uint32Array.of(7) }));
+    expect([store.size, store.departed, store.isStale(slot)]).toEqual([1, 0, true]);
+  });
+
+  it("counts a process that lived in the frame before once when it ends", () => {
+    const store = new TaskStore();
+    store.apply(frameOf([{ pid: 1 }, { pid: 7 }]));
+    store.apply(frameOf([{ pid: 7, departed: true }], { key: false }));
+    store.apply(frameOf([{ pid: 7, departed: true }], { key: false }));
+    expect([store.size, store.departed]).toEqual([1, 1]);
   });
 });

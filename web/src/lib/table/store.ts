@@ -2,6 +2,8 @@
 import type { Frame, Images, Rows } from "../frame/decode";
 
 export const KTHREAD = 1;
+/** The life ended since the sample before: the row is its last account. */
+const ENDED_FLAG = 4;
 
 const NUMBERS = [
   "pid", "ppid", "uid", "threads", "start", "nice", "cpu", "cpu_time", "rss", "swap", "vsz", "read_rate",
@@ -27,6 +29,8 @@ export interface ProcessKey {
 const FREE = 0;
 const ALIVE = 1;
 const ENDED = 2;
+/** It ended within the sample that is shown: its row counts in it. */
+const DEPARTED = 3;
 
 export class TaskStore {
   bootId = "";
@@ -48,6 +52,7 @@ export class TaskStore {
   #lives = 0;
   #used = 0;
   #alive = 0;
+  #departed = 0;
   #free: number[] = [];
   #ended: number[] = [];
   #slots = new Map<number, number>();
@@ -71,7 +76,22 @@ export class TaskStore {
     return this.#alive;
   }
 
+  /** Lives that ended within the sample that is shown. */
+  get departed(): number {
+    return this.#departed;
+  }
+
   isEnded(slot: number): boolean {
+    return this.#status[slot] === ENDED || this.#status[slot] === DEPARTED;
+  }
+
+  /** Whether it ended within the sample that is shown: what it used still counts there. */
+  isDeparted(slot: number): boolean {
+    return this.#status[slot] === DEPARTED;
+  }
+
+  /** Whether it is no more part of the sample that is shown, and only not yet swept away. */
+  isStale(slot: number): boolean {
     return this.#status[slot] === ENDED;
   }
 
@@ -130,7 +150,7 @@ export class TaskStore {
   clear(): void {
     this.#status.fill(FREE);
     this.#slots.clear();
-    this.#used = this.#alive = 0;
+    this.#used = this.#alive = this.#departed = 0;
     this.#free = [];
     this.#ended = [];
     this.#fresh = [];
@@ -144,6 +164,7 @@ export class TaskStore {
       for (const name of FROM_ROWS) this.numbers[name][slot] = rows[name][at] as number;
       this.kernel[slot] = (rows.flags[at] as number) & KTHREAD;
       this.texts.stateName[slot] = String.fromCharCode(rows.state[at] as number);
+      if ((rows.flags[at] as number) & ENDED_FLAG) this.#depart(slot);
     }
   }
 
@@ -183,12 +204,22 @@ export class TaskStore {
     this.#seen = wider(new Uint32Array(this.capacity), this.#seen);
   }
 
+  #depart(slot: number): void {
+    // The frame tells the most that it held; now it holds nothing, and sums must say so.
+    this.numbers.rss[slot] = 0;
+    if (this.#status[slot] !== ALIVE) return;
+    this.#status[slot] = DEPARTED;
+    this.#alive -= 1;
+    this.#departed += 1;
+  }
+
   #end(pid: number): void {
     const slot = this.#slots.get(pid);
     if (slot === undefined) return;
     this.#slots.delete(pid);
+    if (this.#status[slot] === DEPARTED) this.#departed -= 1;
+    else this.#alive -= 1;
     this.#status[slot] = ENDED;
-    this.#alive -= 1;
     this.#ended.push(slot);
   }
 

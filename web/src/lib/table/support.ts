@@ -17,6 +17,8 @@ export interface Made {
   threads?: number;
   kernel?: boolean;
   state?: string;
+  /** It ended within the sample. */
+  departed?: boolean;
 }
 
 export const GIB = 2 ** 30;
@@ -31,7 +33,7 @@ export function frameOf(processes: readonly Made[], more: Partial<Frame> = {}): 
     threads: Uint32Array.from(of((p) => p.threads ?? 1)),
     start_ns: BigUint64Array.from(processes.map((p) => p.start ?? BigInt(p.pid) * 1_000_000_000n)),
     state: Uint8Array.from(of((p) => (p.state ?? "S").charCodeAt(0))),
-    flags: Uint8Array.from(of((p) => (p.kernel ? 1 : 0))),
+    flags: Uint8Array.from(of((p) => (p.kernel ? 1 : 0) | (p.departed ? 4 : 0))),
     nice: Int16Array.from(none),
     cpu: Float32Array.from(of((p) => p.cpu ?? 0)),
     cpu_time: Float64Array.from(none),

@@ -9,7 +9,7 @@ import { TableView, type ViewSpec, lifeText } from "./view";
 const CONTEXT = { memTotal: 1024, bootedMs: 0, nowMs: 0 };
 
 function spec(more: Partial<ViewSpec> = {}): ViewSpec {
-  return { sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, collapsed: new Set(), group: null, opened: new Set(), ...more };
+  return { sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, departed: true, collapsed: new Set(), group: null, opened: new Set(), ...more };
 }
 
 function viewOf(processes: Made[], how: Partial<ViewSpec> = {}): TableView {
@@ -149,5 +149,13 @@ describe("a table of ten thousand", () => {
     expect(rowViews(view, COLUMNS, CONTEXT, new Set(), sight.from, sight.to)).toHaveLength(sight.to - sight.from);
     expect(windowOf(0, 600, 23, 3)).toEqual({ from: 0, to: 3 });
     expect(windowOf(99_999, 600, 23, 3).from).toBeLessThan(3);
+  });
+
+  it("shows or hides lives that have just ended, and counts them with neither", () => {
+    const made = [{ pid: 1 }, { pid: 2, departed: true, cpu: 1 }];
+    const shown = viewOf(made, {});
+    expect([pids(shown), shown.matching]).toEqual([[2, 1], 1]);
+    const hidden = viewOf(made, { departed: false });
+    expect([pids(hidden), hidden.matching]).toEqual([[1], 1]);
   });
 });

@@ -13,6 +13,8 @@ export interface ViewSpec {
   tree: boolean;
   /** Whether kernel threads are shown. */
   kernel: boolean;
+  /** Whether lives are shown that ended within the sample. */
+  departed: boolean;
   /** Branches that are closed, by `lifeText`. */
   collapsed: ReadonlySet<string>;
   /** What the rows are folded by; null: by nothing. A tree then gives way. */
@@ -33,7 +35,7 @@ export class TableView {
   depth: number[] = [];
   forest: Forest | null = null;
   groups: Groups | null = null;
-  /** Processes that are shown, or would be if their group were open. */
+  /** Living processes that are shown, or would be if their group were open. */
   matching = 0;
   /** Shown only because something below it matches. */
   #bystanders: Set<number> | null = null;
@@ -48,7 +50,7 @@ export class TableView {
     this.store.takeFresh();
     const slots: number[] = [];
     this.store.each((slot) => {
-      if (spec.kernel || !this.store.kernel[slot]) slots.push(slot);
+      if (this.#isWanted(slot, spec)) slots.push(slot);
     });
     this.groups = null;
     if (spec.group) this.#arrangeGroups(slots, spec, spec.group);
@@ -62,15 +64,24 @@ export class TableView {
    */
   hold(spec: ViewSpec): void {
     for (const slot of this.store.takeFresh()) {
-      if (this.store.isEnded(slot) || (!spec.kernel && this.store.kernel[slot])) continue;
+      if (this.store.isStale(slot) || !this.#isWanted(slot, spec)) continue;
       if (!spec.filter.match(this.store, slot)) continue;
-      this.matching += 1;
+      if (!this.store.isDeparted(slot)) this.matching += 1;
       const joined = this.groups?.add(slot);
       if (joined && !joined.fresh) continue;
       this.order.push(joined ? lineOfGroup(joined.id) : slot);
       if (this.forest) this.depth.push(0);
     }
     this.groups?.addUp();
+  }
+
+  #isWanted(slot: number, spec: ViewSpec): boolean {
+    return (spec.kernel || !this.store.kernel[slot]) && (spec.departed || !this.store.isDeparted(slot));
+  }
+
+  /** How many of them live. */
+  #living(slots: readonly number[]): number {
+    return slots.reduce((count, slot) => count + (this.store.isDeparted(slot) ? 0 : 1), 0);
   }
 
   /** The number of a group's line that no process life has, and no other name. */
@@ -113,7 +124,7 @@ export class TableView {
   #arrangeList(slots: number[], spec: ViewSpec): void {
     const shown = spec.filter.empty ? slots : slots.filter((slot) => spec.filter.match(this.store, slot));
     this.order = shown.sort(comparer(this.store, columnOf(spec.sort), spec.descending));
-    this.matching = shown.length;
+    this.matching = this.#living(shown);
     this.depth = [];
     this.forest = null;
     this.#bystanders = null;
@@ -135,7 +146,7 @@ export class TableView {
     this.depth = [];
     this.forest = null;
     this.groups = groups;
-    this.matching = shown.length;
+    this.matching = this.#living(shown);
     this.#bystanders = null;
   }
 
@@ -152,7 +163,7 @@ export class TableView {
     this.order = flat.order;
     this.depth = flat.depth;
     this.forest = forest;
-    this.matching = flat.order.length;
+    this.matching = this.#living(flat.order);
     this.#bystanders = kept && new Set([...kept].filter((slot) => !matches(slot)));
   }
 }
