@@ -100,6 +100,13 @@ describe("a table in groups", () => {
     expect(lines(view, opened)).toEqual(["a.service(2)", "7", "3", "b.service(1)", "(1)", "c.service(1)"]);
   });
 
+  it("adds what ended within the sample to the sums, and does not count it", () => {
+    const view = viewOf([...MADE, { pid: 50, unit: "a.service", cpu: 1, ended: true }]);
+    expect(lines(view)[0]).toBe("a.service(2)");
+    const [line] = lineViews(view, [columnOf("cpu")], CONTEXT, new Set(), new Set(), 0, 1);
+    expect(line?.kind === "group" && line.row.cells[0]?.text).toBe("175");
+  });
+
   it("knows a group's line again whatever its place, and never takes it for a process", () => {
     const view = viewOf(MADE);
     const lives = () => lineViews(view, [columnOf("cpu")], CONTEXT, new Set(), new Set(), 0, 9).map((line) => line.row.life);

@@ -77,17 +77,17 @@ export class Groups {
     return { id, fresh: true };
   }
 
-  /** Counts and sums anew, of those that live. */
+  /** Counts those that live, and sums up what they and those that ended within the sample did. */
   addUp(): void {
     this.counts = new Float64Array(this.names.length);
     for (const field of SUMMED) this.sums[field] = new Float64Array(this.names.length);
     this.members.forEach((slots, id) => {
-      const alive = slots.filter((slot) => !this.store.isStale(slot));
-      this.counts[id] = alive.length;
+      const told = slots.filter((slot) => !this.store.isStale(slot));
+      this.counts[id] = told.filter((slot) => !this.store.isDeparted(slot)).length;
       for (const field of SUMMED) {
         const values = this.store.numbers[field];
         let sum = 0;
-        for (const slot of alive) sum += values[slot] as number;
+        for (const slot of told) sum += values[slot] as number;
         (this.sums[field] as Float64Array)[id] = sum;
       }
     });
