@@ -101,7 +101,7 @@ describe("a table in groups", () => {
   });
 
   it("adds what ended within the sample to the sums, and does not count it", () => {
-    const view = viewOf([...MADE, { pid: 50, unit: "a.service", cpu: 1, ended: true }]);
+    const view = viewOf([...MADE, { pid: 50, unit: "a.service", cpu: 1, departed: true }]);
     expect(lines(view)[0]).toBe("a.service(2)");
     const [line] = lineViews(view, [columnOf("cpu")], CONTEXT, new Set(), new Set(), 0, 1);
     expect(line?.kind === "group" && line.row.cells[0]?.text).toBe("175");
