@@ -10,6 +10,7 @@ from tukur.agent.scrub import Scrubber
 from tukur.protocol.messages import Block, HostFacts
 from tukur.records import ENDED, GROUP, TASK, Departed, HostSample, Losses, Snapshot
 from tukur.sources.identity import Identity
+from tukur.sources.oom import Kill
 
 SECOND = 10**9
 WALL = 1_700_000_040 * SECOND
@@ -58,6 +59,8 @@ class Machine:
         self._departed: list[tuple[dict[str, Any], int, int, bytes]] = []
         self._groups: list[dict[str, Any]] = []
         self._lost = Losses()
+        self.kills: list[Kill] = []
+        """Whom the kernel kills for want of memory before the next sample."""
         self._busy_ns = self._idle_ns = 0
         self.restart_agent()
 
@@ -147,7 +150,8 @@ class Machine:
         tasks = _records(TASK, [self._tasks[pid] for pid in sorted(self._tasks)])
         values = np.array([self._busy_ns, self._idle_ns, 8 * GIB, 6 * GIB, 500], dtype=np.int64)
         snapshot = Snapshot(self.wall_ns, self.boot_ns, HostSample(_HOST_NAMES, values), tasks)
-        sampled = self._recorder.add(snapshot, 0, self._take_departed())
+        sampled = self._recorder.add(snapshot, 0, self._take_departed(), self.kills)
+        self.kills = []
         self.wall_ns += SECOND
         self.boot_ns += SECOND
         return sampled

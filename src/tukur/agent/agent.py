@@ -26,6 +26,7 @@ from tukur.records import Snapshot, TaskArray
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
+from tukur.sources.oom import OomReader
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Agent:
         self._host = HostReader()
         self._ticker = Ticker()
         self._cgroups = CgroupPaths()
+        self._oom = OomReader()
         self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path)
         self._recorder = Recorder(self._boot_id, self._images)
         self._frames = FrameMaker(self._boot_id)
@@ -88,6 +90,7 @@ class Agent:
             await asyncio.gather(link, *self._tasks, return_exceptions=True)
             self._source.close()
             self._cgroups.close()
+            self._oom.close()
 
     async def _sample_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -116,7 +119,7 @@ class Agent:
             return
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
-        sampled = self._recorder.add(snapshot, missed, departed)
+        sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
         self._tell(sampled)
 
     def _tell(self, sampled: Sampled) -> None:
@@ -160,8 +163,11 @@ class Agent:
         self._watched = False
         newest = self._recorder.newest
         mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
-        facts = host_facts(self._source, self._settings.policy, mem_total)
+        facts = host_facts(self._source, self._settings.policy, mem_total, self._oom_blind())
         return AgentSession(self._settings.host_id, self._settings.key, facts)
+
+    def _oom_blind(self) -> list[str]:
+        return [self._oom.blind_spot] if self._oom.blind_spot else []
 
     async def _handle(self, message: messages.FromHub) -> None:
         match message:

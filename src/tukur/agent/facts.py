@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tukur import __version__
@@ -32,8 +33,8 @@ def _os_name() -> str:
         return "Linux"
 
 
-def host_facts(source: Source, policy: Policy, mem_total: int) -> HostFacts:
-    """The facts for a hello; `mem_total` in bytes."""
+def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequence[str] = ()) -> HostFacts:
+    """The facts for a hello; `mem_total` in bytes; `blind_spots` beyond the source's own."""
     return HostFacts(
         hostname=platform.node(),
         kernel=platform.release(),
@@ -45,7 +46,7 @@ def host_facts(source: Source, policy: Policy, mem_total: int) -> HostFacts:
         booted_wall_ns=time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME),
         agent_version=__version__,
         source=source.name,
-        blind_spots=list(source.blind_spots),
+        blind_spots=[*source.blind_spots, *blind_spots],
         signals=list(policy.signals),
         protected_pids=[1, policy.own_pid],
     )

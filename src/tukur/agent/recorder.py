@@ -1,5 +1,6 @@
 """Turns snapshots into blocks: columns, roll-ups, new images, ended lives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from tukur.agent.clock import SECOND
 from tukur.agent.departures import limited, with_departed
 from tukur.agent.frames import RowKeeper
 from tukur.agent.images import Images
+from tukur.agent.ooms import Ooms
 from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
 from tukur.protocol.messages import Block, HostMinute, Image, LifeGroup, Lost, Spread
 from tukur.records import (
@@ -25,6 +27,7 @@ from tukur.records import (
     living_count,
     merge_groups,
 )
+from tukur.sources.oom import Kill
 
 FLUSH_S = 10
 """Seconds of recording in one block, aligned to the wall clock: the most that a crash can cost.
@@ -55,6 +58,7 @@ class Recorder:
         self._images = images
         self._builder = BlockBuilder()
         self._accounts = Accounts()
+        self._ooms = Ooms()
         self._rollup = HostRollup()
         self._rows = RowKeeper()
         self._fresh: list[Image] = []
@@ -70,10 +74,17 @@ class Recorder:
         """The last snapshot added."""
         return self._last
 
-    def add(self, snapshot: Snapshot, missed: int, departed: Departed | None = None) -> Sampled:
+    def add(
+        self,
+        snapshot: Snapshot,
+        missed: int,
+        departed: Departed | None = None,
+        kills: Sequence[Kill] = (),
+    ) -> Sampled:
         """Records one snapshot; `missed` samples were due and not taken before it.
 
         `departed`: the lives that ended since the one before; they are in the snapshot that is returned.
+        `kills`: whom the kernel killed for want of memory since then.
         """
         before = self._last
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
@@ -83,6 +94,8 @@ class Recorder:
         change = compare(snapshot.tasks, previous)
         self._accounts.add(snapshot, change, departed)
         fresh = self._images.add(snapshot, change, previous, departed)
+        if kills:
+            self._ooms.add(kills, (departed.tasks, snapshot.tasks, previous))
         self._groups.append(departed.groups)
         self._lost.append(departed.lost)
         if self._builder.samples == 0:
@@ -108,6 +121,7 @@ class Recorder:
             return None
         encoded = self._builder.finish()
         ended, process_minutes = self._accounts.flush()
+        ooms, ended = self._ooms.flush(ended)
         samples = self._rollup.samples
         figures = {name: Spread(*values) for name, values in self._rollup.finish().items()}
         block = Block(
@@ -127,6 +141,7 @@ class Recorder:
             process_minutes=process_minutes,
             groups=_life_groups(merge_groups(self._groups)),
             lost=_lost(self._lost),
+            ooms=ooms,
             first_of_run=self._first_of_run,
         )
         self._groups, self._lost = [], []

@@ -6,6 +6,7 @@ from tests.support.record import BOOTED, SECOND, WALL, Machine
 from tukur.blocks import decode_host, decode_table, decode_totals
 from tukur.protocol.messages import Block, Ended, Image
 from tukur.records import ENDED, Losses
+from tukur.sources.oom import Kill
 
 QUARTER = SECOND // 4
 
@@ -194,3 +195,53 @@ def test_more_lives_than_the_limit_are_all_accounted_for() -> None:
     assert group.lives + len(block.ended) == 3000
     totals = decode_totals(block.tasks, WALL, WALL + 10 * SECOND)
     assert group.cpu_ns + int(np.sum(totals["cpu_ns"])) == 3000 * 1_000_000
+
+
+def kill(pid: int, at_ns: int) -> Kill:
+    return Kill(
+        at_ns=at_ns,
+        at_wall_ns=WALL,
+        pid=pid,
+        name="hog",
+        uid=0,
+        constraint="memcg",
+        memcg="/a",
+        task_memcg="/a/b",
+        trigger="hog",
+        rss=2**20,
+        text="Memory cgroup out of memory: Killed process",
+    )
+
+
+def test_a_kill_for_want_of_memory_names_the_life_and_the_end_its_cause() -> None:
+    machine = Machine()
+    machine.start(1, "init")
+    start = machine.start(10, "hog")
+    machine.sample()
+    machine.exit(10, status=9)
+    machine.kills = [kill(10, machine.boot_ns - SECOND // 2)]
+    block = machine.block(1)
+    (told,) = block.ooms
+    assert (told.pid, told.start_ns, told.constraint) == (10, start, "memcg")
+    assert (ends(block)[10].cause, ends(block)[10].exit_signal) == ("oom", 9)
+
+
+def test_a_victim_that_takes_until_the_next_block_to_die_has_its_cause_all_the_same() -> None:
+    machine = Machine()
+    machine.start(10, "hog")
+    machine.sample()
+    machine.kills = [kill(10, machine.boot_ns)]
+    assert len(machine.block(1).ooms) == 1
+    machine.exit(10, status=9)
+    following = machine.block(1)
+    assert (following.ooms, ends(following)[10].cause) == ([], "oom")
+
+
+def test_another_life_of_the_victims_pid_is_not_the_victim() -> None:
+    machine = Machine()
+    machine.start(1, "init")
+    machine.sample()
+    machine.start(10, "later", start_ns=machine.boot_ns)
+    machine.kills = [kill(10, machine.boot_ns - 3 * SECOND)]
+    (told,) = machine.block(1).ooms
+    assert told.start_ns == 0

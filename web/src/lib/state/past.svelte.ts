@@ -2,7 +2,7 @@
 import { api } from "../api/client";
 import type { Host, OomKills, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
-import type { ProcessKey } from "../table/store";
+import { ENDED_FLAG, type ProcessKey } from "../table/store";
 import { lifeText } from "../table/view";
 import { router } from "./router.svelte";
 import type { TableState } from "./table.svelte";
@@ -167,9 +167,11 @@ export class Past {
       const frame = await api.now(this.host().host_id, signal).catch(() => null);
       // Who lives is then not known: nothing is marked, and the table stands.
       if (frame === null) return;
-      const { pid, start_ns } = frame.rows;
+      const { pid, start_ns, flags } = frame.rows;
       const lives = new Set<string>();
-      pid.forEach((each, at) => lives.add(lifeText({ bootId: frame.bootId, pid: each, startNs: String(start_ns[at]) })));
+      pid.forEach((each, at) => {
+        if (!((flags[at] as number) & ENDED_FLAG)) lives.add(lifeText({ bootId: frame.bootId, pid: each, startNs: String(start_ns[at]) }));
+      });
       this.#alive = { atMs: frame.wallMs, lives };
     }
   }

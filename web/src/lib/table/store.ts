@@ -3,7 +3,7 @@ import type { Frame, Images, Rows } from "../frame/decode";
 
 export const KTHREAD = 1;
 /** The life ended since the sample before: the row is its last account. */
-const ENDED_FLAG = 4;
+export const ENDED_FLAG = 4;
 
 const NUMBERS = [
   "pid", "ppid", "uid", "threads", "start", "nice", "cpu", "cpu_time", "rss", "swap", "vsz", "read_rate",
