@@ -22,7 +22,7 @@ from tukur.agent.signals import Executor, OrderGate, RefusedError
 from tukur.agent.spool import DEFAULT_LIMIT, Spool
 from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
-from tukur.records import Snapshot, TaskArray
+from tukur.records import Losses, Snapshot, TaskArray
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
@@ -71,6 +71,7 @@ class Agent:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._source_faults = 0
+        self._untold = Losses()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; then what was recorded is flushed, and sent if the hub is there."""
@@ -119,6 +120,7 @@ class Agent:
             return
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
+        self._untold += departed.lost
         sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
         self._tell(sampled)
 
@@ -135,6 +137,8 @@ class Agent:
         faults = {f"host.{name}": count for name, count in self._host.faults.items()}
         if self._source_faults:
             faults[f"source.{self._source.name}"] = self._source_faults
+        if self._untold.lives:
+            faults["lives.lost"] = self._untold.lives
         if self._spool.dropped:
             faults["spool.dropped"] = self._spool.dropped
         if self._spool.damaged:

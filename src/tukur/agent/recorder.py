@@ -63,7 +63,7 @@ class Recorder:
         self._rows = RowKeeper()
         self._fresh: list[Image] = []
         self._groups: list[GroupArray] = []
-        self._lost: list[Losses] = []
+        self._lost = Losses()
         self._missed = 0
         self._first_of_run = True
         self._first_ns = 0
@@ -97,7 +97,7 @@ class Recorder:
         if kills:
             self._ooms.add(kills, (departed.tasks, snapshot.tasks, previous))
         self._groups.append(departed.groups)
-        self._lost.append(departed.lost)
+        self._lost += departed.lost
         if self._builder.samples == 0:
             self._first_ns = snapshot.boot_ns
         self._builder.add(snapshot, change)
@@ -144,7 +144,7 @@ class Recorder:
             ooms=ooms,
             first_of_run=self._first_of_run,
         )
-        self._groups, self._lost = [], []
+        self._groups, self._lost = [], Losses()
         self._fresh, self._missed, self._first_of_run = [], 0, False
         return block
 
@@ -175,12 +175,7 @@ def _life_groups(groups: GroupArray) -> list[LifeGroup]:
     ]
 
 
-def _lost(losses: list[Losses]) -> Lost | None:
-    if not any(losses):
+def _lost(losses: Losses) -> Lost | None:
+    if not losses:
         return None
-    return Lost(
-        execs=sum(lost.execs for lost in losses),
-        lives=sum(lost.lives for lost in losses),
-        cpu_ns=sum(lost.cpu_ns for lost in losses),
-        finals=sum(lost.finals for lost in losses),
-    )
+    return Lost(execs=losses.execs, lives=losses.lives, cpu_ns=losses.cpu_ns, finals=losses.finals)

@@ -113,6 +113,14 @@ class Losses:
     finals: int = 0
     """Lives whose last CPU time is missing: some tens of microseconds each."""
 
+    def __add__(self, other: "Losses") -> "Losses":
+        return Losses(
+            self.execs + other.execs,
+            self.lives + other.lives,
+            self.cpu_ns + other.cpu_ns,
+            self.finals + other.finals,
+        )
+
     def __bool__(self) -> bool:
         return bool(self.execs or self.lives or self.cpu_ns or self.finals)
 

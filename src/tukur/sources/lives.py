@@ -40,7 +40,7 @@ class LifeTracker:
         self._finish(events.frees)
         if len(events.groups):
             self._groups.append(events.groups)
-        self._lost = _sum(self._lost, events.lost)
+        self._lost += events.lost
         self._cgroups += events.cgroups
 
     def _add_deaths(self, exits: npt.NDArray[np.void]) -> None:
@@ -100,17 +100,6 @@ class LifeTracker:
 
 def _keys(events: npt.NDArray[np.void]) -> list[LifeKey]:
     return list(zip(events["start_ns"].tolist(), events["kernel_pid"].tolist(), strict=True))
-
-
-def _sum(one: Losses, other: Losses) -> Losses:
-    if not other:
-        return one
-    return Losses(
-        one.execs + other.execs,
-        one.lives + other.lives,
-        one.cpu_ns + other.cpu_ns,
-        one.finals + other.finals,
-    )
 
 
 def _among(deaths: npt.NDArray[np.void], living: TaskArray) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 /** Calls of the hub's API. A refusal is an ApiError with the hub's own code and words. */
 import { type Frame, decodeFrame } from "../frame/decode";
 import type { ProcessKey } from "../table/store";
-import type { Host, OomKills, Order, OrderRequest, ProcessDetail, Series, Session, TopBy, TopList } from "./types";
+import type { Exits, Host, OomKills, Order, OrderRequest, ProcessDetail, Series, Session, TopBy, TopList } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -96,6 +96,11 @@ export const api = {
     json<TopList>(`${host(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&limit=50`, { signal }),
   ooms: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
     json<OomKills>(`${host(id)}/ooms?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=500`, { signal }),
+  exits: (id: string, fromMs: number, toMs: number, onlyFailed: boolean, after: string | null, signal?: AbortSignal) =>
+    json<Exits>(
+      `${host(id)}/exits?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&only=${onlyFailed ? "failed" : "all"}${after ? `&after=${after}` : ""}`,
+      { signal },
+    ),
   process: (id: string, key: ProcessKey, signal?: AbortSignal) =>
     json<ProcessDetail>(`${host(id)}/processes/${key.bootId}/${key.pid}/${key.startNs}`, { signal }),
   order: (id: string, body: OrderRequest) => json<Order>(`${host(id)}/orders`, { method: "POST", body }),

@@ -1,6 +1,6 @@
 /** The over-time page's state: range, cursor and picked stretch are in the address, what they show is fetched. */
 import { api } from "../api/client";
-import type { Host, OomKills, Series, TopBy, TopList } from "../api/types";
+import type { Exits, Host, OomKills, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
 import { ENDED_FLAG, type ProcessKey } from "../table/store";
 import { lifeText } from "../table/view";
@@ -34,6 +34,11 @@ export class Past {
   top = $state.raw<TopList | null>(null);
   topProblem = $state("");
   by = $state<TopBy>("cpu");
+  /** Whether the panel lists what ended, rather than who did most. */
+  showsEnded = $state(false);
+  onlyFailed = $state(false);
+  ended = $state.raw<Exits | null>(null);
+  endedProblem = $state("");
   /** Whom the kernel killed for want of memory within the range. */
   ooms = $state.raw<OomKills | null>(null);
   oomProblem = $state("");
@@ -107,6 +112,7 @@ export class Past {
     if (this.tableProblem) void this.loadTable();
     if (this.topProblem) void this.loadTop();
     if (this.oomProblem) void this.loadOoms();
+    if (this.endedProblem) void this.loadEnded();
   }
 
   async loadSeries(): Promise<void> {
@@ -158,6 +164,25 @@ export class Past {
       this.top = await api.top(this.host().host_id, picked.from, picked.to, this.by, signal);
       this.topProblem = "";
     }, (text) => (this.topProblem = text));
+  }
+
+  async loadEnded(): Promise<void> {
+    const picked = this.picked;
+    this.ended = null;
+    if (picked === null || !this.showsEnded) return;
+    await this.#latest("ended", 0, async (signal) => {
+      this.ended = await api.exits(this.host().host_id, picked.from, picked.to, this.onlyFailed, null, signal);
+      this.endedProblem = "";
+    }, (text) => (this.endedProblem = text));
+  }
+
+  async loadMoreEnded(): Promise<void> {
+    const [picked, ended] = [this.picked, this.ended];
+    if (picked === null || !ended?.next) return;
+    await this.#latest("ended", 0, async (signal) => {
+      const more = await api.exits(this.host().host_id, picked.from, picked.to, this.onlyFailed, ended.next, signal);
+      this.ended = { ...more, exits: [...ended.exits, ...more.exits] };
+    }, (text) => (this.endedProblem = text));
   }
 
   async #learnWhoLives(signal: AbortSignal): Promise<void> {
