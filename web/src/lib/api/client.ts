@@ -92,8 +92,8 @@ export const api = {
     const answer = await request(`${host(id)}/processes`, { accept: FRAME_TYPE, signal });
     return decodeFrame(new Uint8Array(await answer.arrayBuffer()));
   },
-  top: (id: string, fromMs: number, toMs: number, by: TopBy, signal?: AbortSignal) =>
-    json<TopList>(`${host(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&limit=50`, { signal }),
+  top: (id: string, fromMs: number, toMs: number, by: TopBy, group: TopList["group"], signal?: AbortSignal) =>
+    json<TopList>(`${host(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&group=${group}&limit=50`, { signal }),
   ooms: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
     json<OomKills>(`${host(id)}/ooms?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=500`, { signal }),
   exits: (id: string, fromMs: number, toMs: number, onlyFailed: boolean, after: string | null, signal?: AbortSignal) =>

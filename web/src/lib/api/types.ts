@@ -14,6 +14,7 @@ export type Exit = Schemas["Exit"];
 export type Exits = Schemas["Exits"];
 export type OomKill = Schemas["OomKill"];
 export type OomKills = Schemas["OomKills"];
+export type TopGroup = Schemas["TopGroup"];
 export type TopList = Schemas["TopList"];
 export type Signal = OrderRequest["signal"];
 export type TopBy = "cpu" | "rss" | "read" | "write" | "io";

@@ -161,7 +161,7 @@ export class Past {
       return;
     }
     await this.#latest("top", 0, async (signal) => {
-      this.top = await api.top(this.host().host_id, picked.from, picked.to, this.by, signal);
+      this.top = await api.top(this.host().host_id, picked.from, picked.to, this.by, this.table.group ?? "process", signal);
       this.topProblem = "";
     }, (text) => (this.topProblem = text));
   }

@@ -34,6 +34,11 @@ export function isGroupBy(text: unknown): text is GroupBy {
   return BY_NAME.has(text as GroupBy);
 }
 
+/** A group's name, of a container's 64 digits the twelve that its engine prints. */
+export function shortName(name: string): string {
+  return name.replace(/([0-9a-f]{12})[0-9a-f]{52}/g, "$1…");
+}
+
 /** Every group is a number, from 0 on: its place in each of these. */
 export class Groups {
   /** What its members have in common; empty: they belong nowhere. */

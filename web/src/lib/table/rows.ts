@@ -1,6 +1,6 @@
 /** What the rendered rows say: plain texts, made only for those in sight. */
 import { type CellContext, type Column, type NumberColumn, cellText } from "./columns";
-import { groupingOf } from "./groups";
+import { groupingOf, shortName } from "./groups";
 import type { ProcessKey } from "./store";
 import { type TableView, lifeText } from "./view";
 
@@ -132,8 +132,7 @@ function groupView(
     index,
     id: `g${-life}`,
     name,
-    // Of a container's 64 digits twelve tell it from any other, as its engine prints them.
-    label: name.replace(/([0-9a-f]{12})[0-9a-f]{52}/g, "$1…") || groupingOf(groups.by).none,
+    label: shortName(name) || groupingOf(groups.by).none,
     count: groups.counts[id] as number,
     open: opened.has(name),
     cells: columns.map((column) => {
