@@ -66,6 +66,11 @@ export function milliseconds(ms: number): string {
   return span(ms / 1000);
 }
 
+/** A time that may be a millisecond or a day. */
+export function shortSpan(seconds: number): string {
+  return seconds < 10 ? milliseconds(seconds * 1000) : span(seconds);
+}
+
 /** 12345 → "12,345". */
 export function count(value: number): string {
   return value.toLocaleString("en-US");
