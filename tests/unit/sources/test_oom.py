@@ -3,7 +3,6 @@
 import errno
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.memory import LIMIT, eat, little_memory
 from tukur.sources.oom import Kill, KillParser, Line, OomReader, parse_record, unescape
 
 INVOKED = "{name} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"
@@ -212,60 +212,24 @@ def test_what_was_written_over_is_counted_and_the_rest_is_read(monkeypatch: pyte
     reader.close()
 
 
-V1 = Path("/sys/fs/cgroup/memory")
-
-
 @pytest.fixture
 def memory_cgroup() -> Iterator[tuple[Path, str]]:
-    """A real cgroup with 16 MiB of memory, and its path in its hierarchy."""
-    name = f"tukur-oom-{uuid.uuid4().hex[:8]}"
-    if os.geteuid() != 0 or not os.access("/dev/kmsg", os.R_OK):
-        pytest.skip("needs root and /dev/kmsg")
-    if (V1 / "memory.limit_in_bytes").exists() or (V1 / "memory.usage_in_bytes").exists():
-        folder, limits = V1 / name, ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
-    elif "memory" in Path("/sys/fs/cgroup/cgroup.subtree_control").read_text().split():
-        folder, limits = Path("/sys/fs/cgroup") / name, ("memory.max", "memory.swap.max")
-    else:
-        pytest.skip("needs the memory controller")
-    folder.mkdir()
-    (folder / limits[0]).write_text(str(16 << 20))
-    if (folder / limits[1]).exists():
-        (folder / limits[1]).write_text(str(16 << 20) if "memsw" in limits[1] else "0")
-    yield folder, f"/{name}"
-    for _ in range(50):
-        try:
-            folder.rmdir()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            break
-
-
-def eat(folder: Path, name: bytes) -> int:
-    """A child that takes memory until it is killed; its PID."""
-    pid = os.fork()
-    if pid == 0:
-        (folder / "cgroup.procs").write_text(str(os.getpid()))
-        Path("/proc/self/comm").write_bytes(name)
-        held = [b"x" * 1_000_000 for _ in range(1000)]
-        os._exit(len(held) and 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
-    return pid
+    with little_memory() as made:
+        yield made
 
 
 def test_a_real_kill_is_told_with_victim_cgroup_and_time(memory_cgroup: tuple[Path, str]) -> None:
     folder, path = memory_cgroup
     reader = OomReader()
     before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    pid = eat(folder, b"ev,pid=1,\n) tota")
+    pid = eat(folder, "ev,pid=1,\n) tota")
     found = [kill for kill in reader.read() if kill.pid == pid]
     after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     reader.close()
     (kill,) = found
     assert (kill.name, kill.uid, kill.constraint) == ("ev,pid=1,\n) tot", 0, "memcg")
     assert (kill.memcg, kill.task_memcg, kill.trigger) == (path, path, "ev,pid=1,\n) tot")
-    # Of the pages that it shares with its parent most are not of this cgroup.
-    assert 8 << 20 < kill.rss < 1 << 30
+    assert LIMIT // 2 < kill.rss < 4 * LIMIT
     assert before <= kill.at_ns <= after
     assert abs(kill.at_wall_ns - time.time_ns()) < 10_000_000_000
 
