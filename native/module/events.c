@@ -14,6 +14,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bitops.h>
+#include <linux/build_bug.h>
 #include <linux/cgroup.h>
 #include <linux/jhash.h>
 #include <linux/mm.h>
@@ -94,6 +95,9 @@ static unsigned long reader_busy;
 static bool header_told;
 static u32 group_at;
 static struct tukur_lost lost_told;
+
+static_assert(sizeof(struct tukur_exec) % 8 == 0 && sizeof(struct tukur_exit) % 8 == 0 &&
+	      sizeof(struct tukur_cgroup) % 8 == 0);
 
 static void copy_in(u64 to, const void *from, u32 size)
 {
@@ -558,21 +562,19 @@ static int give(struct sink *sink, const void *from, size_t size)
 	return 1;
 }
 
+/* Events are aligned to 8, so that a size is never torn apart at the ring's end. */
+static u32 event_size(u64 at)
+{
+	return *(u32 *)(ring.bytes + ((at + offsetof(struct tukur_event, size)) & (ring.size - 1)));
+}
+
 /* Bytes of whole events from @tail on, in at most @room. */
 static u64 whole_events(u64 tail, u64 head, u64 room)
 {
-	const struct tukur_event *event;
 	u64 at = tail;
 
-	while (at != head) {
-		/* Aligned to 8, so size and kind, which are one word, are never torn apart. */
-		event = (void *)(ring.bytes + ((at + offsetof(struct tukur_event, size)) &
-					       (ring.size - 1))) -
-			offsetof(struct tukur_event, size);
-		if (at + event->size - tail > room)
-			break;
-		at += event->size;
-	}
+	while (at != head && at + event_size(at) - tail <= room)
+		at += event_size(at);
 	return at - tail;
 }
 

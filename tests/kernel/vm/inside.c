@@ -9,12 +9,15 @@
  *   inside threads COUNT SECONDS     one process with so many threads, each of which worked a little
  *   inside zombie SECONDS        a child that nobody waits for
  *   inside as UID GID COMMAND... as another user, in one group
+ *   inside niced NICE COMMAND... with another niceness
  *   inside newpids COMMAND...    in a PID namespace of its own, with its /proc
  *   inside readers COUNT FILE    COUNT processes that have the file open at once; tells how it went
  *   inside early COUNT FILE      open, read some bytes, close
  *   inside hold FILE SECONDS     open, read some, then read on after a while
  *   inside pieces FILE           read all records one by one, seeking back in between
  *   inside drain FILE SECONDS    read what comes, to standard output
+ *   inside late FILE PIPE        open, and read when something comes through the pipe
+ *   inside names COUNT           COUNT processes that end, each with a name of its own
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,14 +45,17 @@ static void fail(const char *what)
 	exit(1);
 }
 
+/* Mostly in user mode. */
 static void work(long ms)
 {
 	struct timespec start, now;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
-	do
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < ms);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+	do {
+		for (volatile int at = 0; at < 20000; at++)
+			;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	} while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < ms);
 }
 
 static int storm(long count)
@@ -175,6 +181,15 @@ static int as(char **args)
 		fail("setuid");
 	execvp(args[2], args + 2);
 	fail(args[2]);
+	return 1;
+}
+
+static int niced(char **args)
+{
+	if (setpriority(PRIO_PROCESS, 0, atoi(args[0])))
+		fail("setpriority");
+	execvp(args[1], args + 1);
+	fail(args[1]);
 	return 1;
 }
 
@@ -338,6 +353,44 @@ static int drain(const char *file, double seconds)
 	return 0;
 }
 
+/* Opens at once, reads all there is when something came through the pipe. */
+static int late(const char *file, const char *pipe)
+{
+	static char bytes[1000];
+	int fd = open(file, O_RDONLY), go;
+	ssize_t got;
+
+	if (fd < 0)
+		fail(file);
+	go = open(pipe, O_RDONLY);
+	if (go < 0 || read(go, bytes, 1) != 1)
+		fail(pipe);
+	/* Small reads, so that groups are handed out over several of them. */
+	while ((got = read(fd, bytes, sizeof(bytes))) > 0)
+		if (write(1, bytes, got) != got)
+			fail("write");
+	return got ? 1 : 0;
+}
+
+/* Lives that end each under a name of its own. */
+static int names(long count)
+{
+	char name[16];
+
+	while (count--) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			snprintf(name, sizeof(name), "name-%ld", count);
+			prctl(PR_SET_NAME, name);
+			_exit(0);
+		}
+		if (waitpid(pid, NULL, 0) != pid)
+			fail("waitpid");
+	}
+	return 0;
+}
+
 #define NUMBER(at) (argc > (at) ? atol(argv[at]) : 0)
 
 int main(int argc, char **argv)
@@ -360,6 +413,8 @@ int main(int argc, char **argv)
 		return zombie(NUMBER(2));
 	if (!strcmp(what, "as") && argc > 4)
 		return as(argv + 2);
+	if (!strcmp(what, "niced") && argc > 3)
+		return niced(argv + 2);
 	if (!strcmp(what, "newpids") && argc > 2)
 		return newpids(argv + 2);
 	if (!strcmp(what, "readers") && argc > 3)
@@ -372,6 +427,10 @@ int main(int argc, char **argv)
 		return pieces(argv[2]);
 	if (!strcmp(what, "drain") && argc > 3)
 		return drain(argv[2], atof(argv[3]));
+	if (!strcmp(what, "late") && argc > 3)
+		return late(argv[2], argv[3]);
+	if (!strcmp(what, "names"))
+		return names(NUMBER(2));
 	fprintf(stderr, "no such work: %s\n", what);
 	return 2;
 }
