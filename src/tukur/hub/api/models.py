@@ -123,7 +123,7 @@ class Process(Struct, kw_only=True):
 class ProcessTable(Struct, kw_only=True):
     asked_ms: int
     at_ms: int
-    """The recorded second that this is: the nearest at or before the one asked for, or after it."""
+    """When the sample was taken that this is: the one nearest to the instant asked for."""
     exact: bool
     """Whether a sample lies within the asked second."""
     boot_id: str

@@ -579,7 +579,7 @@ export interface components {
         /** ProcessTable */
         ProcessTable: {
             asked_ms: number;
-            /** @description The recorded second that this is: the nearest at or before the one asked for, or after it. */
+            /** @description When the sample was taken that this is: the one nearest to the instant asked for. */
             at_ms: number;
             /** @description Whether a sample lies within the asked second. */
             exact: boolean;
