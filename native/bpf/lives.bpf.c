@@ -37,7 +37,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20); /* the reader may set another size */
+	__uint(max_entries, 2 << 20); /* the reader may set another size */
 } ring SEC_MAPS;
 
 struct group_key {

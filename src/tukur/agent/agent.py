@@ -30,6 +30,10 @@ from tukur.sources.oom import OomReader
 
 log = logging.getLogger(__name__)
 
+_COLLECT_S = 0.26
+"""Between two readings of what the kernel holds of ended lives: a little over a quarter, so that the last one
+before a sample is not just before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
@@ -98,14 +102,26 @@ class Agent:
             wait = self._ticker.wait_ns(now())
             if wait > 0:
                 try:
-                    async with asyncio.timeout(wait / SECOND):
+                    async with asyncio.timeout(min(wait / SECOND, _COLLECT_S)):
                         await stop.wait()
                 except TimeoutError:
-                    pass
+                    self._collect()
                 continue
             self._sample(now())
             if self._recorder.due():
                 self._flush()
+
+    def _collect(self) -> None:
+        try:
+            self._source.collect()
+        except (OSError, ValueError) as error:
+            self._note_fault(error)
+
+    def _note_fault(self, error: Exception) -> None:
+        """Counts a reading that failed; said now and then, not each time."""
+        self._source_faults += 1
+        if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:
+            log.error("source %s failed (%d times): %s", self._source.name, self._source_faults, error)
 
     def _sample(self, at: Instant) -> None:
         missed = self._ticker.taken(at)
@@ -114,9 +130,7 @@ class Agent:
             departed = self._source.departed(snapshot.tasks)
         except (OSError, LookupError, ValueError) as error:
             # One failing reading must not end the watch: it is counted and shown, the next is tried.
-            self._source_faults += 1
-            if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:
-                log.error("source %s failed (%d times): %s", self._source.name, self._source_faults, error)
+            self._note_fault(error)
             return
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)

@@ -21,6 +21,13 @@ class Source(Protocol):
         """Every process now: one row each, sorted by pid, threads already added up."""
         ...
 
+    def collect(self) -> None:
+        """Takes out of the kernel what happened so far, for departed(); cheap where nothing did.
+
+        Called a few times between two readings, so that the kernel need not hold much. Raises OSError.
+        """
+        ...
+
     def departed(self, living: TaskArray) -> Departed:
         """What ended since the last call. `living`: what read() just gave.
 

@@ -113,11 +113,14 @@ class BpfSource:
             rest = pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
         return _sorted(np.concatenate([raw(rest), raw(tasks)]).view(TASK), "pid")
 
+    def collect(self) -> None:
+        """Reads the ring; see Source. Raises OSError where the kernel fails."""
+        if self._lives is not None:
+            self._tracker.feed(parse_events(self._lives.read()))
+
     def departed(self, living: TaskArray) -> Departed:
         """What ended meanwhile; see Source. Raises OSError where the kernel fails."""
-        if self._lives is None:
-            return Departed()
-        self._tracker.feed(parse_events(self._lives.read()))
+        self.collect()
         return self._tracker.departed(living)
 
     def close(self) -> None:

@@ -223,6 +223,9 @@ class ProcfsSource:
         self._first_reading = False
         return tasks
 
+    def collect(self) -> None:
+        """Nothing: what the parents waited for is read with them."""
+
     def departed(self, living: TaskArray) -> Departed:  # noqa: ARG002
         """CPU time of children that no reading saw, by parent; see Source."""
         return Departed(groups=self._waited.take(time.clock_gettime_ns(time.CLOCK_BOOTTIME)))
