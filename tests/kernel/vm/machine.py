@@ -207,8 +207,8 @@ def boot(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "initramfs").write_bytes(_initramfs(files, script))
-        # One thread for all CPUs: with more, qemu 7.2 lets a CPU run an int3 that the kernel has already
-        # taken away from where it changes its own code, as it does for each tracepoint, and the kernel panics.
+        # One thread for all CPUs: with more, qemu 7.2 lets a CPU run an int3 that the kernel has
+        # taken away again where it changes its own code, as for each tracepoint, and the kernel panics.
         command = [
             *(
                 "qemu-system-x86_64",
