@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from tukur.sources.base import Source, SourceUnavailableError
 from tukur.sources.bpf import BpfSource
+from tukur.sources.module import ModuleSource
 from tukur.sources.procfs import ProcfsSource
 
 log = logging.getLogger(__name__)
 
 SOURCES: tuple[tuple[str, Callable[[], Source]], ...] = (
+    ("module", ModuleSource),
     ("bpf", BpfSource),
     ("procfs", ProcfsSource),
 )
