@@ -148,6 +148,8 @@ class KillParser:
     _summary: str = ""
     _why: Why = field(default_factory=Why)
     """Of the kill before: it may have been the first of a group."""
+    _first: int = 0
+    """Its PID: the kernel tells the first of a group once more among its members."""
     _group: tuple[int, Why] | None = None
     """(until which at_us, why) kills are a group's."""
 
@@ -164,15 +166,21 @@ class KillParser:
             return self._killed(line, found)
         return None
 
-    def _killed(self, line: Line, found: re.Match[str]) -> Kill:
+    def _killed(self, line: Line, found: re.Match[str]) -> Kill | None:
         pid, name = int(found["pid"]), found["name"]
+        if self._group is not None and line.at_us > self._group[0]:
+            self._group = None
         why = parse_summary(self._summary, pid, name)
-        if why is None and self._group is not None and line.at_us <= self._group[0]:
+        if why is None and self._group is not None:
+            if pid == self._first:
+                return None
             why = self._group[1]
         elif why is None:
             # The lines before it fell to the rate limit: what is known is of an earlier kill.
             why = Why("memcg" if found["message"].startswith("Memory cgroup") else "")
             self._trigger = ""
+        if self._group is None:
+            self._first = pid
         self._why, self._summary = why, ""
         kilobytes = sum(int(found[part] or 0) for part in ("anon", "file", "shmem"))
         return Kill(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,8 @@ def test_the_members_of_a_group_are_killed_for_its_reason() -> None:
         KILLED.format(pid=1, name="one"),
         "Tasks in /a/b are going to be killed due to memory.oom.group set",
         KILLED.format(pid=2, name="two"),
+        # The first one again: the kernel goes through all of the group.
+        KILLED.format(pid=1, name="one"),
         KILLED.format(pid=3, name="three"),
     ]
     parser = KillParser()
@@ -232,6 +235,21 @@ def test_a_real_kill_is_told_with_victim_cgroup_and_time(memory_cgroup: tuple[Pa
     assert LIMIT // 2 < kill.rss < 4 * LIMIT
     assert before <= kill.at_ns <= after
     assert abs(kill.at_wall_ns - time.time_ns()) < 10_000_000_000
+
+
+def test_a_real_group_is_told_member_by_member(memory_cgroup: tuple[Path, str]) -> None:
+    folder, path = memory_cgroup
+    if not (folder / "memory.oom.group").exists():
+        pytest.skip("needs the memory controller of cgroup v2")
+    (folder / "memory.oom.group").write_text("1")
+    reader = OomReader()
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        (folder / "cgroup.procs").write_text(str(bystander.pid))
+        first = eat(folder, "hungry")
+        bystander.wait(10)
+    found = [kill for kill in reader.read() if kill.memcg == path]
+    reader.close()
+    assert [(kill.pid, kill.trigger) for kill in found] == [(first, "hungry"), (bystander.pid, "hungry")]
 
 
 def test_what_a_program_writes_to_the_log_kills_nobody() -> None:
