@@ -9,6 +9,8 @@ export interface Seen {
   exe: string;
   unit: string;
   container: string;
+  pod: string;
+  slice: string;
 }
 
 export interface Target {
@@ -22,7 +24,7 @@ export function seenIn(store: TaskStore, slot: number): Seen {
   const text = (name: keyof Seen) => store.texts[name][slot] ?? "";
   return {
     name: text("name"), user: text("user"), cmdline: text("cmdline"), exe: text("exe"), unit: text("unit"),
-    container: text("container"),
+    container: text("container"), pod: text("pod"), slice: text("slice"),
   };
 }
 
