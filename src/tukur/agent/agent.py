@@ -75,6 +75,7 @@ class Agent:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._source_faults = 0
+        self._source_name = source.name
         self._untold = Losses()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -132,6 +133,9 @@ class Agent:
             # One failing reading must not end the watch: it is counted and shown, the next is tried.
             self._note_fault(error)
             return
+        if self._source.name != self._source_name:
+            self._source_name = self._source.name
+            self._spawn(self._link.renew())
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._untold += departed.lost

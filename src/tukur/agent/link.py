@@ -71,6 +71,7 @@ class Link:
         self._in_flight: set[str] = set()
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
+        self._socket: ClientConnection | None = None
         self.connected = asyncio.Event()
 
     # --- what the agent offers
@@ -141,7 +142,13 @@ class Link:
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
             delay = min(delay * 2, longest)
 
+    async def renew(self) -> None:
+        """Connects anew, so that the hub hears what has changed of the facts of this host."""
+        if self._socket is not None:
+            await self._socket.close()
+
     def _reset(self) -> None:
+        self._socket = None
         self.connected.clear()
         self._in_flight.clear()
         self._frames.clear()
@@ -161,6 +168,7 @@ class Link:
             proxy=None,
         ) as socket:
             session = self._new_session()
+            self._socket = socket
             async with asyncio.timeout(10):
                 while not session.open:
                     await self._receive(socket, session)

@@ -44,8 +44,9 @@ def run(options: argparse.Namespace) -> int:
     from tukur.agent.scrub import Scrubber
     from tukur.cli.supervise import die_with_parent
     from tukur.protocol.auth import new_key
-    from tukur.sources.base import SourceUnavailableError
+    from tukur.sources.base import Source, SourceUnavailableError
     from tukur.sources.registry import choose
+    from tukur.sources.steady import SteadySource
 
     begin_logging(options, "agent")
     if options.supervisor:
@@ -55,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
         hub_uri(options.hub)
         signals = SIGNALS if options.allow_signals else load_signals(options.policy)
         scrubber = Scrubber(patterns=options.scrub, strip_all=options.strip_arguments)
-        source, _ = choose(options.source)
+        source: Source = choose(options.source)[0]
+        if options.source is None:
+            source = SteadySource(source, lambda: choose()[0])
     except (LinkError, PolicyError, ValueError) as error:
         raise CommandError(Exit.USAGE, str(error)) from error
     except SourceUnavailableError as error:

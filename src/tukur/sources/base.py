@@ -12,10 +12,15 @@ class SourceUnavailableError(Exception):
 class Source(Protocol):
     """Reads every process of this machine. Not thread-safe; one owner."""
 
-    name: str
-    """module, bpf or procfs."""
-    blind_spots: tuple[str, ...]
-    """What it cannot see, a sentence each, for the page to show."""
+    @property
+    def name(self) -> str:
+        """module, bpf or procfs."""
+        ...
+
+    @property
+    def blind_spots(self) -> tuple[str, ...]:
+        """What it cannot see, a sentence each, for the page to show."""
+        ...
 
     def read(self) -> TaskArray:
         """Every process now: one row each, sorted by pid, threads already added up."""
