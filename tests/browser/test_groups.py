@@ -1,16 +1,14 @@
 """The table in groups, of processes in real cgroups."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser._parts import KEEP_OFF, row, type_filter, until
 from tests.browser.conftest import BUSY, IDLE, Spawn
+from tests.support.cgroups import cgroups
 from tests.support.running import Up
-from tukur.sources.cgroups import find_mount
 
 CONTAINER = "0123456789abcdef" * 4
 Place = Callable[[str, int], None]
@@ -19,26 +17,8 @@ Place = Callable[[str, int], None]
 @pytest.fixture
 def place(spawn: Spawn) -> Iterator[Place]:
     """Puts a process into a cgroup of the real v2 hierarchy, which is removed after the test."""
-    mount = find_mount()
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("needs root and a cgroup2 mount")
-    root = Path(mount.point)
-    made: list[Path] = []
-
-    def put(path: str, pid: int) -> None:
-        folder = root
-        for part in path.strip("/").split("/"):
-            folder /= part
-            if not folder.exists():
-                folder.mkdir()
-                made.append(folder)
-        (folder / "cgroup.procs").write_text(str(pid))
-
-    yield put
-    for folder in reversed(made):
-        for pid in (folder / "cgroup.procs").read_text().split():
-            (root / "cgroup.procs").write_text(pid)
-        folder.rmdir()
+    with cgroups() as made:
+        yield made.place
 
 
 def group(page: Page, name: str) -> Locator:
