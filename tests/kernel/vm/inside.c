@@ -375,7 +375,7 @@ static int late(const char *file, const char *pipe)
 /* Lives that end each under a name of its own. */
 static int names(long count)
 {
-	char name[16];
+	char name[32];
 
 	while (count--) {
 		pid_t pid = fork();

@@ -171,7 +171,8 @@ def test_more_names_than_there_are_groups_are_counted(run: Run) -> None:
     outcome = run(MANY_SCRIPT)
     told = events(outcome.files["events"])
     (lost,) = told.losts
-    assert len(told.groups) == 1024
+    # A few more where something ended after the table had been taken away to be read.
+    assert 1024 <= len(told.groups) <= 1030
     lives = len(told.exits) + sum(group["lives"] for group in told.groups) + lost["lives"]
     assert lives == pytest.approx(1500, abs=5)
     assert lost["lives"] > 300

@@ -190,7 +190,7 @@ def test_cpu_time_agrees_with_proc(left: Outcome) -> None:
 def test_threads_are_summed_into_their_process(left: Outcome) -> None:
     task = next(task for task in tasks(left.files["tasks"]) if task["threads"] == 5)
     assert task["cpu_ns"] > 25_000_000
-    assert task["utime_ns"] > task["stime_ns"]
+    assert task["utime_ns"] > task["cpu_ns"] / 4
 
 
 def test_a_zombie_is_shown_as_one(left: Outcome) -> None:

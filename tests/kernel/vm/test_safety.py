@@ -11,7 +11,7 @@ from tests.kernel.vm.conftest import Run
 from tests.kernel.vm.machine import Kernel
 
 #: One takes a second under emulation. For the whole proof: TUKUR_TEST_CYCLES=1000 TUKUR_TEST_CHAIN=10000.
-CYCLES = int(os.environ.get("TUKUR_TEST_CYCLES", "60"))
+CYCLES = int(os.environ.get("TUKUR_TEST_CYCLES", "40"))
 CHAIN = int(os.environ.get("TUKUR_TEST_CHAIN", "1000"))
 READERS = 1000
 
