@@ -5,6 +5,7 @@ from pathlib import Path
 NUMBERS = {
     "CAP_DAC_READ_SEARCH": 2,
     "CAP_KILL": 5,
+    "CAP_SYS_MODULE": 16,
     "CAP_SYS_PTRACE": 19,
     "CAP_SYSLOG": 34,
     "CAP_PERFMON": 38,
