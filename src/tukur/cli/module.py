@@ -117,8 +117,8 @@ def _remove(state: MachineState) -> int:
         raise CommandError(Exit.MODULE, "not root: unloading and removing need it (sudo tukur module remove)")
     for holder in openers([file for module in state.loaded for file in module.files]):
         print(
-            f"{holder.name} (PID {holder.pid}) has {', '.join(holder.files)} open: an agent of tukur's goes on "
-            "with another source, another program gets an input/output error"
+            f"{holder.name} (PID {holder.pid}) has {', '.join(holder.files)} open: an agent goes on with "
+            "another source, another program gets an input/output error"
         )
     try:
         module_steps.unload([module.name for module in state.loaded])

@@ -122,7 +122,7 @@ def parse_secure_boot(variable: bytes) -> bool | None:
 
 
 def parse_dkms_status(text: str) -> list[DkmsEntry]:
-    """The lines about tukur: ``tukur/0.1.0, 6.1.0-18-amd64, x86_64: installed``; DKMS 2: ``tukur, 0.1.0, …``."""
+    """The lines about tukur: ``tukur/0.1.0, 6.1.0-18-amd64, x86_64: installed``; or ``tukur, 0.1.0, …``."""
     entries = []
     for line in text.splitlines():
         what, separator, state = line.partition(": ")
