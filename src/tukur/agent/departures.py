@@ -18,11 +18,36 @@ from tukur.records import (
 )
 
 MOST_UNSEEN = 2000
-"""Lives of one sample that no sample saw alive and that get a row each; the others are told by parent and
-name. So many a second are 250 bytes each on the wire and two rows in the store."""
+"""Lives of one sample that no sample saw alive and that get a row each, at most."""
+_SAVED_UP = 30_000
+_A_SECOND = 200
 
 
-def limited(departed: Departed, previous: TaskArray, most: int = MOST_UNSEEN) -> Departed:
+class Allowance:
+    """How many lives that no sample saw get a row each; the others are told by parent and name.
+
+    A build or a burst of thousands has room; a program that forks for ever does not fill the record: each
+    life is some 250 bytes on the wire and three rows in the store.
+    """
+
+    def __init__(self) -> None:
+        self._left = float(_SAVED_UP)
+        self._at_ns: int | None = None
+
+    def most(self, boot_ns: int) -> int:
+        """How many there may be in a sample at this instant."""
+        if self._at_ns is not None:
+            gained = _A_SECOND * max(boot_ns - self._at_ns, 0) / 1e9
+            self._left = min(self._left + gained, _SAVED_UP)
+        self._at_ns = boot_ns
+        return min(int(self._left), MOST_UNSEEN)
+
+    def spend(self, lives: int) -> None:
+        """So many have got one."""
+        self._left = max(self._left - lives, 0)
+
+
+def limited(departed: Departed, previous: TaskArray, most: int) -> Departed:
     """With at most `most` lives that are not in `previous`, those that used most; the rest in groups."""
     unseen = np.flatnonzero(match_previous(departed.tasks, previous) < 0)
     if len(unseen) <= most:

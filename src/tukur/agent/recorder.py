@@ -8,7 +8,7 @@ import numpy as np
 
 from tukur.agent.accounts import Accounts
 from tukur.agent.clock import SECOND
-from tukur.agent.departures import limited, with_departed
+from tukur.agent.departures import Allowance, limited, with_departed
 from tukur.agent.frames import RowKeeper
 from tukur.agent.images import Images
 from tukur.agent.ooms import Ooms
@@ -21,6 +21,7 @@ from tukur.records import (
     HostRates,
     Losses,
     Snapshot,
+    TaskArray,
     comm_text,
     compare,
     host_rates,
@@ -58,6 +59,7 @@ class Recorder:
         self._images = images
         self._builder = BlockBuilder()
         self._accounts = Accounts()
+        self._allowance = Allowance()
         self._ooms = Ooms()
         self._rollup = HostRollup()
         self._rows = RowKeeper()
@@ -88,7 +90,7 @@ class Recorder:
         """
         before = self._last
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
-        departed = limited(departed or Departed(), previous)
+        departed = self._limited(departed or Departed(), previous, snapshot.boot_ns)
         snapshot = replace(snapshot, tasks=with_departed(snapshot.tasks, departed))
         rates = _rates(snapshot, before)
         change = compare(snapshot.tasks, previous)
@@ -106,6 +108,13 @@ class Recorder:
         self._missed += missed
         self._last = snapshot
         return Sampled(snapshot, rates, self._rows.update(snapshot, before, change), fresh)
+
+    def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
+        most = self._allowance.most(boot_ns)
+        if len(departed.tasks):
+            departed = limited(departed, previous, most)
+            self._allowance.spend(len(departed.tasks))
+        return departed
 
     def due(self) -> bool:
         """Whether the block must be closed: its ten seconds are over, or it is full."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tukur.agent.departures import limited, with_departed
+from tukur.agent.departures import Allowance, limited, with_departed
 from tukur.records import ENDED, TASK, Departed
 
 
@@ -65,3 +65,25 @@ def test_a_life_that_a_sample_saw_never_goes_into_a_group() -> None:
 def test_what_is_within_the_limit_stays_as_it_is() -> None:
     few = departed((1, 1))
     assert limited(few, tasks(), most=1) is few
+
+
+def test_a_burst_has_rows_and_a_storm_without_end_comes_down_to_the_allowance() -> None:
+    allowance = Allowance()
+    told = []
+    for second in range(100):
+        most = allowance.most(second * 10**9)
+        allowance.spend(most)
+        told.append(most)
+    assert told[:10] == [2000] * 10
+    assert sum(told[:20]) > 30_000
+    assert told[-10:] == [200] * 10
+
+
+def test_what_was_not_used_is_saved_up_to_a_limit() -> None:
+    allowance = Allowance()
+    allowance.most(0)
+    allowance.spend(30_000)
+    assert allowance.most(5 * 10**9) == 1000
+    allowance.most(10_000 * 10**9)
+    allowance.spend(29_000)
+    assert allowance.most(10_000 * 10**9) == 1000
