@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser._parts import KEEP_OFF, row, type_filter, until
 from tests.browser.conftest import BUSY, IDLE, Spawn
+from tests.browser.test_page import violations
 from tests.support.cgroups import cgroups
 from tests.support.running import Up
 
@@ -85,3 +86,15 @@ def test_groups_are_opened_and_walked_through_by_keyboard(live: Page, spawn: Spa
     expect(live.get_by_label("Group by")).to_have_value("")
     live.get_by_role("button", name="Tree", exact=True).click()
     type_filter(live, "")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious_in_groups(context: BrowserContext, up: Up, scheme: str) -> None:
+    page = context.new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(f"{up.url}/?group=user")
+    page.wait_for_selector("[role=row][data-group]", timeout=20_000)
+    page.get_by_role("button", name="Open all").click()
+    page.wait_for_selector("[role=row][data-pid]")
+    assert violations(page) == []
+    page.close()
