@@ -22,6 +22,7 @@ from tukur.records import (
     Losses,
     Snapshot,
     TaskArray,
+    bounded_groups,
     comm_text,
     compare,
     host_rates,
@@ -36,6 +37,10 @@ FLUSH_S = 10
 Measured on a mixed load (``python -m bench block``): a block costs one key row for each process, so
 longer ones are smaller per sample; ten seconds is what the promise allows. It divides a minute, so
 every block lies within one."""
+
+
+_MOST_GROUPS = 1000
+"""Groups of lives in one block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class Recorder:
             ended=ended,
             host_minute=HostMinute(samples=samples, figures=figures),
             process_minutes=process_minutes,
-            groups=_life_groups(merge_groups(self._groups)),
+            groups=_life_groups(bounded_groups(merge_groups(self._groups), _MOST_GROUPS)),
             lost=_lost(self._lost),
             ooms=ooms,
             first_of_run=self._first_of_run,

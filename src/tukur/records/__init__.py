@@ -21,6 +21,7 @@ from tukur.records.lives import (
     Departed,
     GroupArray,
     Losses,
+    bounded_groups,
     merge_groups,
     no_groups,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Snapshot",
     "TaskArray",
     "as_words",
+    "bounded_groups",
     "comm_text",
     "compare",
     "host_rates",

@@ -100,6 +100,10 @@ GroupArray: TypeAlias = npt.NDArray[np.void]
 """A one-dimensional array of :data:`GROUP`."""
 
 
+OTHERS = b"(others)"
+"""Name of a group of lives that had several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Losses:
     """What the kernel had no room to tell, since the reading before."""
@@ -173,3 +177,21 @@ def merge_groups(parts: list[GroupArray]) -> GroupArray:
         merged[name] = np.maximum.reduceat(whole[name], begins)
     merged["first_ns"] = np.minimum.reduceat(whole["first_ns"], begins)
     return merged
+
+
+def bounded_groups(groups: GroupArray, most: int) -> GroupArray:
+    """With at most `most` groups, those that used most; the others as one for each parent, or as one in all.
+
+    Whoever gives each of a million processes another name would otherwise fill the record with names.
+    """
+    if len(groups) <= most:
+        return groups
+    by_use = np.argsort(groups["cpu_ns"], kind="stable")
+    # Half of the room is for the names, the other half for parents whose children's names had none.
+    kept, folded = groups[by_use[len(groups) - most // 2 :]], groups[by_use[: len(groups) - most // 2]].copy()
+    folded["comm"] = OTHERS
+    folded = merge_groups([folded])
+    if len(folded) > most - most // 2:
+        folded["start_ns"] = folded["ppid"] = folded["uid"] = 0
+        folded = merge_groups([folded])
+    return merge_groups([kept, folded])
