@@ -66,12 +66,16 @@ class Images:
             name = comm_text(bytes(task["comm"]))
             if known is None or args or known.name != name:
                 parent = born.get(int(task["ppid"])) or self._images.get(int(task["ppid"]))
-                image = self._make_ended(task, args, known or parent, snapshot)
+                # What no sample saw holds from its beginning, not from the sample after its end.
+                since = snapshot.boot_ns if known else min(int(task["start_ns"]), snapshot.boot_ns)
+                image = self._make_ended(task, args, known or parent, snapshot, since)
                 born[image.pid] = image
                 fresh.append(image)
         return fresh
 
-    def _make_ended(self, task: Any, args: bytes, like: Image | None, snapshot: Snapshot) -> Image:
+    def _make_ended(
+        self, task: Any, args: bytes, like: Image | None, snapshot: Snapshot, since_ns: int
+    ) -> Image:
         """`like`: its older image or its parent's: without exec a fork has the same arguments and program."""
         uid, kthread = int(task["uid"]), bool(int(task["flags"]) & KTHREAD)
         cgroup = self._cgroup_path(int(task["cgroup_id"])) or ""
@@ -86,8 +90,8 @@ class Images:
         return Image(
             pid=int(task["pid"]),
             start_ns=int(task["start_ns"]),
-            since_ns=snapshot.boot_ns,
-            since_wall_ns=snapshot.wall_ns,
+            since_ns=since_ns,
+            since_wall_ns=snapshot.wall_ns - (snapshot.boot_ns - since_ns),
             ppid=int(task["ppid"]),
             uid=uid,
             user=self._user(uid),

@@ -69,6 +69,8 @@ def test_a_life_between_two_samples_has_all_that_others_have() -> None:
     start = machine.flash(77, "cc1", "cc1", "--token=hunter2", "a.c", status=256, cpu_s=0.3, write_bytes=10)
     block = machine.block(1)
     assert (images(block)[77].name, images(block)[77].start_ns) == ("cc1", start)
+    assert images(block)[77].since_ns == start
+    assert images(block)[77].since_wall_ns < ends(block)[77].last_wall_ns
     assert "a.c" in images(block)[77].cmdline
     assert "hunter2" not in images(block)[77].cmdline
     assert (ends(block)[77].exit_code, ends(block)[77].cpu_ns) == (1, 300_000_000)
