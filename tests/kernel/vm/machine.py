@@ -18,6 +18,8 @@ MODULE_DIR = ROOT / "native" / "module"
 HEADER = ROOT / "native" / "include" / "tukur_record.h"
 INSIDE = Path(__file__).with_name("inside.c")
 BUSYBOX = Path("/bin/busybox")
+#: Makes all times longer: for a kernel that checks itself, or a busy machine.
+PATIENCE = float(os.environ.get("TUKUR_TEST_PATIENCE", "1"))
 #: What the kernel writes when something went wrong in it.
 COMPLAINTS = (
     "BUG:",
@@ -33,6 +35,8 @@ COMPLAINTS = (
     "scheduling while atomic",
 )
 
+ALWAYS = "console=ttyS0 panic=-1 oops=panic loglevel=7 kasan_multi_shot random.trust_cpu=on mitigations=off"
+
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -44,6 +48,7 @@ mount -t tmpfs tmpfs /out
 mount -t cgroup2 cgroup2 /cgroup
 ip link set lo up 2>/dev/null
 export PATH=/bin
+echo "script begins" > /dev/kmsg
 sh /script > /out/log 2>&1
 echo $? > /out/status
 dmesg > /out/dmesg
@@ -76,8 +81,8 @@ class Outcome:
         return self.files[name].decode(errors="replace")
 
     def complaints(self) -> list[str]:
-        """Lines of the kernel's log that tell of something wrong in it."""
-        log = self.text("dmesg") + self.console
+        """Lines of the kernel's log that tell of something wrong in it since the script began."""
+        log = self.console.rpartition("script begins")[2]
         return [line for line in log.splitlines() if any(word in line for word in COMPLAINTS)]
 
 
@@ -159,7 +164,11 @@ def build_inside(into: Path) -> Path:
 def _cpio(folder: Path) -> bytes:
     names = subprocess.run(["find", "."], cwd=folder, check=True, capture_output=True).stdout
     packed = subprocess.run(
-        [BUSYBOX, "cpio", "-o", "-H", "newc"], cwd=folder, input=names, check=True, capture_output=True
+        [BUSYBOX, "cpio", "-o", "-H", "newc", "-R", "0:0"],
+        cwd=folder,
+        input=names,
+        check=True,
+        capture_output=True,
     )
     return gzip.compress(packed.stdout, 1)
 
@@ -224,14 +233,14 @@ def boot(
             *("-nodefaults", "-display", "none", "-no-reboot"),
             *("-serial", f"file:{folder}/console", "-serial", f"file:{folder}/out"),
             *("-kernel", str(kernel.image), "-initrd", str(folder / "initramfs")),
-            *("-append", f"console=ttyS0 panic=-1 oops=panic random.trust_cpu=on mitigations=off {options}"),
+            *("-append", f"{ALWAYS} {options}"),
         ]
         try:
-            subprocess.run(command, timeout=timeout, check=True, capture_output=True)
+            subprocess.run(command, timeout=timeout * PATIENCE, check=True, capture_output=True)
         except subprocess.TimeoutExpired:
             console = (folder / "console").read_text(errors="replace")
             raise AssertionError(
-                f"the machine did not end within {timeout:.0f} s:\n{console[-4000:]}"
+                f"the machine did not end within {timeout * PATIENCE:.0f} s:\n{console[-4000:]}"
             ) from None
         console = (folder / "console").read_text(errors="replace")
         return Outcome(_unpack((folder / "out").read_bytes()), console)

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.kernel.vm.conftest import Run
-from tests.kernel.vm.machine import Outcome
+from tests.kernel.vm.machine import PATIENCE, Outcome
 from tests.kernel.vm.records import Events, events
+
+pytestmark = pytest.mark.timeout(600 * PATIENCE)
 
 STORM = 300
 STORM_SCRIPT = f"""

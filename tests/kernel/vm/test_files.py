@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.kernel.vm.conftest import Run
-from tests.kernel.vm.machine import Outcome
+from tests.kernel.vm.machine import PATIENCE, Outcome
 from tests.kernel.vm.records import tasks
+
+pytestmark = pytest.mark.timeout(600 * PATIENCE)
 
 TICK = 10_000_000
 #: The shells that ran between the one reading and the other.

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.kernel.vm.conftest import Run
-from tests.kernel.vm.machine import Outcome
+from tests.kernel.vm.machine import PATIENCE, Outcome
 from tests.kernel.vm.records import tasks
 from tests.kernel.vm.test_files import flat
+
+pytestmark = pytest.mark.timeout(600 * PATIENCE)
 
 SCRIPT = """
 load() { insmod /tukur_ram.ko "$@" && insmod /tukur_cpu.ko "$@"; }

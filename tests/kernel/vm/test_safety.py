@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.kernel.vm.conftest import Run
-from tests.kernel.vm.machine import Kernel
+from tests.kernel.vm.machine import PATIENCE, Kernel
+
+pytestmark = pytest.mark.timeout(600 * PATIENCE)
 
 #: One takes a second under emulation. For the whole proof: TUKUR_TEST_CYCLES=1000 TUKUR_TEST_CHAIN=10000.
 CYCLES = int(os.environ.get("TUKUR_TEST_CYCLES", "40"))
@@ -88,7 +90,6 @@ def test_a_module_can_be_removed_while_it_is_read(run: Run) -> None:
     assert outcome.complaints() == []
 
 
-@pytest.mark.timeout(400)
 def test_a_thousand_readers_get_all_or_a_clear_refusal(run: Run) -> None:
     outcome = run(READERS_SCRIPT, timeout=350, memory="2G")
     for file in ("ram", "cpu", "tasks"):
