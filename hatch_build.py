@@ -1,4 +1,4 @@
-"""The wheel's one hook: compiles the eBPF programs and the page before the files are collected."""
+"""The wheel's one hook: compiles the eBPF programs and the page, and adds the kernel modules' sources."""
 
 import sys
 from pathlib import Path
@@ -13,12 +13,15 @@ class TukurBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        """Makes ``src/tukur/sources/*.bpf.o`` and ``src/tukur/hub/web/``."""
+        """Makes ``src/tukur/sources/*.bpf.o``, ``src/tukur/hub/web/``, and ``tukur/native/`` in the wheel."""
         root = Path(self.root)
         sys.path.insert(0, str(root))
         try:
-            from build_tools import ebpf, page
+            from build_tools import ebpf, modules, page
         finally:
             sys.path.remove(str(root))
         ebpf.compile_all(root)
         page.build(root)
+        build_data["force_include"].update(
+            {str(path): f"tukur/{path.relative_to(root)}" for path in modules.sources(root)}
+        )

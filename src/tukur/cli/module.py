@@ -76,9 +76,7 @@ def _group(text: str) -> int:
 
 def _proc_name(name: str) -> str:
     letters = name.replace("_", "").replace(".", "").replace("-", "")
-    if not (
-        letters.isascii() and letters.isalnum() and name[0].isalpha() | (name[0] == "_") and len(name) < 64
-    ):
+    if not (letters.isascii() and letters.isalnum() and name[0].isalpha() and len(name) < 64):
         raise CommandError(
             Exit.USAGE,
             f"a file under /proc cannot be called {name!r}: letters, digits, '_', '.', '-' expected, "
@@ -94,7 +92,7 @@ def _install(state: MachineState, options: argparse.Namespace) -> int:
     if found or sources is None:
         raise _failure("\n  ".join(found))
     by_dkms = bool(state.dkms) and not options.no_dkms
-    print(f"building for {state.release}{', with DKMS' if by_dkms else ''}")
+    print(f"building for {state.release}{', with DKMS' if by_dkms else ''}", flush=True)
     try:
         (module_steps.install_by_dkms if by_dkms else module_steps.install_plainly)(state, sources)
         module_steps.unload([module.name for module in state.loaded])

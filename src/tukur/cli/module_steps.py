@@ -73,7 +73,7 @@ def install_plainly(state: MachineState, sources: Path) -> None:
         ]
         done = _run(command)
         if done.returncode:
-            raise StepError(kmod_words.build_failure(done.stdout, ""))
+            raise StepError(kmod_words.build_failure(done.stdout))
         target = _plain_folder(state.release)
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def install_by_dkms(state: MachineState, sources: Path) -> None:
     if done.returncode:
         log = DKMS_STATE / __version__ / "build" / "make.log"
         output = log.read_text(errors="replace") if log.is_file() else done.stdout
-        raise StepError(kmod_words.build_failure(output, ""))
+        raise StepError(kmod_words.build_failure(output))
 
 
 def write_settings(parameters: Parameters) -> None:

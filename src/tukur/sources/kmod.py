@@ -153,6 +153,15 @@ def parse_config(text: str, option: str) -> str:
     return found[1].strip('"') if found else ""
 
 
+def parse_uts_release(text: str) -> str:
+    """The kernel that headers are of, by their generated/utsrelease.h, as ``uname -r`` says it, or empty.
+
+    Not by config/kernel.release: in Debian's that is the version of the source, which no kernel says.
+    """
+    found = re.search(r'^#define UTS_RELEASE "([^"]*)"', text, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def source_folder() -> Path | None:
     """Where the modules' sources are: within the installation, or in the checkout; None: in neither."""
     package = Path(__file__).resolve().parents[1]
@@ -177,7 +186,7 @@ def machine_state() -> MachineState:
         has_modules=Path("/proc/modules").exists(),
         loading_disabled=_text(Path("/proc/sys/kernel/modules_disabled")) == "1",
         headers=str(build) if (build / "Makefile").is_file() else "",
-        headers_release=_text(build / "include/config/kernel.release"),
+        headers_release=parse_uts_release(_text(build / "include/generated/utsrelease.h")),
         headers_remedy=remedy_for(distributions, release),
         clang=clang,
         missing_tools=[tool for tool in ("make", "clang" if clang else "gcc") if not _program(tool)],

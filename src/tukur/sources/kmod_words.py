@@ -128,15 +128,13 @@ def unload_refusal(said: str, name: str, holders: list[str]) -> str:
     return f"{name} cannot be unloaded: {_tail(said)}"
 
 
-def build_failure(output: str, log_file: str) -> str:
-    """One line on why make failed: the first error it told, and where the rest is."""
+def build_failure(output: str) -> str:
+    """One line on why make failed: the first error it told."""
     lines = [line.strip() for line in output.splitlines()]
     told = next(
         (line for line in lines if re.search(r"\berror:|\bfatal error|No space left|Stop\.$", line)), ""
     )
-    return f"the modules do not build: {told or _tail(output)}" + (
-        f" (all of it in {log_file})" if log_file else ""
-    )
+    return f"the modules do not build: {told or _tail(output)}"
 
 
 def _tail(text: str) -> str:

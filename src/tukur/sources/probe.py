@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from tukur.sources import capabilities
+from tukur.sources import capabilities, kmod, kmod_words
 from tukur.sources.bpf import OBJECT
 from tukur.sources.libbpf import KERNEL_BTF, LIBRARY, library_found
 
 OLDEST_KERNEL = (5, 15)
-MODULES = ("tukur_tasks", "tukur_ram", "tukur_cpu")
 _FILES_WANTED = 4096
 
 
@@ -100,8 +99,13 @@ def _capabilities() -> list[Finding]:
 
 
 def _modules() -> list[Finding]:
-    present = [name for name in MODULES if Path("/proc", name).exists()]
-    found = ", ".join(f"/proc/{name}" for name in present) or "not loaded"
+    present = [file for name in kmod.MODULES if (module := kmod.loaded(name)) for file in module.files]
+    if present:
+        found = f"loaded: {', '.join(present)}"
+    elif Path("/proc/modules").exists():
+        found = "not loaded; `tukur module status` tells whether they can be"
+    else:
+        found = kmod_words.NO_MODULES
     # Nothing is wrong without them: the other sources need none.
     return [Finding("kernel modules", True, found, "")]
 
