@@ -148,7 +148,7 @@ def test_a_busy_module_says_who_is_reading_it() -> None:
 
 def test_a_build_that_fails_tells_its_first_error() -> None:
     output = (
-        "  CC [M]  /tmp/x/tasks.o\n/tmp/x/tasks.c:9:10: fatal error: linux/nosuch.h: No such file or directory\n"
+        "  CC [M]  /x/tasks.o\n/x/tasks.c:9:10: fatal error: linux/nosuch.h: No such file or directory\n"
         "compilation terminated.\nmake[2]: *** [scripts/Makefile.build:250: /tmp/x/tasks.o] Error 1\n"
     )
     assert "tasks.c:9:10: fatal error: linux/nosuch.h" in kmod_words.build_failure(output)
