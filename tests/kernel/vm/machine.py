@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ COMPLAINTS = (
     "scheduling while atomic",
 )
 
-ALWAYS = "console=ttyS0 panic=-1 oops=panic loglevel=7 kasan_multi_shot random.trust_cpu=on mitigations=off"
+ALWAYS = "console=ttyS0 panic=-1 oops=panic loglevel=7 random.trust_cpu=on mitigations=off"
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -208,14 +209,17 @@ def boot(
     memory: str = "1G",
     cpus: int = 2,
     options: str = "",
+    beneath: Sequence[bytes] = (),
+    devices: Sequence[str] = (),
 ) -> Outcome:
     """Runs the script as the only program of a machine; what it leaves in /out comes back.
 
     ``files`` maps places in the machine, as ``tukur_cpu.ko`` or ``bin/inside``, to files of this one.
+    ``beneath``: archives that are unpacked before; ``devices``: more words for qemu.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "initramfs").write_bytes(_initramfs(files, script))
+        (folder / "initramfs").write_bytes(b"".join(beneath) + _initramfs(files, script))
         # One thread for all CPUs: with more, qemu 7.2 lets a CPU run an int3 that the kernel has
         # taken away again where it changes its own code, as for each tracepoint, and the kernel panics.
         command = [
@@ -233,6 +237,7 @@ def boot(
             *("-nodefaults", "-display", "none", "-no-reboot"),
             *("-serial", f"file:{folder}/console", "-serial", f"file:{folder}/out"),
             *("-kernel", str(kernel.image), "-initrd", str(folder / "initramfs")),
+            *devices,
             *("-append", f"{ALWAYS} {options}"),
         ]
         try:
