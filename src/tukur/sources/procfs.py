@@ -11,13 +11,13 @@ import resource
 import time
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tukur.records import KTHREAD, TASK, Departed, TaskArray, pick
 from tukur.sources.capabilities import effective
+from tukur.sources.cgroups import find_mount
 from tukur.sources.waited import WaitedFor
 
 _REFRESH = 10
@@ -149,15 +149,6 @@ def parse_cgroup_v2(content: bytes) -> bytes | None:
     return content[at + 3 : end if end >= 0 else len(content)].removesuffix(b" (deleted)")
 
 
-def cgroup2_mount(mountinfo: str) -> str | None:
-    """Where cgroup2 is mounted, of a /proc/self/mountinfo; None: nowhere."""
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        if after.startswith("cgroup2 "):
-            return before.split()[4].replace("\\040", " ")
-    return None
-
-
 @dataclass(slots=True)
 class _Process:
     """One life of one PID."""
@@ -190,8 +181,8 @@ class ProcfsSource:
         self._round = 0
         self._first_reading = True
         self._waited = WaitedFor()
-        mount = _cgroup_mount()
-        self._cgroups = os.fsencode(mount) if mount else None
+        mount = find_mount()
+        self._cgroups = os.fsencode(mount.point) if mount else None
         self._cgroup_ids: dict[bytes, int] = {}
         self.blind_spots = BLIND_SPOTS + _limits()
 
@@ -389,13 +380,6 @@ def _files_allowed() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
-
-
-def _cgroup_mount() -> str | None:
-    try:
-        return cgroup2_mount(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
-    except OSError:
-        return None
 
 
 def _limits() -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tukur.records import KTHREAD
 from tukur.sources.procfs import (
     ProcfsSource,
-    cgroup2_mount,
     parse_cgroup_v2,
     parse_io,
     parse_stat,
@@ -113,15 +112,6 @@ def test_io_counts_what_reached_the_storage() -> None:
 )
 def test_the_v2_path_is_found(content: bytes, path: bytes | None) -> None:
     assert parse_cgroup_v2(content) == path
-
-
-def test_the_mount_of_cgroup2_is_found() -> None:
-    lines = (
-        "24 1 0:22 / /proc rw - proc proc rw\n"
-        "30 24 0:26 / /sys/fs/cgroup/uni\\040fied rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-    )
-    assert cgroup2_mount(lines) == "/sys/fs/cgroup/uni fied"
-    assert cgroup2_mount(lines.partition("\n")[0]) is None
 
 
 @pytest.fixture
