@@ -15,10 +15,22 @@ from tukur.sources.registry import availability
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--json", action="store_true", help="for a program")
+    parser.add_argument(
+        "--cross-check",
+        action="store_true",
+        help="compare what all sources that work here say of every process",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=5, metavar="S", help="of --cross-check (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints a line for each finding; 0 where every process can be seen in some way."""
+    if options.cross_check:
+        from tukur.cli.cross_check import cross_check
+
+        return cross_check(options.seconds, as_json=options.json)
     findings = [*probe(), _page()]
     sources = availability()
     if options.json:

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     DATABASE_NEWER = 7
     DATA_IN_USE = 8
     SOURCE_UNAVAILABLE = 9
+    SOURCES_DISAGREE = 10
     MODULE = 11
 
 

@@ -187,7 +187,8 @@ def status_lines(state: MachineState, obstacles: list[str], source: str) -> list
 
 def _loaded_line(module: Loaded) -> str:
     parameters = "".join(f" {key}={value}" for key, value in module.parameters.items())
-    return f"{module.name} {module.version}: loaded, {' '.join(module.files)};{parameters}"
+    version = f" {module.version}" if module.version else ""
+    return f"{module.name}{version}: loaded, {' '.join(module.files)};{parameters}"
 
 
 def _signatures(state: MachineState) -> str:
