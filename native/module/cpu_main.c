@@ -93,3 +93,4 @@ module_exit(tukur_cpu_exit);
 
 MODULE_DESCRIPTION("Processes and their CPU time as JSON, as records and as events");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

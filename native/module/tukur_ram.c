@@ -307,3 +307,4 @@ module_exit(ram_exit);
 
 MODULE_DESCRIPTION("Memory of the machine and of each process as JSON");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -73,8 +73,11 @@ def test_the_sources_are_laid_out_as_dkms_builds_them(tmp_path: Path) -> None:
     assert (tmp_path / "include" / "tukur_record.h").is_file()
 
 
-def test_dkms_is_told_this_version() -> None:
-    assert f'PACKAGE_VERSION="{__version__}"' in (ROOT / "native/module/dkms.conf").read_text()
+def test_dkms_and_the_modules_tell_this_version() -> None:
+    folder = ROOT / "native" / "module"
+    assert f'PACKAGE_VERSION="{__version__}"' in (folder / "dkms.conf").read_text()
+    for name in ("tukur_ram.c", "cpu_main.c"):
+        assert f'MODULE_VERSION("{__version__}")' in (folder / name).read_text()
 
 
 def test_status_tells_what_is_loaded_installed_and_chosen() -> None:
