@@ -226,7 +226,7 @@ class Exits(Struct, kw_only=True):
     next: str | None
     """For `after`, to go on; null: there are no more."""
     groups: list[ExitGroup]
-    """Of the whole minutes that the range touches."""
+    """Of the whole tens of seconds that the range touches."""
     lost: LostLives
 
 

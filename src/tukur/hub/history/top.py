@@ -7,11 +7,12 @@ what a life did before an exec and what after it.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tukur.blocks import decode_totals
 from tukur.hub.api.models import Top, TopGroup, TopList
 from tukur.hub.store.blocks import MINUTE_MS
+from tukur.hub.store.exits import ExitStore
 from tukur.hub.store.labels import LabelStore
 from tukur.hub.store.store import BlockRow, HostRow, Key, Store
 
@@ -90,6 +91,14 @@ class _GroupSum(_Sum):
         self.read_bytes += life.read_bytes
         self.write_bytes += life.write_bytes
 
+    def take_together(self, row: Any) -> None:
+        """Lives that are told together only: a row of ``life_group``."""
+        self.lives += int(row.lives)
+        self.cpu_ns += int(row.cpu_ns)
+        self.rss_peak = max(self.rss_peak, int(row.rss_peak))
+        self.read_bytes += int(row.read_bytes)
+        self.write_bytes += int(row.write_bytes)
+
 
 async def top(
     store: Store, host: HostRow, from_ms: int, to_ms: int, by: By, limit: int, group: Group = "process"
@@ -103,7 +112,9 @@ async def top(
     else:
         await _by_minutes(store, host, from_ms, to_ms, sums)
     lives = _ranked(sums.by_life, by, limit) if group == "process" else []
-    groups = [] if group == "process" else _ranked(await _grouped(store, sums, group), by, limit)
+    groups = (
+        [] if group == "process" else _ranked(await _grouped(store, sums, group, (from_ms, to_ms)), by, limit)
+    )
     return TopList(
         from_ms=from_ms,
         to_ms=to_ms,
@@ -120,15 +131,24 @@ def _ranked(found: Mapping[K, S], by: By, limit: int) -> list[tuple[K, S]]:
     return [entry for entry in ranked[:limit] if entry[1].worth(by) > 0]
 
 
-async def _grouped(store: Store, sums: _Sums, group: str) -> dict[str, _GroupSum]:
+async def _grouped(store: Store, sums: _Sums, group: str, span: tuple[int, int]) -> dict[str, _GroupSum]:
     labels = LabelStore(store.database)
+    boots = sorted({boot for boot, _ in sums.by_life})
+    together = await ExitStore(store.database).groups(boots, *span)
     starts: dict[int, list[int]] = {}
     for boot, (start_ns, _) in sums.by_life:
         starts.setdefault(boot, []).append(start_ns)
+    for row in together:
+        starts.setdefault(row.boot, []).append(row.parent_start_ns)
     names = {boot: await labels.labels(boot, wanted, group) for boot, wanted in starts.items()}
     groups: dict[str, _GroupSum] = {}
     for (boot, key), life in sums.by_life.items():
         groups.setdefault(names[boot].get(key, ""), _GroupSum()).take(life)
+    for row in together:
+        # Of lives that are told together the name is known; else they belong where their parent does.
+        parent = names[row.boot].get((row.parent_start_ns, row.ppid), "")
+        label = row.name or parent if group == "name" else parent
+        groups.setdefault(label, _GroupSum()).take_together(row)
     return groups
 
 

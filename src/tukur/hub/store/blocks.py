@@ -23,6 +23,8 @@ from tukur.hub.store.schema import (
 from tukur.protocol.messages import Block, Ended, Image, Lost, ProcessMinute
 
 MINUTE_MS = 60_000
+GROUP_MS = 10_000
+"""Lives that are told together are added up for so long."""
 _NAME = 255
 _FIGURE = 32
 _CAUSE = 16
@@ -267,14 +269,14 @@ async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, 
 
 
 async def _put_groups(connection: AsyncConnection, boot_no: int, content: Block) -> None:
-    minute_ms = content.first_wall_ns // 1_000_000 // MINUTE_MS * MINUTE_MS
+    at_ms = content.first_wall_ns // 1_000_000 // GROUP_MS * GROUP_MS
     await merge(
         connection,
         life_group,
         [
             {
                 "boot": boot_no,
-                "minute_ms": minute_ms,
+                "at_ms": at_ms,
                 "parent_start_ns": entry.parent_start_ns,
                 "ppid": entry.ppid,
                 "name": entry.name[:_GROUP_NAME],

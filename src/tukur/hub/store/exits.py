@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.blocks import MINUTE_MS
+from tukur.hub.store.blocks import GROUP_MS, MINUTE_MS
 from tukur.hub.store.database import Database
 from tukur.hub.store.schema import block, life_group, process
 
@@ -69,7 +69,7 @@ class ExitStore:
         return found[:limit]
 
     async def groups(self, boots: Sequence[int], from_ms: int, to_ms: int) -> list[Any]:
-        """Lives told together in the minutes that [from, to) touches, added up, most CPU time first."""
+        """Lives told together in the tens of seconds that [from, to) touches, by their CPU time."""
         columns = life_group.c
         keys = (columns.boot, columns.parent_start_ns, columns.ppid, columns.name, columns.uid)
         cpu_ns = func.sum(columns.cpu_ns).label("cpu_ns")
@@ -84,8 +84,8 @@ class ExitStore:
             )
             .where(
                 columns.boot.in_(boots),
-                columns.minute_ms >= from_ms // MINUTE_MS * MINUTE_MS,
-                columns.minute_ms < to_ms,
+                columns.at_ms >= from_ms // GROUP_MS * GROUP_MS,
+                columns.at_ms < to_ms,
             )
             .group_by(*keys)
             .order_by(cpu_ns.desc())

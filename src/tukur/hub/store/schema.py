@@ -154,7 +154,7 @@ life_group = Table(
     "life_group",
     metadata,
     Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
-    Column("minute_ms", BigInteger, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
     Column("parent_start_ns", BigInteger, primary_key=True),
     Column("ppid", Integer, primary_key=True),
     Column("name", String(64), primary_key=True),
@@ -165,7 +165,8 @@ life_group = Table(
     Column("read_bytes", BigInteger, nullable=False),
     Column("write_bytes", BigInteger, nullable=False),
 )
-"""Short lives that were too many for a row each, by parent and name; lives 0: how many is not known."""
+"""Short lives that were too many for a row each, by parent and name, of ten seconds from
+at_ms on; lives 0: how many is not known."""
 
 oom_kill = Table(
     "oom_kill",

@@ -21,7 +21,7 @@ def history() -> list[messages.Block]:
     """Two minutes. At 10 s a hundred short lives, one of which fails; at 20 s one is killed; at 30 s one is
     not there any more and nobody told why; at 70 s many are told together, and some are lost."""
     machine = Machine()
-    machine.start(1, "init", ppid=0)
+    parent = machine.start(1, "init", ppid=0)
     machine.start(11, "killed")
     machine.start(12, "vanished")
     blocks = []
@@ -34,8 +34,8 @@ def history() -> list[messages.Block]:
         if second == 30:
             machine.end(12)
         if second == 70:
-            machine.together("true", lives=5000, cpu_ns=2_000_000_000)
-            machine.together("", lives=0, cpu_ns=1_000_000_000)
+            machine.together("true", lives=5000, cpu_ns=2_000_000_000, start_ns=parent)
+            machine.together("", lives=0, cpu_ns=1_000_000_000, start_ns=parent)
             machine.lose(Losses(lives=7, cpu_ns=3_000_000, execs=2, finals=1))
         machine.sample()
         if second % 10 == 9:
@@ -137,3 +137,14 @@ async def test_the_top_list_tells_how_they_ended(viewer: httpx.AsyncClient) -> N
     answer = await viewer.get(f"/api/hosts/{HOST}/top", params=span)
     by_pid = {entry["pid"]: entry for entry in answer.json()["processes"]}
     assert (by_pid[11]["exit_signal"], by_pid[11]["ended"]) == (9, True)
+
+
+async def test_lives_told_together_count_with_their_name_or_where_their_parent_belongs(
+    viewer: httpx.AsyncClient,
+) -> None:
+    for group, label in (("name", "true"), ("unit", "owl.service")):
+        span = {"from": START + 60_000, "to": START + 90_000, "group": group}
+        answer = await viewer.get(f"/api/hosts/{HOST}/top", params=span)
+        groups = {entry["name"]: entry for entry in answer.json()["groups"]}
+        assert groups[label]["lives"] >= 5000
+        assert groups[label]["cpu_s"] == pytest.approx(2.0 if group == "name" else 3.0)

@@ -342,7 +342,7 @@ export interface components {
             exits: components["schemas"]["Exit"][];
             /** @description For `after`, to go on; null: there are no more. */
             next: string | null;
-            /** @description Of the whole minutes that the range touches. */
+            /** @description Of the whole tens of seconds that the range touches. */
             groups: components["schemas"]["ExitGroup"][];
             lost: components["schemas"]["LostLives"];
         };

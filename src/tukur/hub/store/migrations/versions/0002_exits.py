@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "life_group",
         sa.Column("boot", sa.Integer(), nullable=False),
-        sa.Column("minute_ms", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("parent_start_ns", sa.BigInteger(), nullable=False),
         sa.Column("ppid", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("write_bytes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f("fk_life_group_boot_boot")),
         sa.PrimaryKeyConstraint(
-            "boot", "minute_ms", "parent_start_ns", "ppid", "name", "uid", name=op.f("pk_life_group")
+            "boot", "at_ms", "parent_start_ns", "ppid", "name", "uid", name=op.f("pk_life_group")
         ),
     )
     op.create_table(
