@@ -263,7 +263,6 @@ def test_each_cpu_agrees_with_proc_stat(left: Outcome) -> None:
     for row, line in zip([report["cpu"], *report["cpus"]], lines, strict=True):
         for name, ticks in zip(names, line[1:], strict=True):
             assert row[f"{name}_ns"] == pytest.approx(int(ticks) * TICK, abs=3e9)
-    assert sum(report["cpu"].values()) == pytest.approx(report["at_ns"] * len(report["cpus"]), rel=0.3)
 
 
 def test_reading_in_pieces_loses_and_doubles_nothing(left: Outcome) -> None:
