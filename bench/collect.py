@@ -14,6 +14,7 @@ from typing import Any
 from bench._load import processes
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.bpf import BpfSource
+from tukur.sources.module import ModuleSource
 from tukur.sources.procfs import ProcfsSource
 
 BUSY = 5
@@ -43,7 +44,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
 
 
 def _measure(size: int, samples: int) -> Iterator[dict[str, Any]]:
-    for subject, make in (("bpf", BpfSource), ("procfs", ProcfsSource)):
+    for subject, make in (("module", ModuleSource), ("bpf", BpfSource), ("procfs", ProcfsSource)):
         row: dict[str, Any] = {"subject": subject, "processes": size}
         try:
             source = make()
@@ -106,8 +107,11 @@ def _cpu_s(who: int) -> float:
 
 
 def _with_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    ours = next((row["cpu_ms"] for row in rows if row["subject"] == "bpf" and "cpu_ms" in row), None)
+    """With what each costs as a multiple of bpf's reading, and as a share of psutil's."""
+    spent = {row["subject"]: row["cpu_ms"] for row in rows if row.get("cpu_ms")}
     for row in rows:
-        if ours and "cpu_ms" in row:
-            row["ratio_to_bpf"] = round(row["cpu_ms"] / ours, 1)
+        if "cpu_ms" in row and "bpf" in spent:
+            row["ratio_to_bpf"] = round(row["cpu_ms"] / spent["bpf"], 2)
+        if "cpu_ms" in row and "psutil" in spent:
+            row["share_of_psutil"] = round(row["cpu_ms"] / spent["psutil"], 4)
     return rows
