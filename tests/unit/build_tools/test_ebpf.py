@@ -21,20 +21,21 @@ def checkout(tmp_path: Path) -> Path:
 def test_every_program_becomes_an_object_for_libbpf(checkout: Path) -> None:
     pytest.importorskip("ziglang")
     made = compile_all(checkout)
-    assert [path.name for path in made] == ["tasks.bpf.o"]
-    content = made[0].read_bytes()
-    assert content[:4] == b"\x7fELF"
-    # Machine 247 is BPF; .BTF.ext has the relocations that make it fit the running kernel.
-    assert int.from_bytes(content[18:20], "little") == 247
-    assert b".BTF.ext" in content
-    assert str(checkout).encode() not in content
+    assert [path.name for path in made] == ["lives.bpf.o", "tasks.bpf.o"]
+    for content in (path.read_bytes() for path in made):
+        assert content[:4] == b"\x7fELF"
+        # Machine 247 is BPF; .BTF.ext has the relocations that make it fit the running kernel.
+        assert int.from_bytes(content[18:20], "little") == 247
+        assert b".BTF.ext" in content
+        assert str(checkout).encode() not in content
 
 
 def test_two_builds_of_one_checkout_are_the_same_bytes(checkout: Path) -> None:
     pytest.importorskip("ziglang")
-    first = compile_all(checkout)[0].read_bytes()
-    (checkout / "src/tukur/sources/tasks.bpf.o").unlink()
-    assert compile_all(checkout)[0].read_bytes() == first
+    first = [path.read_bytes() for path in compile_all(checkout)]
+    for path in compile_all(checkout):
+        path.unlink()
+    assert [path.read_bytes() for path in compile_all(checkout)] == first
 
 
 def test_nothing_is_compiled_again_unless_a_source_is_newer(checkout: Path) -> None:
@@ -50,8 +51,8 @@ def test_nothing_is_compiled_again_unless_a_source_is_newer(checkout: Path) -> N
 
 def test_a_program_that_does_not_compile_says_why_and_leaves_nothing(checkout: Path) -> None:
     pytest.importorskip("ziglang")
-    (checkout / "native/bpf/tasks.bpf.c").write_text("int broken(")
-    with pytest.raises(CompileError, match=r"tasks\.bpf\.c does not compile:\n.*error"):
+    (checkout / "native/bpf/lives.bpf.c").write_text("int broken(")
+    with pytest.raises(CompileError, match=r"lives\.bpf\.c does not compile:\n.*error"):
         compile_all(checkout)
     assert list((checkout / "src/tukur/sources").iterdir()) == []
 
