@@ -22,7 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order-key", required=True, metavar="HEX", help="the hub's public order key, 64 hexadecimal digits"
     )
-    parser.add_argument("--source", default=None, metavar="NAME", help="bpf or procfs (default: the best)")
+    parser.add_argument(
+        "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
+    )
     parser.add_argument(
         "--policy",
         type=Path,

@@ -29,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_data_option(parser)
     add_log_option(parser)
     add_address_options(parser)
-    parser.add_argument("--source", default=None, metavar="NAME", help="bpf or procfs (default: the best)")
+    parser.add_argument(
+        "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
+    )
     parser.add_argument("--monitor-only", action="store_true", help="never signal a process")
     parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
     parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
