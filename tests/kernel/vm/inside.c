@@ -101,35 +101,50 @@ static int burst(long count)
 	return 0;
 }
 
-static int chain(long count, long seconds)
+/*
+ * Each link becomes the program anew: of forks alone, one in another, the kernel
+ * remembers all generations for each piece of memory, which is quadratic.
+ */
+static int link_on(long count, const char *seconds, const char *ready)
 {
-	int ready[2];
-	char byte;
+	char left[32];
+	pid_t pid;
 
-	if (pipe(ready))
-		fail("pipe");
-	for (long at = 0; at < count; at++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
-			fail("fork");
-		if (pid) {
-			/* The first one waits until the last has begun. */
-			if (!at) {
-				close(ready[1]);
-				if (read(ready[0], &byte, 1) != 1)
-					fail("the chain broke");
-				printf("chained\n");
-				fflush(stdout);
-			}
-			pause();
-			_exit(0);
-		}
+	if (!count) {
+		if (write(atoi(ready), "", 1) != 1)
+			fail("write");
+		sleep(atoi(seconds));
+		return 0;
 	}
-	if (write(ready[1], "", 1) != 1)
-		fail("write");
-	sleep(seconds);
-	kill(0, SIGKILL);
+	pid = fork();
+	if (pid < 0)
+		fail("fork");
+	if (!pid) {
+		snprintf(left, sizeof(left), "%ld", count - 1);
+		execl("/bin/inside", "inside", "link", left, seconds, ready, NULL);
+		fail("exec");
+	}
+	pause();
+	return 0;
+}
+
+static int chain(long count, const char *seconds)
+{
+	char ready[32], byte;
+	int ends[2];
+
+	if (pipe(ends))
+		fail("pipe");
+	snprintf(ready, sizeof(ready), "%d", ends[1]);
+	if (!fork())
+		return link_on(count - 1, seconds, ready);
+	close(ends[1]);
+	/* The first one waits until the last has begun. */
+	if (read(ends[0], &byte, 1) != 1)
+		fail("the chain broke");
+	printf("chained\n");
+	fflush(stdout);
+	pause();
 	return 0;
 }
 
@@ -404,7 +419,9 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "burst"))
 		return burst(NUMBER(2));
 	if (!strcmp(what, "chain"))
-		return chain(NUMBER(2), NUMBER(3));
+		return chain(NUMBER(2), argc > 3 ? argv[3] : "0");
+	if (!strcmp(what, "link") && argc > 4)
+		return link_on(NUMBER(2), argv[3], argv[4]);
 	if (!strcmp(what, "named") && argc > 4)
 		return named(argv[2], NUMBER(3), NUMBER(4));
 	if (!strcmp(what, "threads"))
