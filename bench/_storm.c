@@ -1,7 +1,7 @@
 // Starts short lives and keeps the truth about them: for each PID what wait4() says it used.
-//   storm run OUT COUNT SPIN_US PARALLEL   COUNT lives of this program that spin so long
-//   storm life SPIN_US                     one of them
-//   storm wrap OUT PROGRAM ARGUMENTS...    one other program
+//   storm run OUT COUNT SPIN_US PARALLEL [PROGRAM]   COUNT lives that spin so long, or lives of that program
+//   storm life SPIN_US                               one of them
+//   storm wrap OUT PROGRAM ARGUMENTS...              one other program
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 		note(out, pid, &used, argv[3]);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	}
-	char *life[] = { "/proc/self/exe", "life", argv[4], 0 };
+	char *life[] = { argc > 6 ? argv[6] : "/proc/self/exe", "life", argv[4], 0 };
 	int left = atoi(argv[3]), running = 0, most = atoi(argv[5]);
 	while (left || running) {
 		while (left && running < most) {
