@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.vm import machine
+from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Kernel, Outcome
 
 Run = Callable[..., Outcome]
@@ -44,3 +44,27 @@ def run(kernel: Kernel, parts: dict[str, Path]) -> Run:
         return known[key]
 
     return run_once
+
+
+@pytest.fixture(scope="session")
+def boot(kernel: Kernel | None, parts: dict[str, Path]) -> Run:
+    """Boots the kernel with this machine's Python and tukur inside."""
+    if why := whole.missing():
+        pytest.skip(f"no whole machine: {why}")
+    assert kernel is not None
+
+    def with_python(
+        script: str, *, toolchain: bool = False, more: dict[str, Path] | None = None, **options: object
+    ):  # type: ignore[no-untyped-def]
+        beneath = [whole.python_archive(), *([whole.toolchain_archive(kernel)] if toolchain else [])]
+        return machine.boot(
+            kernel,
+            {**parts, **(more or {})},
+            script,
+            timeout=600,
+            memory="2G",
+            beneath=beneath,
+            **options,  # type: ignore[arg-type]
+        )
+
+    return with_python

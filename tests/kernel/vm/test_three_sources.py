@@ -106,29 +106,6 @@ echo $? > /out/code
 
 
 @pytest.fixture(scope="module")
-def boot(kernel: Kernel | None, parts: dict[str, Path]) -> Callable[..., Outcome]:
-    if why := whole.missing():
-        pytest.skip(f"no whole machine: {why}")
-    assert kernel is not None
-
-    def with_python(
-        script: str, *, toolchain: bool = False, more: dict[str, Path] | None = None, **options: object
-    ):  # type: ignore[no-untyped-def]
-        beneath = [whole.python_archive(), *([whole.toolchain_archive(kernel)] if toolchain else [])]
-        return machine.boot(
-            kernel,
-            {**parts, **(more or {})},
-            script,
-            timeout=600,
-            memory="2G",
-            beneath=beneath,
-            **options,  # type: ignore[arg-type]
-        )
-
-    return with_python
-
-
-@pytest.fixture(scope="module")
 def compared(boot: Callable[..., Outcome]) -> Outcome:
     return boot(COMPARE)
 
@@ -228,11 +205,13 @@ def _listens(port: int) -> bool:
 
 
 def _network_driver(kernel: Kernel, folder: Path) -> Path:
-    drivers = sorted(
-        (Path("/lib/modules") / kernel.release).glob("kernel/drivers/net/ethernet/intel/e1000/e1000.ko*")
-    )
+    installed = Path("/lib/modules") / kernel.release / "kernel/drivers/net/ethernet/intel/e1000"
+    drivers = sorted(installed.glob("e1000.ko*"))
+    drivers += (machine.ROOT / ".cache" / "kernels").glob(f"e1000-{kernel.release}.ko*")
     if not drivers:
-        pytest.skip(f"no network driver e1000 of kernel {kernel.release} below /lib/modules")
+        pytest.skip(
+            f"no network driver e1000 of kernel {kernel.release} below /lib/modules or in .cache/kernels"
+        )
     driver = folder / "net.ko"
     content = drivers[0].read_bytes()
     driver.write_bytes(lzma.decompress(content) if drivers[0].suffix == ".xz" else content)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,21 +234,6 @@ def test_a_real_kill_is_told_with_victim_cgroup_and_time(memory_cgroup: tuple[Pa
     assert LIMIT // 2 < kill.rss < 4 * LIMIT
     assert before <= kill.at_ns <= after
     assert abs(kill.at_wall_ns - time.time_ns()) < 10_000_000_000
-
-
-def test_a_real_group_is_told_member_by_member(memory_cgroup: tuple[Path, str]) -> None:
-    folder, path = memory_cgroup
-    if not (folder / "memory.oom.group").exists():
-        pytest.skip("needs the memory controller of cgroup v2")
-    (folder / "memory.oom.group").write_text("1")
-    reader = OomReader()
-    with subprocess.Popen(["sleep", "60"]) as bystander:
-        (folder / "cgroup.procs").write_text(str(bystander.pid))
-        first = eat(folder, "hungry")
-        bystander.wait(10)
-    found = [kill for kill in reader.read() if kill.memcg == path]
-    reader.close()
-    assert [(kill.pid, kill.trigger) for kill in found] == [(first, "hungry"), (bystander.pid, "hungry")]
 
 
 def test_what_a_program_writes_to_the_log_kills_nobody() -> None:
