@@ -66,12 +66,12 @@ def parameters_of(options: argparse.Namespace) -> Parameters:
 
 
 def _group(text: str) -> int:
-    if text.isdecimal():
+    if text.isdecimal() and int(text) < 1 << 31:
         return int(text)
     try:
         return grp.getgrnam(text).gr_gid
     except KeyError:
-        raise CommandError(Exit.USAGE, f"--gid {text}: there is no group of that name") from None
+        raise CommandError(Exit.USAGE, f"--gid {text}: there is no such group") from None
 
 
 def _proc_name(name: str) -> str:
@@ -96,6 +96,10 @@ def _install(state: MachineState, options: argparse.Namespace) -> int:
     try:
         (module_steps.install_by_dkms if by_dkms else module_steps.install_plainly)(state, sources)
         module_steps.unload([module.name for module in state.loaded])
+    except StepError as error:
+        # What was there before stays: at work, and at the next start.
+        raise _failure(str(error)) from error
+    try:
         module_steps.write_settings(parameters)
         module_steps.load(state, by_dkms=by_dkms)
     except StepError as error:

@@ -87,8 +87,6 @@ def install_plainly(state: MachineState, sources: Path) -> None:
 def install_by_dkms(state: MachineState, sources: Path) -> None:
     """Hands the sources to DKMS, which builds them again for each new kernel. Raises StepError."""
     remove_dkms(state)
-    # It would be found before what DKMS installs.
-    remove_plain()
     folder = DKMS_SOURCES / f"{PACKAGE}-{__version__}"
     try:
         stage(sources, folder)
@@ -98,7 +96,19 @@ def install_by_dkms(state: MachineState, sources: Path) -> None:
     if done.returncode:
         log = DKMS_STATE / __version__ / "build" / "make.log"
         output = log.read_text(errors="replace") if log.is_file() else done.stdout
+        _forget_dkms(state)
         raise StepError(kmod_words.build_failure(output))
+    # What was installed without DKMS would be found beside it.
+    remove_plain()
+
+
+def _forget_dkms(state: MachineState) -> None:
+    """After a build that failed: what DKMS had before is gone, so that a start would look for it in vain."""
+    _run([state.dkms, "remove", f"{PACKAGE}/{__version__}", "--all"])
+    remove_dkms(state)
+    if not _plain_folder(state.release).is_dir():
+        for path in (SETTINGS, AT_START):
+            path.unlink(missing_ok=True)
 
 
 def write_settings(parameters: Parameters) -> None:

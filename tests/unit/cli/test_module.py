@@ -44,6 +44,7 @@ def test_options_become_the_modules_parameters() -> None:
     "words",
     [
         ("--gid", "no-such-group"),
+        ("--gid", "4294967295"),
         ("--events-kib", "5"),
         ("--events-kib", "4"),
         ("--events-kib", "-8"),
