@@ -3,6 +3,7 @@
 from tukur.blocks.builder import BlockBuilder, Encoded
 from tukur.blocks.container import BlockDamagedError
 from tukur.blocks.layout import MAX_SAMPLES
+from tukur.blocks.merge import merge_blocks
 from tukur.blocks.reader import (
     TOTALS,
     HostPoint,
@@ -27,4 +28,5 @@ __all__ = [
     "decode_samples",
     "decode_table",
     "decode_totals",
+    "merge_blocks",
 ]

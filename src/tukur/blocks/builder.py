@@ -61,8 +61,9 @@ class _Step:
 class BlockBuilder:
     """Takes snapshots, gives blocks. The last snapshot of a block is the next one's baseline."""
 
-    def __init__(self) -> None:
-        self._last: Snapshot | None = None
+    def __init__(self, before: Snapshot | None = None) -> None:
+        """`before`: the sample before the first, where it is known."""
+        self._last = before
         self._begin()
 
     def _begin(self) -> None:

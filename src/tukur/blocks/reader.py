@@ -153,11 +153,15 @@ def decode_table(tasks: bytes, wall_ns: int) -> Table:
     )
 
 
-def decode_samples(tasks: bytes) -> Iterator[tuple[int, int, TaskArray]]:
-    """Every sample of the block: (wall_ns, boot_ns, records sorted by pid)."""
+def decode_samples(tasks: bytes, *, baseline: bool = False) -> Iterator[tuple[int, int, TaskArray]]:
+    """Every sample of the block: (wall_ns, boot_ns, records sorted by pid).
+
+    With `baseline` also the one before its first, where it knows it. Raises BlockDamagedError.
+    """
     block = _Tasks(tasks)
+    first = 0 if baseline else block.first
     for step, values, alive in block.walk(block.header.steps - 1):
-        if step >= block.first:
+        if step >= first:
             yield int(block.wall_ns[step]), int(block.boot_ns[step]), _by_pid(block.records(values[alive]))
 
 
@@ -218,11 +222,20 @@ def _bases(block: _Tasks, begin: int) -> dict[str, npt.NDArray[np.uint64]]:
     }
 
 
-def decode_host(host: bytes) -> list[HostPoint]:
-    """The host's figures at each sample of the block. Raises BlockDamagedError.
+@dataclass(frozen=True, slots=True)
+class HostSamples:
+    """The host's counters, sample by sample."""
 
-    The first sample of an agent's run has no sample before it: its rates are zero.
-    """
+    baseline: bool
+    """Whether the first is the last of the block before."""
+    samples: list[tuple[int, int, HostSample]]
+    """(wall_ns, boot_ns, counters)."""
+    processes: list[int]
+    """How many processes there were at each."""
+
+
+def decode_host_samples(host: bytes) -> HostSamples:
+    """The host's counters at each sample, the one before the first included. Raises BlockDamagedError."""
     header, body = unpack(HOST_MAGIC, HostHeader, host)
     if not (header.baseline < header.steps <= MAX_SAMPLES + 1):
         raise BlockDamagedError(f"{header.steps} steps; at most {MAX_SAMPLES + 1} expected")
@@ -231,11 +244,20 @@ def decode_host(host: bytes) -> list[HostPoint]:
     matrix = PlaneReader(body).words(header.steps, len(header.names) + 2)
     values = np.cumsum(matrix, axis=0, dtype=np.uint64).view(np.int64)
     names = tuple(header.names)
-    samples = [HostSample(names, row[2:]) for row in values]
+    samples = [(int(row[0]), int(row[1]), HostSample(names, row[2:])) for row in values]
+    return HostSamples(bool(header.baseline), samples, header.processes)
+
+
+def decode_host(host: bytes) -> list[HostPoint]:
+    """The host's figures at each sample of the block. Raises BlockDamagedError.
+
+    The first sample of an agent's run has no sample before it: its rates are zero.
+    """
+    found = decode_host_samples(host)
     points = []
-    for step in range(int(header.baseline), header.steps):
-        before = max(step - 1, 0)
-        seconds = int(values[step, 1] - values[before, 1]) / 1e9
-        rates = host_rates(samples[step], samples[before], seconds, header.processes[step])
-        points.append(HostPoint(int(values[step, 0]), int(values[step, 1]), rates))
+    for step in range(int(found.baseline), len(found.samples)):
+        wall_ns, boot_ns, sample = found.samples[step]
+        _, before_ns, before = found.samples[max(step - 1, 0)]
+        rates = host_rates(sample, before, (boot_ns - before_ns) / 1e9, found.processes[step])
+        points.append(HostPoint(wall_ns, boot_ns, rates))
     return points
