@@ -10,6 +10,7 @@ from tests.support.hub import HOST, OTHER
 from tests.support.record import BOOT, GIB, SECOND, WALL, Machine, facts_of
 from tukur.hub.store import schema
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.levels import LevelStore
 from tukur.hub.store.store import HostRow, Store
 from tukur.protocol.messages import Block, Spread
 
@@ -155,11 +156,14 @@ async def test_minutes_keep_the_lowest_and_highest_second_and_add_up(store: Stor
     second = machine.block(10, busy=0.75)
     await put(store, first, second)
     host = await the_host(store)
-    cpu = {row.figure: row for row in await store.minutes(host.number, START, START + 60_000)}["cpu"]
+    levels = LevelStore(store.database)
+    cpu = {row.figure: row for row in await levels.figures(host.number, START, START + 60_000, coarse=False)}[
+        "cpu"
+    ]
     assert (cpu.low, cpu.high) == (0.0, 0.75)  # the first sample of a run has no rate yet
     assert cpu.samples == 20
     assert cpu.total == pytest.approx(9 * 0.25 + 10 * 0.75)
-    ((life),) = await store.process_minutes(list(await store.boots(host.number)), START, START + 60_000)
+    (life,) = await levels.process_sums(host.number, START, START + 60_000)
     assert (life.cpu_ns, life.write_bytes, life.rss_peak) == (int(0.75 * SECOND), 111, 3 * GIB)
 
 
@@ -170,9 +174,10 @@ async def test_a_block_belongs_to_the_minute_in_which_it_begins(store: Store) ->
     machine.work(10, cpu_s=1)
     await put(store, machine.block(9), machine.block(10))
     host = await the_host(store)
-    minutes = await store.minutes(host.number, START, START + 120_000)
-    assert {row.minute_ms: row.samples for row in minutes} == {START: 10, START + 60_000: 10}
-    assert await store.minutes(host.number, START + 1, START + 60_000) == []
+    levels = LevelStore(store.database)
+    minutes = await levels.figures(host.number, START, START + 120_000, coarse=False)
+    assert {row.at_ms: row.samples for row in minutes} == {START: 10, START + 60_000: 10}
+    assert await levels.figures(host.number, START + 1, START + 60_000, coarse=False) == []
 
 
 # --- the block of an instant

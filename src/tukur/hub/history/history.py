@@ -17,6 +17,7 @@ from tukur.hub.history.ooms import ooms
 from tukur.hub.live import Live
 from tukur.hub.presence import HostState, Presence
 from tukur.hub.store.exits import ExitCursor
+from tukur.hub.store.levels import HOUR_MS, MINUTE_MS, LevelStore
 from tukur.hub.store.store import BlockRow, HostRow, Store
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame
@@ -96,10 +97,8 @@ class History:
     async def series(self, host_id: str, begin: int, end: int, points: int) -> Series:
         """The host's figures over [begin, end). Raises ProblemError (404)."""
         host = await self._row(host_id)
-        if end - begin > SECONDS_MS:
-            return series.of_minutes(
-                await self._store.minutes(host.number, begin - begin % 60_000, end), begin, end, points
-            )
+        if end - begin > SECONDS_MS or (host.first_ms or 0) >= end:
+            return await self._rollups(host.number, begin, end, points)
         blocks = await self._store.blocks_between(host.number, begin, end, tasks=False)
         found = {point.wall_ns // 1_000_000: asdict(point.rates) for point in await self._points.of(blocks)}
         # The newest seconds are not recorded yet: the heartbeats have them.
@@ -111,6 +110,13 @@ class History:
         times = sorted(at for at in found if begin <= at < end)
         values = {name: [float(found[at].get(name, 0)) for at in times] for name in series.FIGURES}
         return series.of_samples(times, values, begin, end, points)
+
+    async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
+        levels = LevelStore(self._store.database)
+        coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
+        unit = HOUR_MS if coarse or not await levels.has_minutes(host_no, begin) else MINUTE_MS
+        rows = await levels.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
+        return series.of_rollups(rows, begin, end, points, unit)
 
     # --- tables
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.hub.api.models import Figure, Gap, Series
-from tukur.hub.store.blocks import MINUTE_MS
+from tukur.hub.store.levels import MINUTE_MS
 
 FIGURES = (
     "cpu",
@@ -61,23 +61,23 @@ def of_samples(
     return _series(begin, end, step, slots, figures, gaps)
 
 
-def of_minutes(rows: Iterable[Any], begin: int, end: int, points: int) -> Series:
-    """From per-minute rows, which keep the lowest and highest second of each minute."""
-    step = step_ms(begin, end, points, MINUTE_MS)
+def of_rollups(rows: Iterable[Any], begin: int, end: int, points: int, unit: int = MINUTE_MS) -> Series:
+    """From rows of minutes and hours, which keep their lowest and highest second; unit: the longest."""
+    step = step_ms(begin, end, points, unit)
     begin -= begin % step
     by_figure: dict[str, list[tuple[int, float, float, float, int]]] = {name: [] for name in FIGURES}
     for row in rows:
         if row.figure in by_figure:
-            by_figure[row.figure].append((row.minute_ms, row.low, row.total, row.high, row.samples))
+            by_figure[row.figure].append((row.at_ms, row.low, row.total, row.high, row.samples))
     figures = {}
-    minutes = np.array([entry[0] for entry in by_figure["cpu"]], dtype=np.int64)
+    times = np.array([entry[0] for entry in by_figure["cpu"]], dtype=np.int64)
     for name, entries in by_figure.items():
         columns = np.array([entry[1:] for entry in entries], dtype=np.float64).reshape(-1, 4)
-        if len(columns) != len(minutes):
+        if len(columns) != len(times):
             continue
         figures[name] = (columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])
-    slots = (minutes - begin) // step
-    return _series(begin, end, step, slots, figures, _gaps(minutes, MINUTE_MS))
+    slots = (times - begin) // step
+    return _series(begin, end, step, slots, figures, _gaps(times, unit))
 
 
 def _series(

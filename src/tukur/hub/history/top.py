@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar
 
 from tukur.blocks import decode_totals
 from tukur.hub.api.models import Top, TopGroup, TopList
-from tukur.hub.store.blocks import MINUTE_MS
 from tukur.hub.store.exits import ExitStore
 from tukur.hub.store.labels import LabelStore
+from tukur.hub.store.levels import MINUTE_MS, LevelStore
 from tukur.hub.store.store import BlockRow, HostRow, Key, Store
 
 SECONDS_MS = 10 * MINUTE_MS
@@ -165,7 +165,7 @@ def _group(name: str, found: _GroupSum) -> TopGroup:
 
 async def _by_minutes(store: Store, host: HostRow, from_ms: int, to_ms: int, sums: _Sums) -> None:
     first, last = -(-from_ms // MINUTE_MS) * MINUTE_MS, to_ms // MINUTE_MS * MINUTE_MS
-    for row in await store.process_minutes(list(await store.boots(host.number)), first, last):
+    for row in await LevelStore(store.database).process_sums(host.number, first, last):
         sums.add(
             row.boot,
             (row.start_ns, row.pid),

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import insert_new, merge
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.levels import MINUTE_MS, mark_hour
 from tukur.hub.store.ooms import put_ooms
 from tukur.hub.store.schema import (
     block,
@@ -22,7 +23,6 @@ from tukur.hub.store.schema import (
 )
 from tukur.protocol.messages import Block, Ended, Image, Lost, ProcessMinute
 
-MINUTE_MS = 60_000
 GROUP_MS = 10_000
 """Lives that are told together are added up for so long."""
 _NAME = 255
@@ -86,6 +86,7 @@ async def put_block(connection: AsyncConnection, host_id: str, content: Block) -
     await _put_images(connection, boot_no, content)
     await _put_ended(connection, boot_no, content.ended)
     await _put_minutes(connection, host_no, boot_no, content)
+    await mark_hour(connection, host_no, first_ms)
     await _put_groups(connection, boot_no, content)
     await put_ooms(connection, boot_no, content.ooms)
 

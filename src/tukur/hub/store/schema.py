@@ -150,6 +150,42 @@ process_minute = Table(
 )
 """What each active process did in a minute."""
 
+host_hour = Table(
+    "host_hour",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("figure", String(32), primary_key=True),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("samples", Integer, nullable=False),
+)
+"""The minutes of each hour, added up."""
+
+process_hour = Table(
+    "process_hour",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("cpu_ns", BigInteger, nullable=False),
+    Column("rss_peak", BigInteger, nullable=False),
+    Column("read_bytes", BigInteger, nullable=False),
+    Column("write_bytes", BigInteger, nullable=False),
+)
+
+recorded_hour = Table(
+    "recorded_hour",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("stale", Boolean, nullable=False),
+    Index("ix_recorded_hour_stale_hour_ms", "stale", "hour_ms"),
+)
+"""Which hours a host has minutes of; stale: they changed since they were added up."""
+
 life_group = Table(
     "life_group",
     metadata,

@@ -15,7 +15,7 @@ from tukur.hub.store.database import Database, insert_new
 from tukur.hub.store.engine import DATABASE, prepare
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.orders import OrderTable
-from tukur.hub.store.schema import block, boot, host, host_minute, image, process, process_minute
+from tukur.hub.store.schema import block, boot, host, image, process
 from tukur.protocol.messages import Block, HostFacts
 
 _CHUNK = 5000
@@ -173,39 +173,6 @@ class Store(OrderTable):
         )
         async with self._database.read() as connection:
             return [_block_row(row) for row in await connection.execute(wanted)]
-
-    async def minutes(self, host_no: int, from_ms: int, to_ms: int) -> list[Any]:
-        """host_minute rows of minutes that begin in [from, to), by time."""
-        wanted = (
-            select(host_minute)
-            .where(
-                host_minute.c.host == host_no,
-                host_minute.c.minute_ms >= from_ms,
-                host_minute.c.minute_ms < to_ms,
-            )
-            .order_by(host_minute.c.minute_ms)
-        )
-        async with self._database.read() as connection:
-            return list(await connection.execute(wanted))
-
-    async def process_minutes(self, boots: Sequence[int], from_ms: int, to_ms: int) -> list[Any]:
-        """What each life did in minutes that begin in [from, to), added up."""
-        columns = process_minute.c
-        wanted = (
-            select(
-                columns.boot,
-                columns.start_ns,
-                columns.pid,
-                func.sum(columns.cpu_ns).label("cpu_ns"),
-                func.max(columns.rss_peak).label("rss_peak"),
-                func.sum(columns.read_bytes).label("read_bytes"),
-                func.sum(columns.write_bytes).label("write_bytes"),
-            )
-            .where(columns.boot.in_(boots), columns.minute_ms >= from_ms, columns.minute_ms < to_ms)
-            .group_by(columns.boot, columns.start_ns, columns.pid)
-        )
-        async with self._database.read() as connection:
-            return list(await connection.execute(wanted))
 
     # --- lives
 

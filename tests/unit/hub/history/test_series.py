@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.hub.history.series import FIGURES, of_minutes, of_samples, step_ms
+from tukur.hub.history.series import FIGURES, of_rollups, of_samples, step_ms
 
 MINUTE = 60_000
 
@@ -21,7 +21,7 @@ def samples(cpu: dict[int, float], begin: int, end: int, points: int) -> Any:
 
 def minute(at: int, low: float, total: float, high: float, count: int = 60) -> list[Any]:
     return [
-        SimpleNamespace(minute_ms=at * MINUTE, figure=name, low=low, total=total, high=high, samples=count)
+        SimpleNamespace(at_ms=at * MINUTE, figure=name, low=low, total=total, high=high, samples=count)
         for name in (*FIGURES, "a figure of a newer agent")
     ]
 
@@ -54,7 +54,7 @@ def test_seconds_without_a_sample_are_unknown_and_longer_ones_a_gap() -> None:
 
 
 def test_a_range_with_nothing_in_it_is_unknown_throughout() -> None:
-    for series in (samples({}, 10, 20, 600), of_minutes([], 0, 10 * MINUTE, 600)):
+    for series in (samples({}, 10, 20, 600), of_rollups([], 0, 10 * MINUTE, 600)):
         assert set(series.figures) == set(FIGURES)
         assert {value for figure in series.figures.values() for value in figure.mean} == {None}
         assert series.gaps == []
@@ -62,7 +62,7 @@ def test_a_range_with_nothing_in_it_is_unknown_throughout() -> None:
 
 def test_minutes_keep_their_spikes_and_weigh_by_their_samples() -> None:
     rows = [*minute(10, 0.0, 6.0, 1.0), *minute(11, 0.2, 4.0, 0.4, 10), *minute(14, 0.5, 30.0, 0.5)]
-    series = of_minutes(rows, 10 * MINUTE, 16 * MINUTE, 3)
+    series = of_rollups(rows, 10 * MINUTE, 16 * MINUTE, 3)
     cpu = series.figures["cpu"]
     assert (series.step_ms, series.t_ms) == (2 * MINUTE, [10 * MINUTE, 12 * MINUTE, 14 * MINUTE])
     assert cpu.low == [0.0, None, 0.5]
@@ -74,8 +74,8 @@ def test_minutes_keep_their_spikes_and_weigh_by_their_samples() -> None:
 
 def test_a_figure_that_only_some_minutes_have_takes_none_of_the_others_away() -> None:
     rows = [*minute(10, 0.1, 6.0, 0.1), *minute(11, 0.1, 6.0, 0.1)]
-    rows = [row for row in rows if not (row.figure == "psi_io" and row.minute_ms == 10 * MINUTE)]
-    series = of_minutes(rows, 10 * MINUTE, 12 * MINUTE, 600)
+    rows = [row for row in rows if not (row.figure == "psi_io" and row.at_ms == 10 * MINUTE)]
+    series = of_rollups(rows, 10 * MINUTE, 12 * MINUTE, 600)
     assert series.figures["cpu"].low == [0.1, 0.1]
     if "psi_io" in series.figures:
         assert series.figures["psi_io"].low == [None, 0.1]
@@ -96,7 +96,7 @@ def test_steps_are_whole_and_points_few_and_the_range_is_covered(
     series = (
         of_samples([], {name: [] for name in FIGURES}, begin, end, points)
         if unit == 1000
-        else of_minutes([], begin, end, points)
+        else of_rollups([], begin, end, points)
     )
     assert series.t_ms[0] <= begin
     assert series.t_ms[-1] + series.step_ms >= end
