@@ -43,7 +43,6 @@ INIT = """#!/bin/busybox sh
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-mount -t tmpfs tmpfs /tmp
 mkdir -p /out /cgroup
 mount -t tmpfs tmpfs /out
 mount -t cgroup2 cgroup2 /cgroup

@@ -145,7 +145,7 @@ def _pack(files: Iterable[Path]) -> bytes:
         # /lib is a link to usr/lib: what lies beneath is packed by where it really is.
         real = path.parent.resolve() / path.name
         names |= {real, *real.parents}
-    names = {name for name in names if name != Path("/") and name not in (Path("/bin"), Path("/tmp"))}
+    names -= {Path("/"), Path("/bin")}
     listing = "\n".join(str(name)[1:] for name in sorted(names)) + "\n"
     packed = subprocess.run(
         [BUSYBOX, "cpio", "-o", "-H", "newc"],

@@ -59,10 +59,7 @@ async def put_block(connection: AsyncConnection, host_id: str, content: Block) -
     first_ms = content.first_wall_ns // 1_000_000
     booted_ms = first_ms - content.first_ns // 1_000_000
     boot_no = await boot_number(connection, host_no, content.boot_id, booted_ms)
-    known = await connection.execute(
-        select(block.c.boot).where(block.c.boot == boot_no, block.c.first_ns == content.first_ns)
-    )
-    if known.first() is not None:
+    if await _is_there(connection, boot_no, content.first_ns):
         return
     if content.first_of_run:
         await _end_the_unseen(connection, boot_no, content.images)
@@ -89,6 +86,19 @@ async def put_block(connection: AsyncConnection, host_id: str, content: Block) -
     await mark_hour(connection, host_no, first_ms)
     await _put_groups(connection, boot_no, content)
     await put_ooms(connection, boot_no, content.ooms)
+
+
+async def _is_there(connection: AsyncConnection, boot_no: int, first_ns: int) -> bool:
+    """Whether a block holds this sample: the same one, or a longer one that it was merged into."""
+    columns = block.c
+    newest = (
+        select(columns.last_ns)
+        .where(columns.boot == boot_no, columns.first_ns <= first_ns)
+        .order_by(columns.first_ns.desc())
+        .limit(1)
+    )
+    last_ns = (await connection.execute(newest)).scalar_one_or_none()
+    return last_ns is not None and int(last_ns) >= first_ns
 
 
 def _losses(lost: Lost | None) -> dict[str, int]:

@@ -51,9 +51,11 @@ boot = Table(
     Column("host", Integer, ForeignKey(host.c.id), nullable=False),
     Column("boot_id", _UUID, nullable=False),
     Column("booted_ms", BigInteger, nullable=False),
+    Column("merged_ns", BigInteger, nullable=False, server_default="-1"),
     Index("ix_boot_host_boot_id", "host", "boot_id", unique=True),
 )
-"""One boot of a host: with it, (start_ns, pid) names one process life."""
+"""One boot of a host: with it, (start_ns, pid) names one process life. merged_ns: blocks that begin up to
+there have been merged into longer ones."""
 
 block = Table(
     "block",

@@ -1,4 +1,4 @@
-"""Hours, added up of minutes."""
+"""Hours, added up of minutes; how far a boot's blocks are merged."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host", "hour_ms", name=op.f("pk_recorded_hour")),
     )
     op.create_index("ix_recorded_hour_stale_hour_ms", "recorded_hour", ["stale", "hour_ms"], unique=False)
+    op.add_column("boot", sa.Column("merged_ns", sa.BigInteger(), server_default="-1", nullable=False))
     minute = sa.table("host_minute", sa.column("host"), sa.column("minute_ms"))
     hour = minute.c.minute_ms - minute.c.minute_ms % HOUR_MS
     recorded = sa.select(minute.c.host, hour, sa.true()).distinct()

@@ -1,0 +1,178 @@
+"""Deletes what is older than it is to be kept, a little at a time: nobody waits for it long."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, Table, delete, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tukur.hub.store.database import Database
+from tukur.hub.store.schema import (
+    block,
+    boot,
+    host,
+    host_hour,
+    host_minute,
+    image,
+    life_group,
+    oom_kill,
+    process,
+    process_hour,
+    process_minute,
+    recorded_hour,
+)
+
+DAY_MS = 86_400_000
+BATCH = 500
+"""Blocks or lives that one transaction deletes, at most."""
+ROWS = 2000
+"""Rows of minutes or hours that one transaction deletes, and then those of one more instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long each level is kept, in milliseconds, and how large all may become, in bytes."""
+
+    seconds_ms: int = 7 * DAY_MS
+    """Blocks: every process at every second."""
+    minutes_ms: int = 90 * DAY_MS
+    hours_ms: int = 730 * DAY_MS
+    """Hours, and the lives themselves with their names, totals and ends."""
+    max_bytes: int = 0
+    """0: no bound but the disk's."""
+
+    def cutoffs(self, now_ms: int) -> "Cutoffs":
+        """What lies before these instants goes."""
+        return Cutoffs(now_ms - self.seconds_ms, now_ms - self.minutes_ms, now_ms - self.hours_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """Milliseconds since the epoch; what lies before goes."""
+
+    seconds_ms: int
+    minutes_ms: int
+    hours_ms: int
+
+
+_Owned = tuple[Table, str, str]
+_MINUTES: tuple[_Owned, ...] = (
+    (host_minute, "host", "minute_ms"),
+    (process_minute, "boot", "minute_ms"),
+)
+_HOURS: tuple[_Owned, ...] = (
+    (host_hour, "host", "hour_ms"),
+    (recorded_hour, "host", "hour_ms"),
+    (process_hour, "boot", "hour_ms"),
+    (life_group, "boot", "at_ms"),
+    (oom_kill, "boot", "at_ms"),
+)
+"""(table, owner, time): of each there is an index that begins with the owner and the time."""
+
+
+class RetentionStore:
+    """Each generator deletes one batch in one short transaction, and yields how many rows it was."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def trim(self, cutoffs: Cutoffs) -> AsyncGenerator[int, None]:
+        """All that lies before the cutoffs."""
+        for part in (
+            self.blocks(cutoffs.seconds_ms),
+            self._timed(_MINUTES, cutoffs.minutes_ms),
+            self._timed(_HOURS, cutoffs.hours_ms),
+            self._lives(cutoffs.hours_ms),
+        ):
+            async for deleted in part:
+                yield deleted
+
+    async def blocks(self, before_ms: int) -> AsyncGenerator[int, None]:
+        """Blocks whose last sample is older."""
+        columns = block.c
+        key = (columns.boot, columns.first_ns)
+        for number in await self._numbers(host):
+            old = (
+                select(*key)
+                .where(columns.host == number, columns.last_ms < before_ms)
+                .order_by(columns.last_ms)
+                .limit(BATCH)
+            )
+            while keys := await self._keys(old):
+                async with self._database.write() as connection:
+                    await _delete(connection, block, key, keys)
+                yield len(keys)
+
+    async def _timed(self, tables: Sequence[_Owned], before_ms: int) -> AsyncGenerator[int, None]:
+        for table, owner_name, time_name in tables:
+            owner, at = table.c[owner_name], table.c[time_name]
+            for number in await self._numbers(host if owner_name == "host" else boot):
+                old = select(at).where(owner == number, at < before_ms).order_by(at).limit(ROWS)
+                while times := await self._keys(old):
+                    async with self._database.write() as connection:
+                        # All rows of the last instant go with it: they are of one minute, and not many.
+                        done = await connection.execute(
+                            delete(table).where(owner == number, at <= times[-1][0])
+                        )
+                    yield int(done.rowcount)
+
+    async def _lives(self, before_ms: int) -> AsyncGenerator[int, None]:
+        """Lives that ended before, with their images; of a former boot also those whose end nobody saw."""
+        columns, current = process.c, await self._current_boots()
+        for number in await self._numbers(boot):
+            over: Any = columns.last_ms < before_ms
+            if number not in current:
+                over = or_(over, columns.last_ms.is_(None) & (columns.first_ms < before_ms))
+            old = (
+                select(columns.boot, columns.start_ns, columns.pid)
+                .where(columns.boot == number, over)
+                .limit(BATCH)
+            )
+            while keys := await self._keys(old):
+                async with self._database.write() as connection:
+                    for table in (image, process):
+                        await _delete(connection, table, tuple(table.primary_key)[:3], keys)
+                yield len(keys)
+
+    async def _keys(self, wanted: Select[Any]) -> list[tuple[Any, ...]]:
+        async with self._database.read() as connection:
+            return [tuple(row) for row in await connection.execute(wanted)]
+
+    async def oldest(self) -> Cutoffs | None:
+        """The oldest instant of each level over all hosts; None where nothing is recorded."""
+        async with self._database.read() as connection:
+            numbers = [int(number) for number in (await connection.execute(select(host.c.id))).scalars()]
+            found = []
+            # The first entry of the index for each host: as quick with a year of blocks as with an hour.
+            for owner, at in (
+                (block.c.host, block.c.last_ms),
+                (host_minute.c.host, host_minute.c.minute_ms),
+                (host_hour.c.host, host_hour.c.hour_ms),
+            ):
+                firsts = [
+                    await connection.execute(select(func.min(at)).where(owner == number))
+                    for number in numbers
+                ]
+                known = [value for first in firsts if (value := first.scalar_one()) is not None]
+                found.append(min(known, default=None))
+        if found[0] is None and found[1] is None:
+            return None
+        last = max(value for value in found if value is not None)
+        return Cutoffs(*(last if value is None else int(value) for value in found))
+
+    async def _numbers(self, table: Table) -> list[int]:
+        async with self._database.read() as connection:
+            return [int(number) for number in (await connection.execute(select(table.c.id))).scalars()]
+
+    async def _current_boots(self) -> set[int]:
+        newest = select(func.max(boot.c.id)).group_by(boot.c.host)
+        async with self._database.read() as connection:
+            return {int(number) for number in (await connection.execute(newest)).scalars()}
+
+
+async def _delete(
+    connection: AsyncConnection, table: Table, key: Sequence[Any], keys: Sequence[tuple[Any, ...]]
+) -> None:
+    """Deletes by the first columns of the primary key."""
+    await connection.execute(delete(table).where(tuple_(*key).in_(keys)))

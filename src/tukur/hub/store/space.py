@@ -1,0 +1,61 @@
+"""What the database takes of the disk, and giving back what deleting freed."""
+
+import os
+from pathlib import Path
+
+from sqlalchemy import text
+
+from tukur.hub.store.database import Database
+
+GIVE_BACK_PAGES = 2000
+"""Pages that one transaction gives back, at most."""
+SLACK = 0.1
+"""Free share of the file that is left for what comes next."""
+
+_TABLES = (
+    "select coalesce(sum(data_length + index_length), 0) from information_schema.tables "
+    "where table_schema = database()"
+)
+
+
+class Space:
+    """Bytes of the whole database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def used(self) -> int:
+        """Bytes that hold something; what was freed and not given back does not count."""
+        async with self._database.read() as connection:
+            if connection.dialect.name != "sqlite":
+                return int((await connection.execute(text(_TABLES))).scalar_one())
+            pages, free, size = [
+                int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+            return (pages - free) * size
+
+    async def left(self, data_dir: Path) -> int | None:
+        """Bytes that the disk of an embedded database has left; None: the database is elsewhere."""
+        async with self._database.read() as connection:
+            if connection.dialect.name != "sqlite":
+                return None
+        found = os.statvfs(data_dir)
+        return found.f_bavail * found.f_frsize
+
+    async def give_back(self) -> int:
+        """Gives free pages of the file back to the disk; how many. 0: no more than a reserve is free."""
+        async with self._database.write() as connection:
+            if connection.dialect.name != "sqlite":
+                return 0
+            pages, free = [
+                int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+                for name in ("page_count", "freelist_count")
+            ]
+            if free <= pages * SLACK:
+                return 0
+            wanted = min(free - int(pages * SLACK), GIVE_BACK_PAGES)
+            done = await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({wanted})")
+            done.all() if done.returns_rows else None
+            after = int((await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one())
+            return free - after
