@@ -217,11 +217,15 @@ class History:
             text: (number, booted)
             for number, (text, booted) in (await self._store.boots(host.number)).items()
         }
-        number, booted_ms = boots.get(boot_id, (-1, 0))
+        state = self._presence.get(host_id)
+        here = state is not None and state.online and state.facts.boot_id == boot_id
+        booted = state.facts.booted_wall_ns // 1_000_000 if state is not None and here else 0
+        number, booted_ms = boots.get(boot_id, (-1, booted))
         image = (await self._store.images(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
         life = (await self._store.lives(number, [start_ns])).get((start_ns, pid))
         alive = None if inspection is None else inspection.alive
-        if image is None and not alive:
+        # An agent that is busy may not have answered in time: nobody has said that there is no such process.
+        if image is None and not alive and not (here and inspection is None):
             raise ProblemError(
                 404,
                 "process_unknown",
