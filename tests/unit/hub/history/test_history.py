@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.support.hub import HOST, OTHER, RunningHub, agent, recorded, running_hub
 from tests.support.record import BOOT, BOOTED, GIB, SECOND, WALL, Machine
-from tukur.hub.history import history
+from tukur.hub.history import history as questions
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame, is_key
 from tukur.records import ROW
@@ -344,7 +344,7 @@ async def test_an_agent_that_goes_while_it_is_asked_leaves_the_record(
 async def test_of_an_agent_that_does_not_answer_in_time_nobody_says_that_a_process_is_not_there(
     hub: RunningHub, viewer: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "INSPECT_S", 0.2)
+    monkeypatch.setattr(questions, "INSPECT_S", 0.2)
     async with agent(hub):
         found = await get(viewer, f"/processes/{BOOT}/4711/{7 * SECOND}")
     assert (found["alive"], found["name"], found["first_ms"]) == (None, "", None)
