@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tukur.cli.data import DataLock, add_data_option, data_dir, secret_file
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.keep import add_keep_options, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_data_option(parser)
     add_log_option(parser)
     add_address_options(parser)
+    add_keep_options(parser)
     parser.add_argument(
         "--enrol",
         action="append",
@@ -87,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         die_with_parent(options.supervisor)
     folder = data_dir(options)
     enrolled = tuple(parse_enrol(text) for text in options.enrol)
+    keep = parse_keep(options)
     check_port(options.host, options.port)
     with DataLock(folder):
         serve(
@@ -97,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
                 allowed_hosts=tuple(options.allow_host),
                 enrol=enrolled,
                 order_key=order_key(folder),
+                keep=keep,
             )
         )
     return 0

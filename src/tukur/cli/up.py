@@ -17,6 +17,7 @@ from pathlib import Path
 from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import add_address_options, check_port, order_key
+from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
 from tukur.cli.supervise import Child
 
@@ -29,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_data_option(parser)
     add_log_option(parser)
     add_address_options(parser)
+    add_keep_options(parser)
     parser.add_argument(
         "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
     )
@@ -40,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; restarts what dies."""
     begin_logging(options, "up")
+    parse_keep(options)
     folder = data_dir(options)
     check_port(options.host, options.port)
     check_source(options.source)
@@ -115,6 +118,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
         "--port",
         str(options.port),
         *(word for allowed in options.allow_host for word in ("--allow-host", allowed)),
+        *keep_arguments(options),
         "--enrol",
         f"{host_id(folder)}:{public_key(key).hex()}:{name}",
     ]

@@ -17,6 +17,7 @@ from tukur.hub.auth.site import Site, host_names
 from tukur.hub.bus import Bus
 from tukur.hub.history.history import History
 from tukur.hub.ingest import Ingest
+from tukur.hub.keeper import Keeper
 from tukur.hub.live import Live
 from tukur.hub.orders import Orders
 from tukur.hub.parts import Hub
@@ -54,6 +55,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         orders=Orders(store, bus, presence, settings.order_key),
         history=History(store, bus, presence, live),
         auth=auth,
+        keeper=Keeper(store, settings),
         sign_in_limit=FailureLimit(),
     )
 
@@ -63,6 +65,7 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(hub.recorder.run(), name="recorder"),
         asyncio.create_task(hub.orders.run(), name="orders"),
+        asyncio.create_task(hub.keeper.run(), name="keeper"),
     ]
     try:
         yield

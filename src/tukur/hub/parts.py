@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tukur.hub.bus import Bus
     from tukur.hub.history.history import History
     from tukur.hub.ingest import Ingest
+    from tukur.hub.keeper import Keeper
     from tukur.hub.live import Live
     from tukur.hub.orders import Orders
     from tukur.hub.presence import Presence
@@ -36,6 +37,7 @@ class Hub:
         orders: "Orders",
         history: "History",
         auth: "Auth",
+        keeper: "Keeper",
         sign_in_limit: "FailureLimit",
     ) -> None:
         self.settings = settings
@@ -48,4 +50,5 @@ class Hub:
         self.orders = orders
         self.history = history
         self.auth = auth
+        self.keeper = keeper
         self.sign_in_limit = sign_in_limit

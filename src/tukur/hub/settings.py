@@ -1,8 +1,9 @@
 """What a hub needs to know to run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tukur.hub.store.keep import Keep
 from tukur.protocol.messages import HostId
 
 Enrolled = tuple[HostId, bytes, str]
@@ -25,3 +26,5 @@ class HubSettings:
     """Further names, without port, that browsers may call the hub by."""
     enrol: tuple[Enrolled, ...] = ()
     """Hosts that are admitted from the start on."""
+    keep: Keep = field(default_factory=Keep)
+    """How long what is kept."""

@@ -87,8 +87,8 @@ def rules_for(first: str, second: str, cpus: int) -> tuple[Rule, ...]:
             "start_ns", "same", TICK_NS if plain else 0, why="/proc counts starts in ticks" if plain else ""
         ),
         Rule("cpu_ns", "counter", cpu_slack, why="a running process's time counts at each tick"),
-        Rule("utime_ns", "counter", 4 * TICK_NS, sampled=True, why=_SPLIT),
-        Rule("stime_ns", "counter", 4 * TICK_NS, sampled=True, why=_SPLIT),
+        Rule("utime_ns", "counter", 8 * TICK_NS, sampled=True, why=_SPLIT),
+        Rule("stime_ns", "counter", 8 * TICK_NS, sampled=True, why=_SPLIT),
         *(Rule(name, "level", memory.slack, why=memory.why) for name in _MEMORY),
         Rule("vsz", "level"),
         *(Rule(name, "counter") for name in ("minflt", "majflt")),
@@ -342,7 +342,7 @@ def _allowed(rule: Rule, found: Any, low: Any, high: Any, middle: TaskArray) -> 
     slack = np.full(len(middle), rule.slack, dtype=np.int64)
     if rule.sampled:
         ticks = middle["cpu_ns"].astype(np.float64) / TICK_NS
-        slack += (4 * np.sqrt(ticks) * TICK_NS).astype(np.int64)
+        slack += (8 * np.sqrt(ticks) * TICK_NS).astype(np.int64)
     if rule.kind == "part":
         return found <= high + slack
     if rule.kind == "same":

@@ -122,7 +122,7 @@ class LevelStore:
                 first = select(at).where(owner == host_no).order_by(at).limit(1)
                 oldest.append((await connection.execute(first)).scalar_one_or_none())
         minute, hour = oldest
-        return hour is None or (minute is not None and (minute <= at_ms or minute - HOUR_MS < hour))
+        return hour is None or (minute is not None and minute - HOUR_MS < max(at_ms, hour))
 
 
 _OWNER_AND_TIME = {

@@ -1,13 +1,13 @@
 """Deletes what is older than it is to be kept, a little at a time: nobody waits for it long."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, Table, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import Database
+from tukur.hub.store.keep import Cutoffs
 from tukur.hub.store.schema import (
     block,
     boot,
@@ -23,37 +23,10 @@ from tukur.hub.store.schema import (
     recorded_hour,
 )
 
-DAY_MS = 86_400_000
 BATCH = 500
 """Blocks or lives that one transaction deletes, at most."""
 ROWS = 2000
 """Rows of minutes or hours that one transaction deletes, and then those of one more instant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How long each level is kept, in milliseconds, and how large all may become, in bytes."""
-
-    seconds_ms: int = 7 * DAY_MS
-    """Blocks: every process at every second."""
-    minutes_ms: int = 90 * DAY_MS
-    hours_ms: int = 730 * DAY_MS
-    """Hours, and the lives themselves with their names, totals and ends."""
-    max_bytes: int = 0
-    """0: no bound but the disk's."""
-
-    def cutoffs(self, now_ms: int) -> "Cutoffs":
-        """What lies before these instants goes."""
-        return Cutoffs(now_ms - self.seconds_ms, now_ms - self.minutes_ms, now_ms - self.hours_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """Milliseconds since the epoch; what lies before goes."""
-
-    seconds_ms: int
-    minutes_ms: int
-    hours_ms: int
 
 
 _Owned = tuple[Table, str, str]
@@ -160,6 +133,13 @@ class RetentionStore:
             return None
         last = max(value for value in found if value is not None)
         return Cutoffs(*(last if value is None else int(value) for value in found))
+
+    async def newest_ms(self) -> int | None:
+        """The newest recorded sample of all hosts."""
+        newest = select(func.max(block.c.last_ms)).group_by(block.c.host)
+        async with self._database.read() as connection:
+            found = [int(last) for last in (await connection.execute(newest)).scalars()]
+        return max(found, default=None)
 
     async def _numbers(self, table: Table) -> list[int]:
         async with self._database.read() as connection:

@@ -35,11 +35,15 @@ class Space:
             ]
             return (pages - free) * size
 
+    async def is_exact(self) -> bool:
+        """Whether `used` is counted, rather than what a server estimated some time ago."""
+        async with self._database.read() as connection:
+            return connection.dialect.name == "sqlite"
+
     async def left(self, data_dir: Path) -> int | None:
         """Bytes that the disk of an embedded database has left; None: the database is elsewhere."""
-        async with self._database.read() as connection:
-            if connection.dialect.name != "sqlite":
-                return None
+        if not await self.is_exact():
+            return None
         found = os.statvfs(data_dir)
         return found.f_bavail * found.f_frsize
 
