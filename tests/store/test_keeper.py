@@ -83,18 +83,17 @@ async def test_the_outlook_tells_what_is_used_and_how_it_grows(
     store: Store, tmp_path: Path, at: list[int]
 ) -> None:
     keeper = keeper_of(store, tmp_path, at, Keep(max_bytes=1 << 40))
-    assert (await keeper.outlook())[3] is None
+    assert (await keeper.outlook()).forecast is None
     machine = Machine()
     for _ in range(7):
         await put(store, *minutes(1, machine=machine))
         machine.wall_ns += 900 * 10**9
         machine.boot_ns += 900 * 10**9
     at[0] = machine.wall_ns // 10**6
-    oldest, used, room, found = await keeper.outlook()
-    assert oldest is not None
-    assert oldest.minutes_ms == START
-    assert found is not None
-    assert used > 0
-    assert room is not None
-    assert found.bytes_per_day > 0
-    assert found.settles_at_bytes > used
+    outlook = await keeper.outlook()
+    assert outlook.oldest is not None
+    assert outlook.oldest.minutes_ms == START
+    assert outlook.room_bytes is not None
+    assert outlook.forecast is not None
+    assert outlook.forecast.bytes_per_day > 0
+    assert outlook.forecast.settles_at_bytes > outlook.used_bytes > 0

@@ -24,6 +24,7 @@ COMMANDS = [
     Command("agent", "tukur.cli.agent", "the agent alone: watches this machine for a hub"),
     Command("sign-in-link", "tukur.cli.sign_in_link", "a new link that signs a person in, once"),
     Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
+    Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove"),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing"),
 ]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tukur.hub.forecast import Forecast, LevelGrowth, forecast
 from tukur.hub.settings import HubSettings
@@ -32,6 +33,19 @@ STEPS = 50
 """A level that must shrink loses so small a part of its age at once."""
 SHRINK_TO = 0.98
 """Of its bound; else each minute a little would have to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the record takes now and will take."""
+
+    oldest: Cutoffs | None
+    """Of each level; None: nothing is recorded."""
+    used_bytes: int
+    room_bytes: int | None
+    """What it may still grow by; None: the database is on another machine and has no bound."""
+    forecast: Forecast | None
+    """None: it is too young to tell."""
 
 
 class Keeper:
@@ -93,25 +107,24 @@ class Keeper:
                 break
         return deleted
 
-    async def outlook(self) -> tuple[Cutoffs | None, int, int | None, Forecast | None]:
-        """(the oldest of each level, bytes used, bytes of room or None where unknown, the forecast)."""
+    async def outlook(self) -> Outlook:
+        """The record now, and as it will be. Raises StoreError."""
         used = await self.space.used()
         room = await self.space.left(self._settings.data_dir)
         keep = self._settings.keep
         if keep.max_bytes:
             bound = max(keep.max_bytes - used, 0)
             room = bound if room is None else min(room, bound)
-        oldest = await self._retention.oldest()
-        if oldest is None:
-            return None, used, room, None
-        newest_ms = await self._record_ms()
+        oldest, newest_ms = await self._retention.oldest(), await self._retention.newest_ms()
+        if oldest is None or newest_ms is None:
+            return Outlook(oldest, used, room, None)
         growth = await self._usage.growth(oldest, newest_ms)
         levels = [
             LevelGrowth(growth.seconds, newest_ms - oldest.seconds_ms, keep.seconds_ms),
             LevelGrowth(growth.minutes, newest_ms - oldest.minutes_ms, keep.minutes_ms),
             LevelGrowth(growth.hours, newest_ms - min(oldest.hours_ms, oldest.minutes_ms), keep.hours_ms),
         ]
-        return oldest, used, room, forecast(levels, used, room if room is not None else 2**62)
+        return Outlook(oldest, used, room, forecast(levels, used, 2**62 if room is None else room))
 
     async def _record_ms(self) -> int:
         """Now; but no later than a day after the newest sample: a clock that jumped ahead deletes nothing."""

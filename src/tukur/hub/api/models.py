@@ -384,3 +384,29 @@ class Orders(Struct, kw_only=True):
 
 class Health(Struct, kw_only=True):
     status: Literal["ok"]
+
+
+class StoreLevel(Struct, kw_only=True):
+    """One level of the record."""
+
+    name: Literal["seconds", "minutes", "hours"]
+    keep_ms: int
+    """How long it is kept, milliseconds."""
+    oldest_ms: int | None
+    """How far back it reaches; null: nothing is recorded."""
+
+
+class StoreUsage(Struct, kw_only=True):
+    used_bytes: int
+    room_bytes: int | None
+    """What it may still grow by, the disk's free space or up to its bound; null: not known."""
+    max_bytes: int | None
+    """The bound that was set, past which the oldest goes; null: none."""
+    levels: list[StoreLevel]
+    known: bool
+    """Whether enough is recorded to tell how it grows."""
+    bytes_per_day: float | None
+    settles_at_bytes: int | None
+    """Its size once each level is as old as it is kept."""
+    full_in_days: float | None
+    """When the room is used up; null: never as it grows now, or not known."""

@@ -5,7 +5,7 @@ from typing import Any
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from tukur.hub.api import exits, hosts, ooms, orders, pages, sessions, sockets
+from tukur.hub.api import exits, hosts, ooms, orders, pages, sessions, sockets, store
 from tukur.hub.parts import Hub
 
 
@@ -31,6 +31,7 @@ API_ROUTES: list[Any] = [
     orders.create_order,
     orders.get_order,
     orders.list_orders,
+    store.get_store,
     pages.health,
 ]
 """What the OpenAPI document describes."""

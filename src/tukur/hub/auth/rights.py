@@ -27,6 +27,7 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("POST", "/api/hosts/{host_id}/orders"): Role.OPERATOR,
     ("GET", "/api/orders"): Role.VIEWER,
     ("GET", "/api/orders/{order_id}"): Role.VIEWER,
+    ("GET", "/api/store"): Role.VIEWER,
     ("WEBSOCKET", "/api/live/{host_id}"): Role.VIEWER,
 }
 """(method, path) to the least role; None: public."""

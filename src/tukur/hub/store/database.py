@@ -34,6 +34,14 @@ class Database:
             async with self._readers.connect() as connection:
                 yield connection
 
+    async def alone(self, *statements: str) -> None:
+        """Runs statements that no transaction may hold. Raises StoreError."""
+        with told(self.path):
+            async with self._writer.connect() as connection:
+                raw = await connection.get_raw_connection()
+                for statement in statements:
+                    await raw.driver_connection.execute(statement)  # type: ignore[union-attr]
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._writer.dispose()

@@ -44,6 +44,8 @@ def _connected(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
+        # Of a new file only, before all else: what deleting freed can be given back to the disk.
+        "auto_vacuum=INCREMENTAL",
         f"busy_timeout={BUSY_MS}",
         "journal_mode=WAL",
         # What was acknowledged survives power loss: the agent has dropped it by then.

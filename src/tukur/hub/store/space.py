@@ -35,6 +35,25 @@ class Space:
             ]
             return (pages - free) * size
 
+    async def file_bytes(self) -> int:
+        """Bytes of the file, free pages included; of a server what it says that it uses."""
+        if not await self.is_exact():
+            return await self.used()
+        async with self._database.read() as connection:
+            pages, size = [
+                int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+                for name in ("page_count", "page_size")
+            ]
+            return pages * size
+
+    async def rewrite(self) -> None:
+        """Writes the file anew without what is free in it; there must be room for a second one.
+
+        Afterwards the file can give back free pages by itself, also where an older program made it.
+        """
+        if await self.is_exact():
+            await self._database.alone("PRAGMA auto_vacuum=INCREMENTAL", "VACUUM")
+
     async def is_exact(self) -> bool:
         """Whether `used` is counted, rather than what a server estimated some time ago."""
         async with self._database.read() as connection:

@@ -261,6 +261,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the record takes, how far back it reaches, and when the disk will be full
+         * @description The growth is that of the last day, or since the record began; of an hour or less it is not known.
+         */
+        get: operations["getStore"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -621,6 +641,34 @@ export interface components {
         SignIn: {
             /** @description From the link that ``tukur up`` prints; used once. */
             token: string;
+        };
+        /**
+         * StoreLevel
+         * @description One level of the record.
+         */
+        StoreLevel: {
+            /** @enum {string} */
+            name: "seconds" | "minutes" | "hours";
+            /** @description How long it is kept, milliseconds. */
+            keep_ms: number;
+            /** @description How far back it reaches; null: nothing is recorded. */
+            oldest_ms: number | null;
+        };
+        /** StoreUsage */
+        StoreUsage: {
+            used_bytes: number;
+            /** @description What it may still grow by, the disk's free space or up to its bound; null: not known. */
+            room_bytes: number | null;
+            /** @description The bound that was set, past which the oldest goes; null: none. */
+            max_bytes: number | null;
+            levels: components["schemas"]["StoreLevel"][];
+            /** @description Whether enough is recorded to tell how it grows. */
+            known: boolean;
+            bytes_per_day: number | null;
+            /** @description Its size once each level is as old as it is kept. */
+            settles_at_bytes: number | null;
+            /** @description When the room is used up; null: never as it grows now, or not known. */
+            full_in_days: number | null;
         };
         /**
          * Top
@@ -1469,6 +1517,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getStore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreUsage"];
                 };
             };
             /** @description Not signed in */

@@ -1,0 +1,157 @@
+"""``tukur store``: what the record takes, whether it is whole, and making it smaller."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tukur.cli.data import DataLock, add_data_option, data_dir
+from tukur.cli.errors import Exit
+from tukur.cli.keep import add_keep_options, parse_keep
+
+if TYPE_CHECKING:
+    from tukur.hub.keeper import Outlook
+    from tukur.hub.store.keep import Keep
+    from tukur.hub.upkeep import Findings
+
+_MOST_TOLD = 20
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    status = actions.add_parser(
+        "status", help="what it takes, how far back it reaches, when the disk is full"
+    )
+    add_keep_options(status)
+    verify = actions.add_parser("verify", help="read all of it, also beside a running hub")
+    repair = actions.add_parser(
+        "repair", help="take damaged blocks out; save what can be read of a damaged file (hub stopped)"
+    )
+    compact = actions.add_parser("compact", help="make the file as small as can be (hub stopped)")
+    for action in (status, verify, repair, compact):
+        add_data_option(action)
+    for action in (status, verify):
+        action.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does one of the four."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "status": _status,
+        "verify": _verify,
+        "repair": _repair,
+        "compact": _compact,
+    }
+    return actions[options.action](options)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import upkeep
+
+    keep = parse_keep(options)
+    found = asyncio.run(store_call(upkeep.outlook(data_dir(options, create=False), keep)))
+    if options.json:
+        print(json.dumps(asdict(found)))
+        return 0
+    print(f"{size(found.used_bytes)} used")
+    if found.room_bytes is not None:
+        print(f"{size(found.room_bytes)} may still be used")
+    if found.oldest is not None:
+        for name in ("seconds", "minutes", "hours"):
+            print(f"{name} since {_when(getattr(found.oldest, f'{name}_ms'))}")
+    print(_foretold(found, keep))
+    return 0
+
+
+def _foretold(found: "Outlook", keep: "Keep") -> str:
+    told = found.forecast
+    if told is None:
+        return "how it will grow is told once an hour is recorded"
+    growth = f"grows by {size(int(told.bytes_per_day))} a day"
+    end = f"ends up at {size(told.settles_at_bytes)} with all that is kept"
+    if told.full_in_days is None:
+        return f"{growth}, {end}: it fits"
+    what = "the bound is reached" if keep.max_bytes else "the disk is full"
+    return f"{growth}, {end}: {what} in {told.full_in_days:.1f} days"
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import upkeep
+
+    found = asyncio.run(store_call(upkeep.verify(data_dir(options, create=False), _progress)))
+    if options.json:
+        print(json.dumps(asdict(found)))
+    else:
+        _tell(found)
+    return Exit.DATABASE_DAMAGED if found.structure or found.damaged else 0
+
+
+def _tell(found: "Findings") -> None:
+    for line in found.structure[:_MOST_TOLD]:
+        print(f"the database: {line}")
+    for block in found.damaged[:_MOST_TOLD]:
+        print(f"the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
+    more = max(len(found.structure) - _MOST_TOLD, 0) + max(len(found.damaged) - _MOST_TOLD, 0)
+    if more:
+        print(f"and {more} more")
+    wrong = len(found.structure) + len(found.damaged)
+    print(f"{found.blocks} blocks read, {'all is as it was written' if not wrong else f'{wrong} faults'}")
+    if wrong:
+        print("with the hub stopped, `tukur store repair` takes out what is damaged")
+
+
+def _repair(options: argparse.Namespace) -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import upkeep
+
+    folder = data_dir(options, create=False)
+    with DataLock(folder):
+        found, saved = asyncio.run(store_call(upkeep.repair(folder, _progress)))
+    for table in saved:
+        if table.copied or table.unreadable:
+            lost = f", {table.unreadable} stretches could not be read" if table.unreadable else ""
+            print(f"{table.table}: {table.copied} rows saved{lost}")
+    if saved:
+        print(f"the damaged file is kept beside the new one in {folder}")
+    for block in found.damaged[:_MOST_TOLD]:
+        print(f"taken out: the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
+    print(f"{found.blocks - len(found.damaged)} blocks are whole, {len(found.damaged)} were taken out")
+    return 0
+
+
+def _compact(options: argparse.Namespace) -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import upkeep
+
+    folder = data_dir(options, create=False)
+    with DataLock(folder):
+        done = asyncio.run(store_call(upkeep.compact(folder)))
+    print(
+        f"{done.merged} blocks were put together; {size(done.before_bytes)} became {size(done.after_bytes)}"
+    )
+    return 0
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done} of {total} blocks", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+
+
+def _when(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def size(value: int) -> str:
+    """Bytes for a person."""
+    number, units = float(value), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while number >= 1024 and len(units) > 1:
+        number /= 1024
+        units.pop(0)
+    return f"{value} bytes" if units[0] == "bytes" else f"{number:.1f} {units[0]}"

@@ -1,0 +1,140 @@
+"""What the command line does with a hub's record, beside it or instead of it."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tukur.hub.keeper import SETTLED_MS, Keeper, Outlook
+from tukur.hub.settings import HubSettings
+from tukur.hub.store.check import CheckStore, DamagedBlock
+from tukur.hub.store.engine import DATABASE, prepare
+from tukur.hub.store.errors import DamagedError
+from tukur.hub.store.keep import Keep
+from tukur.hub.store.merging import MergeStore
+from tukur.hub.store.salvage import Salvaged, salvage
+from tukur.hub.store.space import Space
+from tukur.hub.store.store import Store
+
+Progress = Callable[[int, int], None]
+"""Called with (blocks done, blocks in all)."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is not as it was written."""
+
+    blocks: int = 0
+    """Blocks that were read."""
+    structure: list[str] = field(default_factory=list)
+    """What the database says of its own file."""
+    damaged: list[DamagedBlock] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What a compaction has done."""
+
+    merged: int
+    """Blocks that became part of longer ones."""
+    before_bytes: int
+    after_bytes: int
+
+
+@contextlib.asynccontextmanager
+async def _store(data_dir: Path) -> AsyncIterator[Store]:
+    store = await Store.open(data_dir)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def outlook(data_dir: Path, keep: Keep) -> Outlook:
+    """What the record takes and will take. Raises StoreError."""
+    async with _store(data_dir) as store:
+        return await Keeper(store, HubSettings(data_dir=data_dir, order_key=b"", keep=keep)).outlook()
+
+
+async def verify(data_dir: Path, progress: Progress) -> Findings:
+    """Reads everything. Raises StoreError."""
+    async with _store(data_dir) as store:
+        return await _verify(store, progress)
+
+
+async def _verify(store: Store, progress: Progress) -> Findings:
+    check = CheckStore(store.database)
+    findings, total = Findings(), await check.count()
+    findings.structure = await check.structure()
+    async for number, damaged in check.blocks():
+        findings.blocks += number
+        findings.damaged += damaged
+        progress(findings.blocks, total)
+    return findings
+
+
+async def repair(data_dir: Path, progress: Progress) -> tuple[Findings, list[Salvaged]]:
+    """Takes damaged blocks out into ``damaged/``; of a file that SQLite cannot read saves what can be read.
+
+    The hub must not run. The damaged file is kept beside the new one. Raises StoreError.
+    """
+    saved: list[Salvaged] = []
+    if _is_broken(data_dir / DATABASE):
+        saved = await _rebuild(data_dir)
+    async with _store(data_dir) as store:
+        findings = await _verify(store, progress)
+        check, aside = CheckStore(store.database), data_dir / "damaged"
+        for block in findings.damaged:
+            aside.mkdir(mode=0o700, exist_ok=True)
+            content = await check.take_out(block)
+            (aside / f"block-{block.boot}-{block.first_ns}").write_bytes(content)
+    return findings, saved
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
+            (told,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError:
+        return True
+    return bool(told != "ok")
+
+
+async def _rebuild(data_dir: Path) -> list[Salvaged]:
+    path, fresh = data_dir / DATABASE, data_dir / f"{DATABASE}.salvaged"
+    _remove(fresh)
+    await prepare(fresh)
+    saved = salvage(path, fresh)
+    if not any(table.copied for table in saved):
+        _remove(fresh)
+        raise DamagedError(f"nothing of {path} can be read; a backup is needed")
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    for suffix in ("", "-wal", "-shm"):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            old.rename(path.with_name(f"{DATABASE}.damaged-{stamp}{suffix}"))
+    fresh.rename(path)
+    return saved
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+async def compact(data_dir: Path) -> Compacted:
+    """Merges all blocks that are old enough and gives every free page back; the hub must not run.
+
+    Raises StoreError.
+    """
+    async with _store(data_dir) as store:
+        space, merging, merged = Space(store.database), MergeStore(store.database), 0
+        before = await space.file_bytes()
+        before_ms = time.time_ns() // 1_000_000 - SETTLED_MS
+        for boot in await merging.boots():
+            while done := await merging.merge(boot, before_ms):
+                merged += done.blocks
+        await space.rewrite()
+        return Compacted(merged, before, await space.file_bytes())

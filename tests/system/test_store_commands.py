@@ -1,0 +1,130 @@
+"""`tukur store` on records of real bytes, whole and damaged."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.store.test_merging import minutes
+from tests.support.hub import HOST, KEYS
+from tests.support.record import WALL, Machine
+from tukur.cli.errors import Exit
+from tukur.hub.store.engine import DATABASE
+from tukur.hub.store.store import Store
+from tukur.protocol import auth
+
+
+def tukur(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tukur", *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """A data directory with twelve minutes of a host that has a few hundred processes."""
+    store = await Store.open(tmp_path)
+    await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    machine = Machine()
+    for pid in range(300, 700):
+        machine.start(pid, f"process-{pid}", "process", "-x" * (pid % 50))
+    blocks = minutes(12, machine=machine)
+    assert await store.put_blocks([(HOST, block) for block in blocks]) == [None] * 72
+    await store.close()
+    return tmp_path
+
+
+def test_a_whole_record_is_told_to_be_whole(folder: Path) -> None:
+    done = tukur("store", "verify", "--data", str(folder))
+    assert (done.returncode, done.stdout) == (0, "72 blocks read, all is as it was written\n")
+    found = json.loads(tukur("store", "verify", "--json", "--data", str(folder)).stdout)
+    assert found == {"blocks": 72, "structure": [], "damaged": []}
+
+
+def test_status_says_what_it_takes(folder: Path) -> None:
+    done = tukur("store", "status", "--data", str(folder))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith(" used")
+    assert lines[2].startswith("seconds since 2023-11-14 22:14:")
+    assert lines[-1] == "how it will grow is told once an hour is recorded"
+    assert (
+        json.loads(tukur("store", "status", "--json", "--data", str(folder)).stdout)["used_bytes"] > 100_000
+    )
+
+
+def test_compact_puts_blocks_together_and_nothing_is_lost(folder: Path) -> None:
+    before = (folder / DATABASE).stat().st_size
+    done = tukur("store", "compact", "--data", str(folder))
+    assert done.stdout.startswith("72 blocks were put together; "), done.stderr
+    assert (folder / DATABASE).stat().st_size < before
+    done = tukur("store", "verify", "--data", str(folder))
+    assert done.stdout == "12 blocks read, all is as it was written\n"
+
+
+def flip(folder: Path, first_ns: int) -> None:
+    """One bit of one block's columns."""
+    with sqlite3.connect(folder / DATABASE) as database:
+        (content,) = database.execute("select tasks from block where first_ns = ?", (first_ns,)).fetchone()
+        at = len(content) // 2
+        torn = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        database.execute("update block set tasks = ? where first_ns = ?", (torn, first_ns))
+    database.close()
+
+
+def test_a_flipped_bit_is_found_and_taken_out_and_the_rest_stays(folder: Path) -> None:
+    with sqlite3.connect(folder / DATABASE) as database:
+        starts = [row[0] for row in database.execute("select first_ns from block order by first_ns")]
+    database.close()
+    flip(folder, starts[30])
+    done = tukur("store", "verify", "--data", str(folder))
+    assert done.returncode == Exit.DATABASE_DAMAGED
+    assert "the block of 2023-11-14 22:19:" in done.stdout
+    assert "72 blocks read, 1 faults" in done.stdout
+    done = tukur("store", "repair", "--data", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "71 blocks are whole, 1 were taken out" in done.stdout
+    assert [path.name for path in (folder / "damaged").iterdir()] == [f"block-1-{starts[30]}"]
+    assert tukur("store", "verify", "--data", str(folder)).returncode == 0
+
+
+def test_of_a_torn_file_what_can_be_read_is_saved(folder: Path) -> None:
+    path = folder / DATABASE
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 3 * 4096)
+    assert tukur("store", "verify", "--data", str(folder)).returncode == Exit.DATABASE_DAMAGED
+    done = tukur("store", "repair", "--data", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "the damaged file is kept beside the new one" in done.stdout
+    whole = json.loads(tukur("store", "verify", "--json", "--data", str(folder)).stdout)
+    assert (whole["structure"], whole["damaged"]) == ([], [])
+    assert whole["blocks"] >= 40
+    assert len(list(folder.glob(f"{DATABASE}.damaged-*"))) >= 1
+
+
+def test_of_a_file_without_its_head_it_is_said_that_a_backup_is_needed(folder: Path) -> None:
+    path = folder / DATABASE
+    with path.open("r+b") as file:
+        file.write(b"\x00" * 8192)
+    before = path.read_bytes()
+    done = tukur("store", "repair", "--data", str(folder))
+    assert done.returncode == Exit.DATABASE_DAMAGED
+    assert "Traceback" not in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_repair_and_compact_keep_away_from_a_running_hub(folder: Path) -> None:
+    holder = "import sys,time; from pathlib import Path; from tukur.cli.data import DataLock\n"
+    holder += "with DataLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", holder, str(folder)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for action in ("repair", "compact"):
+            done = tukur("store", action, "--data", str(folder))
+            assert done.returncode == Exit.DATA_IN_USE
+            assert f"in use by a hub (PID {process.pid})" in done.stderr
+        process.kill()
