@@ -1,10 +1,13 @@
-"""Decoded columns of blocks. Blocks never change, so what was decoded once stays true."""
+"""Decoded columns of blocks. A block never changes but by becoming part of a longer one, which ends later."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 
-from tukur.blocks import HostPoint, decode_host
+from tukur.blocks import BlockDamagedError, HostPoint, decode_host
 from tukur.hub.store.store import BlockRow
+
+log = logging.getLogger(__name__)
 
 SIZE = 2000
 """Blocks whose host figures are remembered: five and a half hours of one host, some ten MiB."""
@@ -14,19 +17,31 @@ class HostPoints:
     """The hosts' figures by block, the most recently used ones in memory."""
 
     def __init__(self) -> None:
-        self._points: OrderedDict[tuple[int, int], list[HostPoint]] = OrderedDict()
+        self._points: OrderedDict[tuple[int, int, int], list[HostPoint]] = OrderedDict()
 
     async def of(self, blocks: list[BlockRow]) -> list[HostPoint]:
-        """All samples of these blocks, in their order. Raises BlockDamagedError."""
-        missing = [row for row in blocks if (row.boot, row.first_ns) not in self._points]
+        """All samples of these blocks, in their order; of a damaged one there are none."""
+        missing = [row for row in blocks if _key(row) not in self._points]
         if missing:
-            decoded = await asyncio.to_thread(lambda: [decode_host(row.host_columns) for row in missing])
+            decoded = await asyncio.to_thread(lambda: [_decoded(row) for row in missing])
             for row, points in zip(missing, decoded, strict=True):
-                self._points[row.boot, row.first_ns] = points
+                self._points[_key(row)] = points
         found: list[HostPoint] = []
         for row in blocks:
-            self._points.move_to_end((row.boot, row.first_ns))
-            found.extend(self._points[row.boot, row.first_ns])
+            self._points.move_to_end(_key(row))
+            found.extend(self._points[_key(row)])
         while len(self._points) > SIZE:
             self._points.popitem(last=False)
         return found
+
+
+def _key(row: BlockRow) -> tuple[int, int, int]:
+    return row.boot, row.first_ns, row.last_ms
+
+
+def _decoded(row: BlockRow) -> list[HostPoint]:
+    try:
+        return decode_host(row.host_columns)
+    except BlockDamagedError as error:
+        log.error("the block at %d ns of boot %d is damaged, and left out: %s", row.first_ns, row.boot, error)
+        return []

@@ -5,16 +5,19 @@ what a life did before an exec and what after it.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from tukur.blocks import decode_totals
+from tukur.blocks import BlockDamagedError, decode_totals
 from tukur.hub.api.models import Top, TopGroup, TopList
 from tukur.hub.store.exits import ExitStore
 from tukur.hub.store.labels import LabelStore
 from tukur.hub.store.levels import MINUTE_MS, LevelStore
 from tukur.hub.store.store import BlockRow, HostRow, Key, Store
+
+log = logging.getLogger(__name__)
 
 SECONDS_MS = 10 * MINUTE_MS
 """A range up to this long is added up from the one-second record alone."""
@@ -64,7 +67,16 @@ class _Sums:
     def add_blocks(self, blocks: list[BlockRow], from_ms: int, to_ms: int, *, counters: bool = True) -> None:
         """What the samples in [from, to) say; without `counters` only the peaks of memory."""
         for row in blocks:
-            totals = decode_totals(row.tasks, from_ms * 1_000_000, to_ms * 1_000_000)
+            try:
+                totals = decode_totals(row.tasks, from_ms * 1_000_000, to_ms * 1_000_000)
+            except BlockDamagedError as error:
+                log.error(
+                    "the block at %d ns of boot %d is damaged, and left out: %s",
+                    row.first_ns,
+                    row.boot,
+                    error,
+                )
+                continue
             for start_ns, pid, cpu, rss, read, write in zip(
                 *(
                     totals[name].tolist()

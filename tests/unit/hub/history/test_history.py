@@ -15,6 +15,7 @@ import pytest_asyncio
 from tests.support.hub import HOST, OTHER, RunningHub, agent, recorded, running_hub
 from tests.support.record import BOOT, BOOTED, GIB, SECOND, WALL, Machine
 from tukur.hub.history import history as questions
+from tukur.hub.store.merging import MergeStore
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame, is_key
 from tukur.records import ROW
@@ -497,3 +498,41 @@ async def test_a_block_whose_columns_are_damaged_is_told_for_its_time_alone(
     assert (answer.status_code, answer.json()["code"]) == (503, "block_damaged")
     answer = await viewer.get(f"/api/hosts/{OTHER}/processes?at={at(10_007)}")
     assert answer.status_code == 200
+    span = f"from={at(10_000)}&to={at(10_010)}"
+    top = (await viewer.get(f"/api/hosts/{OTHER}/top?{span}&by=rss")).json()
+    assert [entry["name"] for entry in top["processes"]] == ["worker"]
+
+
+async def test_a_chart_over_a_damaged_block_has_a_gap_there(
+    hub: RunningHub, viewer: httpx.AsyncClient
+) -> None:
+    machine = Machine(wall_ns=WALL + 14_000 * SECOND, boot_ns=30_000 * SECOND)
+    machine.start(10, "worker")
+    block = machine.block(5, busy=0.5)
+    half = len(block.host) // 2
+    torn = msgspec.structs.replace(block, host=block.host[:half] + bytes(len(block.host) - half))
+    await recorded(hub, torn, machine.block(5, busy=0.5), host_id=OTHER)
+    answer = await viewer.get(f"/api/hosts/{OTHER}/series?from={at(14_000)}&to={at(14_010)}&points=10")
+    means = answer.json()["figures"]["cpu"]["mean"]
+    assert means[:5] == [None] * 5
+    assert None not in means[5:]
+
+
+async def test_charts_and_tables_are_the_same_once_their_blocks_are_merged(
+    hub: RunningHub, viewer: httpx.AsyncClient
+) -> None:
+    machine = Machine(wall_ns=WALL + 16_000 * SECOND, boot_ns=40_000 * SECOND)
+    machine.start(10, "worker")
+    blocks = [machine.block(10, busy=busy) for busy in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)]
+    await recorded(hub, *blocks, host_id=OTHER)
+    paths = [
+        f"/api/hosts/{OTHER}/series?from={at(16_000)}&to={at(16_060)}&points=60",
+        f"/api/hosts/{OTHER}/top?from={at(16_000)}&to={at(16_060)}&by=rss",
+        f"/api/hosts/{OTHER}/processes?at={at(16_033)}",
+    ]
+    before = [(await viewer.get(path)).json() for path in paths]
+    merging = MergeStore(hub.parts.store.database)
+    for boot in await merging.boots():
+        while await merging.merge(boot, at(16_061)):
+            pass
+    assert [(await viewer.get(path)).json() for path in paths] == before
