@@ -47,7 +47,8 @@ async def test_lives_of_the_first_version_are_there_and_say_that_their_end_is_no
         (row,) = await ExitStore(store.database).ended([1], 0, 10_000, "all", 10, None)
         assert (row.pid, row.exact, row.exit_code, row.exit_signal, row.cause) == (7, False, None, None, "")
         image = (await store.images(1, [500], 2**62))[(500, 7)]
-        assert (image.name, image.pod, image.slice) == ("sh", "", "")
+        assert (image.name, image.exe, image.pod, image.slice) == ("sh", "/bin/sh", "", "")
+        assert await store.process_name(HOST, BOOT, 7, 500) == "sh"
         lost = await ExitStore(store.database).lost(1, 0, 10_000)
         assert (lost.lives, lost.cpu_ns) == (0, 0)
     finally:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import bindparam, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES, command_numbers
 from tukur.hub.store.database import insert_new, merge
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.levels import MINUTE_MS, mark_hour
@@ -21,6 +22,7 @@ from tukur.hub.store.schema import (
     process,
     process_minute,
 )
+from tukur.hub.store.words import COMMAND_TEXTS
 from tukur.protocol.messages import Block, Ended, Image, Lost, ProcessMinute
 
 GROUP_MS = 10_000
@@ -29,7 +31,6 @@ _NAME = 255
 _FIGURE = 32
 _CAUSE = 16
 _GROUP_NAME = 64
-_IMAGE_CONTENT = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container", "pod", "slice")
 
 
 async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
@@ -171,16 +172,27 @@ async def _put_images(connection: AsyncConnection, boot_no: int, content: Block)
             for entry in images
         ],
     )
-    await insert_new(connection, image, [_image_row(boot_no, entry) for entry in images])
+    at_ms = content.last_wall_ns // 1_000_000
+    numbers = await command_numbers(connection, [_command(entry) for entry in images], at_ms)
+    await insert_new(
+        connection,
+        image,
+        [
+            {
+                "boot": boot_no,
+                "start_ns": entry.start_ns,
+                "pid": entry.pid,
+                "since_ns": entry.since_ns,
+                "since_ms": entry.since_wall_ns // 1_000_000,
+                "command": number,
+            }
+            for entry, number in zip(images, numbers, strict=True)
+        ],
+    )
 
 
-def _image_row(boot_no: int, entry: Image) -> dict[str, Any]:
+def _command(entry: Image) -> dict[str, Any]:
     return {
-        "boot": boot_no,
-        "start_ns": entry.start_ns,
-        "pid": entry.pid,
-        "since_ns": entry.since_ns,
-        "since_ms": entry.since_wall_ns // 1_000_000,
         "name": entry.name[:_NAME],
         "uid": entry.uid,
         "user": entry.user[:_NAME],
@@ -197,7 +209,8 @@ def _image_row(boot_no: int, entry: Image) -> dict[str, Any]:
 async def _unknown(connection: AsyncConnection, boot_no: int, images: list[Image]) -> list[Image]:
     """Without those that an agent before this one has told just the same."""
     found = await connection.execute(
-        select(image)
+        select(*IMAGE_COLUMNS)
+        .select_from(IMAGES)
         .join(
             process,
             (process.c.boot == image.c.boot)
@@ -207,11 +220,11 @@ async def _unknown(connection: AsyncConnection, boot_no: int, images: list[Image
         .where(image.c.boot == boot_no, process.c.ended.is_(False))
         .order_by(image.c.since_ns)
     )
-    known = {(row.start_ns, row.pid): tuple(getattr(row, name) for name in _IMAGE_CONTENT) for row in found}
+    known = {(row.start_ns, row.pid): tuple(getattr(row, name) for name in COMMAND_TEXTS) for row in found}
     unknown = []
     for entry in images:
-        row = _image_row(boot_no, entry)
-        if known.get((entry.start_ns, entry.pid)) != tuple(row[name] for name in _IMAGE_CONTENT):
+        texts = _command(entry)
+        if known.get((entry.start_ns, entry.pid)) != tuple(texts[name] for name in COMMAND_TEXTS):
             unknown.append(entry)
     return unknown
 

@@ -43,9 +43,11 @@ def _connected(connection: Any, _: Any) -> None:
     # The driver would begin transactions by a rule of its own: SQLAlchemy does.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
+    cursor.execute("PRAGMA page_count")
+    if cursor.fetchone() == (0,):
         # Of a new file only, before all else: what deleting freed can be given back to the disk.
-        "auto_vacuum=INCREMENTAL",
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    for pragma in (
         f"busy_timeout={BUSY_MS}",
         "journal_mode=WAL",
         # What was acknowledged survives power loss: the agent has dropped it by then.

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from tukur.hub.store.commands import IMAGES
 from tukur.hub.store.database import Database
-from tukur.hub.store.schema import image
+from tukur.hub.store.schema import command, image
 
 _CHUNK = 5000
 """Values in one IN list: SQLite takes 32,766 at most."""
 
 LABELS = ("name", "user", "unit", "container", "pod", "slice")
-"""Columns of ``image`` that lives can be put together by."""
+"""Columns of ``command`` that lives can be put together by."""
 
 
 class LabelStore:
@@ -29,7 +30,8 @@ class LabelStore:
         async with self._database.read() as connection:
             for at in range(0, len(start_ns), _CHUNK):
                 wanted = (
-                    select(columns.start_ns, columns.pid, columns[label])
+                    select(columns.start_ns, columns.pid, command.c[label])
+                    .select_from(IMAGES)
                     .where(columns.boot == boot_no, columns.start_ns.in_(start_ns[at : at + _CHUNK]))
                     .order_by(columns.since_ns)
                 )

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Select, Table, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tukur.hub.store.commands import delete_commands, unused_commands
 from tukur.hub.store.database import Database
-from tukur.hub.store.keep import Cutoffs
+from tukur.hub.store.keep import DAY_MS, Cutoffs
 from tukur.hub.store.schema import (
     block,
     boot,
@@ -57,6 +58,7 @@ class RetentionStore:
             self._timed(_MINUTES, cutoffs.minutes_ms),
             self._timed(_HOURS, cutoffs.hours_ms),
             self._lives(cutoffs.hours_ms),
+            self._commands(cutoffs.hours_ms),
         ):
             async for deleted in part:
                 yield deleted
@@ -107,6 +109,18 @@ class RetentionStore:
                     for table in (image, process):
                         await _delete(connection, table, tuple(table.primary_key)[:3], keys)
                 yield len(keys)
+
+    async def _commands(self, before_ms: int) -> AsyncGenerator[int, None]:
+        """Commands that no life ran since then."""
+        while True:
+            async with self._database.read() as connection:
+                # A day more: the use of a command is noted once a day.
+                numbers = await unused_commands(connection, before_ms - DAY_MS, BATCH)
+            if not numbers:
+                return
+            async with self._database.write() as connection:
+                await delete_commands(connection, numbers)
+            yield len(numbers)
 
     async def _keys(self, wanted: Select[Any]) -> list[tuple[Any, ...]]:
         async with self._database.read() as connection:

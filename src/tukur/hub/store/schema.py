@@ -104,14 +104,12 @@ process = Table(
 )
 """One process life. last_ms and the totals are known when it has ended; see ``messages.Ended``."""
 
-image = Table(
-    "image",
+command = Table(
+    "command",
     metadata,
-    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
-    Column("start_ns", BigInteger, primary_key=True),
-    Column("pid", Integer, primary_key=True),
-    Column("since_ns", BigInteger, primary_key=True),
-    Column("since_ms", BigInteger, nullable=False),
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("hash", LargeBinary(length=16), nullable=False, unique=True),
+    Column("used_ms", BigInteger, nullable=False),
     Column("name", String(255), nullable=False),
     Column("uid", BigInteger, nullable=False),
     Column("user", String(255), nullable=False),
@@ -120,8 +118,36 @@ image = Table(
     Column("cgroup", Text, nullable=False),
     Column("unit", String(255), nullable=False),
     Column("container", String(255), nullable=False),
-    Column("pod", String(255), nullable=False, server_default=""),
-    Column("slice", String(255), nullable=False, server_default=""),
+    Column("pod", String(255), nullable=False),
+    Column("slice", String(255), nullable=False),
+    Index("ix_command_user", "user"),
+    Index("ix_command_unit", "unit"),
+    Index("ix_command_used_ms", "used_ms"),
+)
+"""What lives run, each once however many lives run it; hash: of all the texts. used_ms: when an image was
+last made of it, to the day."""
+
+command_word = Table(
+    "command_word",
+    metadata,
+    Column("word", String(32), primary_key=True),
+    Column("command", Integer, ForeignKey(command.c.id), primary_key=True),
+    Index("ix_command_word_command", "command"),
+)
+"""The words of names, paths and command lines, in lower case: what a search begins with."""
+
+image = Table(
+    "image",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("since_ns", BigInteger, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("command", Integer, ForeignKey(command.c.id), nullable=False),
+    # The newest of a command, and of a boot, in one step down the index.
+    Index("ix_image_command_since_ms", "command", "since_ms"),
+    Index("ix_image_boot_since_ms", "boot", "since_ms"),
 )
 """What a life ran, from since_ns on: exec makes a new row."""
 

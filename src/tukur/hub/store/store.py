@@ -11,11 +11,12 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from tukur.hub.store.accounts import Accounts
 from tukur.hub.store.blocks import host_number, put_block
+from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
 from tukur.hub.store.database import Database, insert_new
 from tukur.hub.store.engine import DATABASE, prepare
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.orders import OrderTable
-from tukur.hub.store.schema import block, boot, host, image, process
+from tukur.hub.store.schema import block, boot, command, host, image, process
 from tukur.protocol.messages import Block, HostFacts
 
 _CHUNK = 5000
@@ -189,7 +190,8 @@ class Store(OrderTable):
         async with self._database.read() as connection:
             for at in range(0, len(start_ns), _CHUNK):
                 wanted = (
-                    select(image)
+                    select(*IMAGE_COLUMNS)
+                    .select_from(IMAGES)
                     .where(image.c.boot == boot_no, image.c.start_ns.in_(start_ns[at : at + _CHUNK]))
                     .order_by(image.c.since_ns)
                 )
@@ -213,7 +215,8 @@ class Store(OrderTable):
     async def process_name(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> str:
         """The name of a life as it was last recorded; empty where it is not known."""
         wanted = (
-            select(image.c.name)
+            select(command.c.name)
+            .select_from(IMAGES)
             .join(boot, boot.c.id == image.c.boot)
             .join(host, host.c.id == boot.c.host)
             .where(

@@ -1,0 +1,110 @@
+"""What lives run, each once; its words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from tukur.hub.store.words import command_hash, words_of
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_TEXTS = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container", "pod", "slice")
+_KEY = ("boot", "start_ns", "pid", "since_ns")
+_READ = 1000
+
+
+def upgrade() -> None:
+    """Forward only: a record is never migrated back."""
+    op.create_table(
+        "command",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("used_ms", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("uid", sa.BigInteger(), nullable=False),
+        sa.Column("user", sa.String(length=255), nullable=False),
+        sa.Column("exe", sa.Text(), nullable=False),
+        sa.Column("cmdline", sa.Text(), nullable=False),
+        sa.Column("cgroup", sa.Text(), nullable=False),
+        sa.Column("unit", sa.String(length=255), nullable=False),
+        sa.Column("container", sa.String(length=255), nullable=False),
+        sa.Column("pod", sa.String(length=255), nullable=False),
+        sa.Column("slice", sa.String(length=255), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_command")),
+        sa.UniqueConstraint("hash", name=op.f("uq_command_hash")),
+    )
+    for name in ("user", "unit", "used_ms"):
+        op.create_index(f"ix_command_{name}", "command", [name], unique=False)
+    op.create_table(
+        "command_word",
+        sa.Column("word", sa.String(length=32), nullable=False),
+        sa.Column("command", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["command"], ["command.id"], name=op.f("fk_command_word_command_command")),
+        sa.PrimaryKeyConstraint("word", "command", name=op.f("pk_command_word")),
+    )
+    op.create_index("ix_command_word_command", "command_word", ["command"], unique=False)
+    op.create_table(
+        "image_of_command",
+        sa.Column("boot", sa.Integer(), nullable=False),
+        sa.Column("start_ns", sa.BigInteger(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("since_ns", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("command", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f("fk_image_boot_boot")),
+        sa.ForeignKeyConstraint(["command"], ["command.id"], name=op.f("fk_image_command_command")),
+        sa.PrimaryKeyConstraint("boot", "start_ns", "pid", "since_ns", name=op.f("pk_image")),
+    )
+    _move()
+    op.drop_table("image")
+    op.rename_table("image_of_command", "image")
+    op.create_index("ix_image_command_since_ms", "image", ["command", "since_ms"], unique=False)
+    op.create_index("ix_image_boot_since_ms", "image", ["boot", "since_ms"], unique=False)
+
+
+def _move() -> None:
+    connection = op.get_bind()
+    tables = sa.MetaData()
+    tables.reflect(connection, only=["image", "image_of_command", "command", "command_word"])
+    known: dict[bytes, int] = {}
+    for rows in _rows(connection, tables.tables["image"]):
+        images = []
+        for row in rows:
+            texts = {name: row[name] for name in _TEXTS}
+            digest = command_hash(texts)
+            if digest not in known:
+                known[digest] = _command(
+                    connection, tables, {**texts, "hash": digest, "used_ms": row["since_ms"]}
+                )
+            images.append({**{name: row[name] for name in (*_KEY, "since_ms")}, "command": known[digest]})
+        connection.execute(tables.tables["image_of_command"].insert(), images)
+
+
+def _command(connection: sa.Connection, tables: sa.MetaData, values: dict[str, Any]) -> int:
+    command = tables.tables["command"]
+    connection.execute(command.insert().values(values))
+    found = connection.execute(sa.select(command.c.id).where(command.c.hash == values["hash"]))
+    number = int(found.scalar_one())
+    words = words_of(values)
+    if words:
+        rows = [{"word": word, "command": number} for word in words]
+        connection.execute(tables.tables["command_word"].insert(), rows)
+    return number
+
+
+def _rows(connection: sa.Connection, image: sa.Table) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """All rows in the order of the key, some at a time."""
+    key = [image.c[name] for name in _KEY]
+    after: tuple[int, ...] = (-1, -1, -1, -1)
+    while True:
+        wanted = sa.select(image).where(sa.tuple_(*key) > sa.tuple_(*after)).order_by(*key).limit(_READ)
+        rows: Sequence[Mapping[str, Any]] = connection.execute(wanted).mappings().all()  # type: ignore[assignment]
+        if not rows:
+            return
+        yield rows
+        after = tuple(rows[-1][name] for name in _KEY)
