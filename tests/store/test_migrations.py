@@ -1,62 +1,219 @@
-"""A record of an older version is brought forward, with all that is in it."""
+"""A record of an older version is brought forward, with all that is in it, on each database."""
 
-import sqlite3
+import asyncio
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from sqlalchemy import create_engine
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 
-from tests.support.hub import HOST
-from tests.support.record import BOOT
-from tukur.hub.store import engine
+from tests.support.hub import HOST, KEYS
+from tests.support.mariadb import MariaDb
+from tests.support.record import BOOT, WALL, Machine
+from tukur.hub.store import migrate
+from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.database import Database
+from tukur.hub.store.engine import Backend
+from tukur.hub.store.errors import DamagedError, NewerVersionError
 from tukur.hub.store.exits import ExitStore
+from tukur.hub.store.levels import HOUR_MS, LevelStore
+from tukur.hub.store.mysql import MysqlServer
+from tukur.hub.store.schema import metadata
+from tukur.hub.store.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
+from tukur.protocol import auth
 
-ROWS = """
-    insert into host values (1, '{host}', x'00', 'owl', null, 0, null);
-    insert into boot values (1, 1, '{boot}', 1000);
-    insert into process values (1, 500, 7, 1, 0, 1000, 2000, 1, 5, 6, 7, 8);
-    insert into process values (1, 600, 8, 1, 0, 1000, null, 0, 0, 0, 0, 0);
-    insert into image values (1, 500, 7, 500, 1000, 'sh', 0, 'root', '/bin/sh', 'sh', '/', '', '');
-    insert into block values (1, 100, 900, 1, 1000, 2000, 9, 2, 0, x'00', x'00');
+CONFIG = Config()
+CONFIG.set_main_option("script_location", str(migrate._MIGRATIONS))
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(CONFIG).walk_revisions()][::-1]
+
+FIRST_ROWS = f"""
+    insert into host (id, host_id, public_key, name, created_ms) values (1, '{HOST}', x'00', 'owl', 0);
+    insert into boot (id, host, boot_id, booted_ms) values (1, 1, '{BOOT}', 1000);
+    insert into process (boot, start_ns, pid, ppid, kthread, first_ms, last_ms, ended, cpu_ns, rss_peak,
+        read_bytes, write_bytes) values (1, 500, 7, 1, 0, 1000, 2000, 1, 5, 6, 7, 8);
+    insert into process (boot, start_ns, pid, ppid, kthread, first_ms, ended, cpu_ns, rss_peak, read_bytes,
+        write_bytes) values (1, 600, 8, 1, 0, 1000, 0, 0, 0, 0, 0);
+    {{image}}
+    insert into block (boot, first_ns, last_ns, host, first_ms, last_ms, samples, lives, missed,
+        host_columns, tasks) values (1, 100, 900, 1, 1000, 2000, 9, 2, 0, x'00', x'00');
+    insert into host_minute values (1, 0, 'load.1', 1, 2, 3, 2);
+    insert into process_minute values (1, 0, 500, 7, 5, 6, 7, 8);
 """
+"""A row of each kind that the first version kept; whatever came later has its default."""
+IMAGES = {
+    "0001": """insert into image (boot, start_ns, pid, since_ns, since_ms, name, uid, user, exe, cmdline,
+        cgroup, unit, container) values (1, 500, 7, 500, 1000, 'sh', 0, 'root', '/bin/sh', 'sh', '/', '', '');""",
+    "0004": """insert into command (id, hash, used_ms, name, uid, user, exe, cmdline, cgroup, unit, container,
+        pod, slice) values (1, x'01', 1000, 'sh', 0, 'root', '/bin/sh', 'sh', '/', '', '', '', '');
+        insert into image (boot, start_ns, pid, since_ns, since_ms, command)
+        values (1, 500, 7, 500, 1000, 1);""",
+}
+"""From which version on an image is kept how."""
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A record as revision 0001 kept it."""
-    config = Config()
-    config.set_main_option("script_location", str(engine._MIGRATIONS))
-    path = tmp_path / engine.DATABASE
-    made = create_engine(f"sqlite:///{path}")
-    with made.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    made.dispose()
-    with sqlite3.connect(path) as database:
-        database.executescript(ROWS.format(host=HOST, boot=BOOT))
-    database.close()
-    return tmp_path
+def backend_of(folder: Path, server: ServerAddress | None) -> Backend:
+    return SqliteFile(folder / DATABASE) if server is None else MysqlServer(server)
 
 
-async def test_lives_of_the_first_version_are_there_and_say_that_their_end_is_not_exact(old: Path) -> None:
-    store = await Store.open(old)
+async def run(backend: Backend, work: Any, *arguments: Any) -> Any:
+    """Calls work(connection, *arguments) and commits."""
+    database = Database(backend)
     try:
-        (row,) = await ExitStore(store.database).ended([1], 0, 10_000, "all", 10, None)
-        assert (row.pid, row.exact, row.exit_code, row.exit_signal, row.cause) == (7, False, None, None, "")
-        image = (await store.images(1, [500], 2**62))[(500, 7)]
-        assert (image.name, image.exe, image.pod, image.slice) == ("sh", "/bin/sh", "", "")
-        assert await store.process_name(HOST, BOOT, 7, 500) == "sh"
-        lost = await ExitStore(store.database).lost(1, 0, 10_000)
-        assert (lost.lives, lost.cpu_ns) == (0, 0)
+        async with database.write() as connection:
+            return await connection.run_sync(work, *arguments)
     finally:
-        await store.close()
+        await database.close()
 
 
-async def test_opening_it_a_second_time_changes_nothing(old: Path) -> None:
+def upgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def execute(connection: Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        connection.execute(text(statement))
+
+
+def first_rows(revision: str) -> list[str]:
+    """Statements that a database of this version takes."""
+    image = IMAGES[max(since for since in IMAGES if since <= revision)]
+    return [part.strip() for part in FIRST_ROWS.format(image=image).split(";") if part.strip()]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_record_of_each_version_is_brought_forward_with_its_rows(
+    tmp_path: Path, server: ServerAddress | None, revision: str
+) -> None:
+    backend = backend_of(tmp_path, server)
+    await run(backend, upgrade, revision)
+    await run(backend, execute, first_rows(revision))
     for _ in range(2):
-        store = await Store.open(old)
-        assert [host.host_id for host in await store.hosts()] == [HOST]
+        store = await Store.open(tmp_path, server)
+        try:
+            assert [host.host_id for host in await store.hosts()] == [HOST]
+            (row,) = await ExitStore(store.database).ended([1], 0, 10_000, "all", 10, None)
+            assert (row.pid, row.exact, row.exit_code, row.exit_signal) == (7, False, None, None)
+            image = (await store.images(1, [500], 2**62))[(500, 7)]
+            assert (image.name, image.user, image.pod, image.slice) == ("sh", "root", "", "")
+            assert await store.process_name(HOST, BOOT, 7, 500) == "sh"
+            assert [block.tasks for block in await store.blocks_between(1, 0, 10_000, tasks=True)] == [b"\0"]
+            lost = await ExitStore(store.database).lost(1, 0, 10_000)
+            assert (lost.lives, lost.cpu_ns) == (0, 0)
+            (sums,) = await LevelStore(store.database).process_sums(1, 0, HOUR_MS)
+            assert tuple(sums) == (1, 500, 7, 5, 6, 7, 8)
+        finally:
+            await store.close()
+
+
+async def test_the_schema_is_what_the_program_takes_it_for(store: Store) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    assert await run(store.database.backend, differences) == []
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_migration_that_was_interrupted_anywhere_is_run_again(
+    empty: ServerAddress, mariadb: MariaDb, revision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change of the schema is committed at once there: a run may end after any of them."""
+    backend = MysqlServer(empty)
+    before = REVISIONS.index(revision)
+    if before:
+        await run(backend, upgrade, REVISIONS[before - 1])
+        await run(backend, execute, first_rows(REVISIONS[before - 1]))
+    real, steps = Connection.execute, 0
+
+    class CrashError(Exception):
+        pass
+
+    for most in range(200):
+        steps = 0
+
+        def counted(self: Connection, statement: Any, *rest: Any, most: int = most, **options: Any) -> Any:
+            nonlocal steps
+            if type(statement).__name__ not in ("Select", "TextClause"):
+                if steps == most:
+                    raise CrashError
+                steps += 1
+            return real(self, statement, *rest, **options)
+
+        monkeypatch.setattr(Connection, "execute", counted)
+        try:
+            await run(backend, upgrade, revision)
+        except CrashError:
+            continue
+        finally:
+            monkeypatch.setattr(Connection, "execute", real)
+        break
+    assert most > 1, "nothing was interrupted"
+    await backend.prepare()
+    found = await run(
+        backend,
+        lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": True}), metadata),
+    )
+    assert found == []
+    if before:
+        counts = mariadb.sql(
+            "select (select count(*) from process), (select count(*) from image)",
+            database=empty.database,
+        )
+        assert counts == [(2, 1)]
+
+
+async def test_two_programs_that_start_at_once_make_one_schema(empty: ServerAddress) -> None:
+    await asyncio.gather(*(MysqlServer(empty).prepare() for _ in range(4)))
+    assert (
+        await run(MysqlServer(empty), lambda connection: connection.scalar(text("select count(*) from host")))
+        == 0
+    )
+
+
+async def test_a_database_of_a_newer_program_is_left_alone(
+    tmp_path: Path, server: ServerAddress | None
+) -> None:
+    backend = backend_of(tmp_path, server)
+    await backend.prepare()
+    await run(backend, execute, ["update alembic_version set version_num = '9999'"])
+    with pytest.raises(NewerVersionError, match="revision 9999"):
+        await backend.prepare()
+
+
+async def test_another_programs_tables_are_left_alone(tmp_path: Path, server: ServerAddress | None) -> None:
+    backend = backend_of(tmp_path, server)
+    await run(backend, execute, ["create table host (something int)"])
+    with pytest.raises(DamagedError, match=r"not tukur's \(host\)"):
+        await backend.prepare()
+    with pytest.raises(DamagedError):
+        await Store.open(tmp_path, server)
+
+
+async def test_what_was_passed_over_is_said(
+    empty: ServerAddress, mariadb: MariaDb, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = MysqlServer(empty)
+    await run(backend, upgrade, REVISIONS[0])
+    mariadb.sql("alter table block add column lost_execs bigint not null default 0", database=empty.database)
+    with caplog.at_level(logging.WARNING):
+        await backend.prepare()
+    assert "interrupted" in caplog.text
+    assert "lost_execs" in caplog.text
+    store = Store(Database(backend))
+    try:
+        await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+        machine = Machine()
+        assert await store.put_blocks([(HOST, machine.block(2))]) == [None]
+    finally:
         await store.close()

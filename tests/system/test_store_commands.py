@@ -12,7 +12,7 @@ from tests.store.test_merging import minutes
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.cli.errors import Exit
-from tukur.hub.store.engine import DATABASE
+from tukur.hub.store.sqlite import DATABASE
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 

@@ -17,6 +17,9 @@ class Exit(IntEnum):
     SOURCE_UNAVAILABLE = 9
     SOURCES_DISAGREE = 10
     MODULE = 11
+    DATABASE_UNREACHABLE = 12
+    DATABASE_REFUSED = 13
+    DATABASE_UNFIT = 14
 
 
 class CommandError(Exception):

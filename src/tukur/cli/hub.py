@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.data import DataLock, add_data_option, data_dir, secret_file
+from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.keep import add_keep_options, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     add_data_option(parser)
+    add_database_options(parser)
     add_log_option(parser)
     add_address_options(parser)
     add_keep_options(parser)
@@ -90,11 +92,13 @@ def run(options: argparse.Namespace) -> int:
     folder = data_dir(options)
     enrolled = tuple(parse_enrol(text) for text in options.enrol)
     keep = parse_keep(options)
+    server = database(options)
     check_port(options.host, options.port)
     with DataLock(folder):
         serve(
             HubSettings(
                 data_dir=folder,
+                database=server,
                 host=options.host,
                 port=options.port,
                 allowed_hosts=tuple(options.allow_host),

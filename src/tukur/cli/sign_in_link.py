@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     add_data_option(parser)
+    add_database_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from tukur.hub.admin import create_sign_in_link
 
     folder = data_dir(options, create=False)
-    token = asyncio.run(store_call(create_sign_in_link(folder)))
+    token = asyncio.run(store_call(create_sign_in_link(folder, database(options))))
     print(f"{hub_address(folder)}/sign-in#token={token}")
     return 0
 

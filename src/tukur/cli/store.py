@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tukur.cli.data import DataLock, add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import Exit
 from tukur.cli.keep import add_keep_options, parse_keep
 
@@ -35,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     compact = actions.add_parser("compact", help="make the file as small as can be (hub stopped)")
     for action in (status, verify, repair, compact):
         add_data_option(action)
+        add_database_options(action)
     for action in (status, verify):
         action.add_argument("--json", action="store_true", help="for programs")
 
@@ -55,7 +57,7 @@ def _status(options: argparse.Namespace) -> int:
     from tukur.hub import upkeep
 
     keep = parse_keep(options)
-    found = asyncio.run(store_call(upkeep.outlook(data_dir(options, create=False), keep)))
+    found = asyncio.run(store_call(upkeep.outlook(data_dir(options, create=False), keep, database(options))))
     if options.json:
         print(json.dumps(asdict(found)))
         return 0
@@ -85,7 +87,9 @@ def _verify(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
     from tukur.hub import upkeep
 
-    found = asyncio.run(store_call(upkeep.verify(data_dir(options, create=False), _progress)))
+    found = asyncio.run(
+        store_call(upkeep.verify(data_dir(options, create=False), _progress, database(options)))
+    )
     if options.json:
         print(json.dumps(asdict(found)))
     else:
@@ -113,7 +117,7 @@ def _repair(options: argparse.Namespace) -> int:
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
-        found, saved = asyncio.run(store_call(upkeep.repair(folder, _progress)))
+        found, saved = asyncio.run(store_call(upkeep.repair(folder, _progress, database(options))))
     for table in saved:
         if table.copied or table.unreadable:
             lost = f", {table.unreadable} stretches could not be read" if table.unreadable else ""
@@ -132,7 +136,7 @@ def _compact(options: argparse.Namespace) -> int:
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
-        done = asyncio.run(store_call(upkeep.compact(folder)))
+        done = asyncio.run(store_call(upkeep.compact(folder, database(options))))
     print(
         f"{done.merged} blocks were put together; {size(done.before_bytes)} became {size(done.after_bytes)}"
     )

@@ -13,6 +13,9 @@ _EXITS: tuple[tuple[type[errors.StoreError], Exit], ...] = (
     (errors.DiskFullError, Exit.DISK_FULL),
     (errors.DamagedError, Exit.DATABASE_DAMAGED),
     (errors.NewerVersionError, Exit.DATABASE_NEWER),
+    (errors.UnreachableError, Exit.DATABASE_UNREACHABLE),
+    (errors.RefusedError, Exit.DATABASE_REFUSED),
+    (errors.UnfitError, Exit.DATABASE_UNFIT),
 )
 
 

@@ -27,11 +27,12 @@ def die_with_parent(parent: int) -> None:
 
 
 class Child:
-    """One supervised ``tukur`` process."""
+    """One supervised ``tukur`` process. `without`: variables of the environment that it does not get."""
 
-    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], without: Sequence[str] = ()) -> None:
         self.name = name
         self._arguments = [sys.executable, "-m", "tukur", *arguments, "--supervisor", str(os.getpid())]
+        self._environment = {key: value for key, value in os.environ.items() if key not in without}
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self._delay = _DELAY_S[0]
@@ -46,7 +47,9 @@ class Child:
         """Starts it."""
         self._began = time.monotonic()
         # In a session of its own: Ctrl-C reaches the supervisor alone, which stops the rest in order.
-        self._process = subprocess.Popen(self._arguments, start_new_session=True)  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603
+            self._arguments, env=self._environment, start_new_session=True
+        )
 
     def poll(self) -> int | None:
         """The exit code where it has ended."""

@@ -5,6 +5,7 @@ import asyncio
 import datetime
 
 from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
 
 
@@ -19,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("name", help="its name")
     for action in (create, revoke, actions.add_parser("list", help="the tokens there are, without secrets")):
         add_data_option(action)
+        add_database_options(action)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,16 +28,17 @@ def run(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
     from tukur.hub import admin
 
-    folder = data_dir(options, create=False)
+    folder, server = data_dir(options, create=False), database(options)
     if options.action == "create":
         if not 0 < options.days <= 3650:
             raise CommandError(Exit.USAGE, f"--days {options.days}; 1 to 3650 expected")
-        print(asyncio.run(store_call(admin.create_token(folder, options.name, options.role, options.days))))
+        made = admin.create_token(folder, options.name, options.role, options.days, server)
+        print(asyncio.run(store_call(made)))
     elif options.action == "revoke":
-        if not asyncio.run(store_call(admin.revoke_token(folder, options.name))):
+        if not asyncio.run(store_call(admin.revoke_token(folder, options.name, server))):
             raise CommandError(Exit.FAILED, f"there is no token named {options.name!r}")
     else:
-        for token in asyncio.run(store_call(admin.list_tokens(folder))):
+        for token in asyncio.run(store_call(admin.list_tokens(folder, server))):
             until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
             print(f"{token.name}\t{token.role}\tuntil {until:%Y-%m-%d %H:%M} UTC")
     return 0

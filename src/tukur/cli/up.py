@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ipaddress
 import json
 import os
 import platform
@@ -15,11 +14,13 @@ import urllib.request
 from pathlib import Path
 
 from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
+from tukur.cli.database import VARIABLE, add_database_options, database, database_arguments
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import add_address_options, check_port, order_key
 from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
 from tukur.cli.supervise import Child
+from tukur.hub.store.address import ServerAddress, is_loopback
 
 START_S = 60.0
 """How long the hub may take to answer: a large database may have to be migrated first."""
@@ -28,6 +29,7 @@ START_S = 60.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     add_data_option(parser)
+    add_database_options(parser)
     add_log_option(parser)
     add_address_options(parser)
     add_keep_options(parser)
@@ -44,11 +46,12 @@ def run(options: argparse.Namespace) -> int:
     begin_logging(options, "up")
     parse_keep(options)
     folder = data_dir(options)
+    server = database(options)
     check_port(options.host, options.port)
     check_source(options.source)
     hub, agent = (
         Child("hub", _hub_arguments(options, folder)),
-        Child("agent", _agent_arguments(options, folder)),
+        Child("agent", _agent_arguments(options, folder), without=(VARIABLE,)),
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         _await_hub(hub, options, stop)
         if not stop.is_set():
             agent.start()
-            _welcome(options, folder)
+            _welcome(options, folder, server)
         while not stop.wait(0.2):
             hub.tend()
             agent.tend()
@@ -93,14 +96,6 @@ def address(options: argparse.Namespace) -> str:
     return f"http://{host}:{options.port}"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _common(options: argparse.Namespace, folder: Path) -> list[str]:
     return ["--data", str(folder), "--log-level", options.log_level]
 
@@ -113,6 +108,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
     return [
         "hub",
         *_common(options, folder),
+        *database_arguments(options),
         "--host",
         options.host,
         "--port",
@@ -157,12 +153,12 @@ def _await_hub(hub: Child, options: argparse.Namespace, stop: threading.Event) -
             raise CommandError(Exit.FAILED, f"the hub did not answer within {START_S:.0f} s")
 
 
-def _welcome(options: argparse.Namespace, folder: Path) -> None:
+def _welcome(options: argparse.Namespace, folder: Path, server: ServerAddress | None) -> None:
     from tukur.hub.admin import create_sign_in_link
 
     (folder / "address.json").write_text(json.dumps({"url": address(options)}), encoding="utf-8")
-    token = asyncio.run(create_sign_in_link(folder))
-    print(f"tukur {_version()} watches this machine; the record is in {folder}")
+    token = asyncio.run(create_sign_in_link(folder, server))
+    print(f"tukur {_version()} watches this machine; the record is in {server or folder}")
     print("Sign in (once, within 10 minutes; another link: `tukur sign-in-link`):")
     print(f"\n    {address(options)}/sign-in#token={token}\n", flush=True)
     if not is_loopback(options.host):

@@ -36,7 +36,7 @@ MAX_BODY = 64 * 1024
 
 async def open_hub(settings: HubSettings) -> Hub:
     """Opens the store and wires the parts. Raises StoreError."""
-    store = await Store.open(settings.data_dir)
+    store = await Store.open(settings.data_dir, settings.database)
     for host_id, public, name in settings.enrol:
         await store.enrol(host_id, public, name, time.time_ns())
     bus = Bus()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.keep import Keep
 from tukur.protocol.messages import HostId
 
@@ -15,9 +16,11 @@ class HubSettings:
     """Fixed while the hub runs."""
 
     data_dir: Path
-    """Where the database lies."""
+    """Where the database lies, unless it is a server's."""
     order_key: bytes
     """The secret Ed25519 key that signs orders, 32 bytes."""
+    database: ServerAddress | None = None
+    """None: the embedded one."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: int = 8787

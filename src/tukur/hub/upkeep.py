@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tukur.hub.keeper import SETTLED_MS, Keeper, Outlook
 from tukur.hub.settings import HubSettings
+from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.check import CheckStore, DamagedBlock
-from tukur.hub.store.engine import DATABASE, prepare
 from tukur.hub.store.errors import DamagedError
 from tukur.hub.store.keep import Keep
 from tukur.hub.store.merging import MergeStore
 from tukur.hub.store.salvage import Salvaged, salvage
 from tukur.hub.store.space import Space
+from tukur.hub.store.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
 
 Progress = Callable[[int, int], None]
@@ -44,23 +45,24 @@ class Compacted:
 
 
 @contextlib.asynccontextmanager
-async def _store(data_dir: Path) -> AsyncIterator[Store]:
-    store = await Store.open(data_dir)
+async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[Store]:
+    store = await Store.open(data_dir, server)
     try:
         yield store
     finally:
         await store.close()
 
 
-async def outlook(data_dir: Path, keep: Keep) -> Outlook:
+async def outlook(data_dir: Path, keep: Keep, server: ServerAddress | None = None) -> Outlook:
     """What the record takes and will take. Raises StoreError."""
-    async with _store(data_dir) as store:
-        return await Keeper(store, HubSettings(data_dir=data_dir, order_key=b"", keep=keep)).outlook()
+    async with _store(data_dir, server) as store:
+        settings = HubSettings(data_dir=data_dir, database=server, order_key=b"", keep=keep)
+        return await Keeper(store, settings).outlook()
 
 
-async def verify(data_dir: Path, progress: Progress) -> Findings:
+async def verify(data_dir: Path, progress: Progress, server: ServerAddress | None = None) -> Findings:
     """Reads everything. Raises StoreError."""
-    async with _store(data_dir) as store:
+    async with _store(data_dir, server) as store:
         return await _verify(store, progress)
 
 
@@ -75,15 +77,17 @@ async def _verify(store: Store, progress: Progress) -> Findings:
     return findings
 
 
-async def repair(data_dir: Path, progress: Progress) -> tuple[Findings, list[Salvaged]]:
+async def repair(
+    data_dir: Path, progress: Progress, server: ServerAddress | None = None
+) -> tuple[Findings, list[Salvaged]]:
     """Takes damaged blocks out into ``damaged/``; of a file that SQLite cannot read saves what can be read.
 
     The hub must not run. The damaged file is kept beside the new one. Raises StoreError.
     """
     saved: list[Salvaged] = []
-    if _is_broken(data_dir / DATABASE):
+    if server is None and _is_broken(data_dir / DATABASE):
         saved = await _rebuild(data_dir)
-    async with _store(data_dir) as store:
+    async with _store(data_dir, server) as store:
         findings = await _verify(store, progress)
         check, aside = CheckStore(store.database), data_dir / "damaged"
         for block in findings.damaged:
@@ -105,7 +109,7 @@ def _is_broken(path: Path) -> bool:
 async def _rebuild(data_dir: Path) -> list[Salvaged]:
     path, fresh = data_dir / DATABASE, data_dir / f"{DATABASE}.salvaged"
     _remove(fresh)
-    await prepare(fresh)
+    await SqliteFile(fresh).prepare()
     saved = salvage(path, fresh)
     if not any(table.copied for table in saved):
         _remove(fresh)
@@ -124,12 +128,12 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-async def compact(data_dir: Path) -> Compacted:
+async def compact(data_dir: Path, server: ServerAddress | None = None) -> Compacted:
     """Merges all blocks that are old enough and gives every free page back; the hub must not run.
 
     Raises StoreError.
     """
-    async with _store(data_dir) as store:
+    async with _store(data_dir, server) as store:
         space, merging, merged = Space(store.database), MergeStore(store.database), 0
         before = await space.file_bytes()
         before_ms = time.time_ns() // 1_000_000 - SETTLED_MS

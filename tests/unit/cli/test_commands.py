@@ -11,7 +11,7 @@ import pytest
 from tukur.cli import COMMANDS, main
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import check_port, parse_enrol
-from tukur.cli.up import address, is_loopback
+from tukur.cli.up import address
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "11111111-2222-3333-4444-555555555555"
@@ -108,18 +108,3 @@ def test_an_enrolment_that_is_none_is_refused(text: str) -> None:
 )
 def test_the_link_is_one_that_a_browser_here_can_open(host: str, url: str) -> None:
     assert address(argparse.Namespace(host=host, port=80)) == url
-
-
-@pytest.mark.parametrize(
-    ("host", "only_here"),
-    [
-        ("127.0.0.1", True),
-        ("localhost", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("0.0.0.0", False),
-        ("::", False),
-    ],
-)
-def test_an_address_that_others_can_reach_is_known_as_such(host: str, only_here: bool) -> None:
-    assert is_loopback(host) is only_here

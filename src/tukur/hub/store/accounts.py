@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
 
-from tukur.hub.store.database import Database, insert_new
+from tukur.hub.store.database import Database, insert_new, repeated
 from tukur.hub.store.schema import session, sign_in_link, token, user
 
 
@@ -33,6 +33,7 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeated
     async def ensure_user(self, name: str, role: str, now_ms: int) -> int:
         """The user's number; made where there is none of this name."""
         async with self._database.write() as connection:
@@ -40,12 +41,14 @@ class Accounts:
             found = await connection.execute(select(user.c.id).where(user.c.name == name))
             return int(found.scalar_one())
 
+    @repeated
     async def add_link(self, secret_hash: bytes, user_id: int, expires_ms: int) -> None:
         """Keeps a sign-in link."""
         async with self._database.write() as connection:
             row = {"hash": secret_hash, "user_id": user_id, "expires_ms": expires_ms}
             await connection.execute(insert(sign_in_link), row)
 
+    @repeated
     async def exchange_link(self, link: bytes, secret_hash: bytes, now_ms: int, expires_ms: int) -> bool:
         """Uses the link up for a session, in one transaction; False: unknown, used or expired."""
         async with self._database.write() as connection:
@@ -78,11 +81,13 @@ class Accounts:
             row = found.one_or_none()
         return None if row is None else SessionRow(row.name, row.role, row.expires_ms)
 
+    @repeated
     async def drop_session(self, secret_hash: bytes) -> None:
         """Ends a session."""
         async with self._database.write() as connection:
             await connection.execute(delete(session).where(session.c.hash == secret_hash))
 
+    @repeated
     async def add_token(self, secret_hash: bytes, name: str, role: str, now_ms: int, expires_ms: int) -> bool:
         """Keeps a token; False: its name is taken."""
         async with self._database.write() as connection:
@@ -115,6 +120,7 @@ class Accounts:
             found = await connection.execute(select(token).order_by(token.c.name))
             return [TokenRow(row.name, row.role, row.created_ms, row.expires_ms) for row in found]
 
+    @repeated
     async def drop_token(self, name: str) -> bool:
         """Ends a token; False: there is none of this name."""
         async with self._database.write() as connection:

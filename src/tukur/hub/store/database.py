@@ -1,42 +1,64 @@
 """The two ways into the database: a transaction that writes, a transaction that reads."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 
+import stamina
 from sqlalchemy import Table, func
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.engine import open_engines, told
+from tukur.hub.store.engine import Backend, told
+from tukur.hub.store.errors import ConflictError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def repeated(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """A call that is one transaction: where the server undid it for another's sake it is done again."""
+
+    @functools.wraps(call)
+    async def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        attempts = stamina.retry_context(
+            on=ConflictError, attempts=6, timeout=40, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
+        )
+        async for attempt in attempts:
+            with attempt:
+                return await call(*args, **kwargs)
+        raise AssertionError("the last attempt returns or raises")
+
+    return again
 
 
 class Database:
     """One writer, a few readers."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._writer, self._readers = open_engines(path)
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._writer, self._readers = backend.engines()
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end, or changes nothing. Raises StoreError."""
-        with told(self.path):
-            async with self._writer.begin() as connection:
+        with told(self.backend):
+            async with asyncio.timeout(self.backend.patience_s), self._writer.begin() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database. Raises StoreError."""
-        with told(self.path):
-            async with self._readers.connect() as connection:
+        with told(self.backend):
+            async with asyncio.timeout(self.backend.patience_s), self._readers.connect() as connection:
                 yield connection
 
     async def alone(self, *statements: str) -> None:
         """Runs statements that no transaction may hold. Raises StoreError."""
-        with told(self.path):
+        with told(self.backend):
             async with self._writer.connect() as connection:
                 raw = await connection.get_raw_connection()
                 for statement in statements:
@@ -55,7 +77,9 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[M
     if connection.dialect.name == "sqlite":
         await connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
     else:
-        await connection.execute(mysql.insert(table).prefix_with("IGNORE"), rows)
+        # INSERT IGNORE would store what does not fit as something else.
+        key = next(iter(table.primary_key))
+        await connection.execute(mysql.insert(table).on_duplicate_key_update({key.name: key}), rows)
 
 
 async def merge(

@@ -1,180 +1,51 @@
-"""Opens the database: connections as they must be, the schema brought up to date, errors by their kind."""
+"""What every kind of database has in common for the store: engines, a schema, errors by their kind."""
 
-import asyncio
 import contextlib
-import errno
-import os
-import sqlite3
-import struct
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tukur.hub.store import errors
 
-DATABASE = "tukur.db"
-BUSY_MS = 10_000
-READERS = 4
 
-_MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+class Backend(Protocol):
+    """A database that the store can run on. ``str`` of it is its name for people, without secrets."""
 
+    @property
+    def patience_s(self) -> float | None:
+        """How long one transaction may take; None: the database bounds it itself."""
 
-def open_engines(path: Path) -> tuple[AsyncEngine, AsyncEngine]:
-    """(writer, readers): one connection that writes, a few that read beside it."""
-    url = f"sqlite+aiosqlite:///{path}"
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
-    readers = create_async_engine(url, pool_size=READERS, max_overflow=0, pool_timeout=30)
-    for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
-        event.listen(engine.sync_engine, "connect", _connected)
-        event.listen(engine.sync_engine, "begin", _begin(begin))
-    return writer, readers
+    @property
+    def largest_block(self) -> int:
+        """Bytes of the largest block that it takes, known once it is prepared."""
 
+    def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
+        """(writer, readers). The writer is one connection: what it does happens one after the other."""
 
-def _connected(connection: Any, _: Any) -> None:
-    # The driver would begin transactions by a rule of its own: SQLAlchemy does.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA page_count")
-    if cursor.fetchone() == (0,):
-        # Of a new file only, before all else: what deleting freed can be given back to the disk.
-        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    for pragma in (
-        f"busy_timeout={BUSY_MS}",
-        "journal_mode=WAL",
-        # What was acknowledged survives power loss: the agent has dropped it by then.
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "cache_size=-16384",
-        "mmap_size=268435456",
-        "temp_store=MEMORY",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    async def prepare(self) -> None:
+        """Checks the database and brings the schema up to date. Raises StoreError."""
 
-
-def _begin(statement: str) -> Any:
-    def begin(connection: Connection) -> None:
-        # A writer takes the lock at once: to take it later can fail where waiting cannot help.
-        connection.exec_driver_sql(statement)
-
-    return begin
-
-
-async def prepare(path: Path) -> None:
-    """Checks the file and brings the schema up to date. Raises StoreError."""
-    await asyncio.to_thread(_prepare, path)
-
-
-def _prepare(path: Path) -> None:
-    with told(path):
-        _check_file(path)
-        engine = create_engine(f"sqlite:///{path}")
-        event.listen(engine, "connect", _connected)
-        event.listen(engine, "begin", _begin("BEGIN IMMEDIATE"))
-        try:
-            with engine.connect() as connection:
-                _migrate(connection, path)
-        finally:
-            engine.dispose()
-
-
-def _check_file(path: Path) -> None:
-    """A file that was cut off is found here, rather than at some query weeks later."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(32)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        return
-    if size == 0:
-        return
-    if len(head) < 32 or not head.startswith(b"SQLite format 3\0"):
-        raise errors.DamagedError(f"{path} is no SQLite database: it begins with {head[:16]!r}")
-    (page_size,) = struct.unpack_from(">H", head, 16)
-    (pages,) = struct.unpack_from(">I", head, 28)
-    page_size = 65536 if page_size == 1 else page_size
-    if size < page_size * pages:
-        raise errors.DamagedError(
-            f"{path} is cut off: {size} bytes, {page_size * pages} expected by its header"
-        )
-
-
-def _migrate(connection: Connection, path: Path) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    found = MigrationContext.configure(connection).get_current_revision()
-    connection.rollback()
-    known = {script.revision for script in scripts.walk_revisions()}
-    if found is not None and found not in known:
-        raise errors.NewerVersionError(
-            f"{path} is of revision {found}, made by a newer tukur; this one knows up to "
-            f"{scripts.get_current_head()}"
-        )
-    if found != scripts.get_current_head():
-        command.upgrade(config, "head")
-        connection.commit()
+    def kind(self, error: Exception) -> errors.StoreError | None:
+        """An error of the driver or the system by its kind; None: it is not the database's."""
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
+def told(backend: Backend) -> Iterator[None]:
     """What the database raises inside becomes a StoreError."""
     try:
         yield
     except PoolTimeoutError as error:
-        raise errors.BusyError(f"{path}: no connection came free in time") from error
+        raise errors.BusyError(f"{backend}: no connection came free in time") from error
+    except TimeoutError as error:
+        raise errors.BusyError(f"the database {backend} did not answer in time") from error
     except DBAPIError as error:
-        raise _kind(path, error.orig if isinstance(error.orig, Exception) else error) from error
-    except (sqlite3.Error, OSError) as error:
-        raise _kind(path, error) from error
-
-
-_KINDS: tuple[tuple[tuple[str, ...], type[errors.StoreError], str], ...] = (
-    (("disk is full",), errors.DiskFullError, "no space left for the database {path}"),
-    (
-        ("readonly", "unable to open", "permission denied", "read-only"),
-        errors.NotWritableError,
-        "the database {path} is not writable: {text}",
-    ),
-    (("locked", "busy"), errors.BusyError, "the database {path} is held by another program: {text}"),
-    (
-        ("not a database", "malformed", "corrupt", "no such table", "no such column", "already exists"),
-        errors.DamagedError,
-        "the database {path} is damaged: {text}",
-    ),
-)
-
-
-def _kind(path: Path, error: Exception) -> errors.StoreError:
-    text = str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return errors.DiskFullError(f"no space left for the database {path}")
-    for words, kind, sentence in _KINDS:
-        if any(word in text.lower() for word in words):
-            # Where the log's shared memory cannot grow, SQLite says only that it cannot open the file.
-            if kind is not errors.DamagedError and _no_space(path):
-                return errors.DiskFullError(f"no space left for the database {path}")
-            return kind(sentence.format(path=path, text=text))
-    if "i/o error" in text.lower():
-        if _no_space(path):
-            return errors.DiskFullError(f"no space left for the database {path}")
-        return errors.InputOutputError(f"the disk of the database {path} fails: {text}")
-    return errors.StoreError(f"the database {path} failed: {text}")
-
-
-def _no_space(path: Path) -> bool:
-    try:
-        found = os.statvfs(path.parent)
-    except OSError:
-        return False
-    return found.f_bavail * found.f_frsize < 64 * 1024
+        found = backend.kind(error.orig) if isinstance(error.orig, Exception) else None
+        raise found or errors.StoreError(f"the database {backend} failed: {error.orig}") from error
+    except Exception as error:
+        found = backend.kind(error)
+        if found is None:
+            raise
+        raise found from error

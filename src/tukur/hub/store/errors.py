@@ -17,6 +17,31 @@ class BusyError(StoreError):
     transient = True
 
 
+class ConflictError(BusyError):
+    """The server has undone the transaction for another one's sake; to do it again helps."""
+
+    code = "store_conflict"
+
+
+class UnreachableError(StoreError):
+    """The server does not answer, or the connection to it broke."""
+
+    code = "store_unreachable"
+    transient = True
+
+
+class RefusedError(StoreError):
+    """The server does not let this user in, or not as far as the store must go; or it cannot be trusted."""
+
+    code = "store_refused"
+
+
+class UnfitError(StoreError):
+    """The server's version or settings are not what the store needs."""
+
+    code = "store_unfit"
+
+
 class NotWritableError(StoreError):
     """The file or its directory cannot be opened for writing."""
 

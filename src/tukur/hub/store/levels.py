@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.database import Database, merge
+from tukur.hub.store.database import Database, merge, repeated
 from tukur.hub.store.schema import boot, host_hour, host_minute, process_hour, process_minute, recorded_hour
 
 MINUTE_MS = 60_000
@@ -41,6 +41,7 @@ class LevelStore:
             await self._add_up(host_no, hour_ms)
         return len(hours)
 
+    @repeated
     async def _add_up(self, host_no: int, hour_ms: int) -> None:
         async with self._database.write() as connection:
             columns = recorded_hour.c

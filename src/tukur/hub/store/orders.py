@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 
 from tukur.hub.api.models import Order
-from tukur.hub.store.database import Database
+from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.schema import orders
 
 
@@ -28,11 +28,13 @@ class OrderTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeated
     async def create_order(self, order: Order) -> None:
         """Keeps a new order."""
         async with self._database.write() as connection:
             await connection.execute(insert(orders), _row(order))
 
+    @repeated
     async def update_order(self, order: Order) -> None:
         """Keeps what is newly known of it."""
         async with self._database.write() as connection:

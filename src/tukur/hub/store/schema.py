@@ -8,14 +8,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
     String,
     Table,
-    Text,
     false,
 )
+
+from tukur.hub.store.types import BLOB, DIGEST, HASH, LONG_TEXT
 
 metadata = MetaData(
     naming_convention={
@@ -26,9 +26,6 @@ metadata = MetaData(
     }
 )
 
-_BLOB = LargeBinary(length=2**24 - 1)
-"""With this length MySQL makes it a MEDIUMBLOB."""
-_HASH = LargeBinary(length=32)
 _UUID = String(36)
 
 host = Table(
@@ -36,9 +33,9 @@ host = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("host_id", _UUID, nullable=False, unique=True),
-    Column("public_key", _HASH, nullable=False),
+    Column("public_key", HASH, nullable=False),
     Column("name", String(255), nullable=False),
-    Column("facts", Text, nullable=True),
+    Column("facts", LONG_TEXT, nullable=True),
     Column("created_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=True),
 )
@@ -69,8 +66,8 @@ block = Table(
     Column("samples", SmallInteger, nullable=False),
     Column("lives", Integer, nullable=False),
     Column("missed", Integer, nullable=False),
-    Column("host_columns", _BLOB, nullable=False),
-    Column("tasks", _BLOB, nullable=False),
+    Column("host_columns", BLOB, nullable=False),
+    Column("tasks", BLOB, nullable=False),
     Column("lost_execs", BigInteger, nullable=False, server_default="0"),
     Column("lost_lives", BigInteger, nullable=False, server_default="0"),
     Column("lost_cpu_ns", BigInteger, nullable=False, server_default="0"),
@@ -108,14 +105,14 @@ command = Table(
     "command",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("hash", LargeBinary(length=16), nullable=False, unique=True),
+    Column("hash", DIGEST, nullable=False, unique=True),
     Column("used_ms", BigInteger, nullable=False),
     Column("name", String(255), nullable=False),
     Column("uid", BigInteger, nullable=False),
     Column("user", String(255), nullable=False),
-    Column("exe", Text, nullable=False),
-    Column("cmdline", Text, nullable=False),
-    Column("cgroup", Text, nullable=False),
+    Column("exe", LONG_TEXT, nullable=False),
+    Column("cmdline", LONG_TEXT, nullable=False),
+    Column("cgroup", LONG_TEXT, nullable=False),
     Column("unit", String(255), nullable=False),
     Column("container", String(255), nullable=False),
     Column("pod", String(255), nullable=False),
@@ -243,11 +240,11 @@ oom_kill = Table(
     Column("name", String(255), nullable=False),
     Column("uid", BigInteger, nullable=False),
     Column("constraint", String(32), nullable=False),
-    Column("memcg", Text, nullable=False),
-    Column("task_memcg", Text, nullable=False),
+    Column("memcg", LONG_TEXT, nullable=False),
+    Column("task_memcg", LONG_TEXT, nullable=False),
     Column("trigger", String(255), nullable=False),
     Column("rss", BigInteger, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", LONG_TEXT, nullable=False),
     Index("ix_oom_kill_boot_at_ms", "boot", "at_ms"),
 )
 """Whom the kernel killed for want of memory, and why."""
@@ -264,7 +261,7 @@ user = Table(
 session = Table(
     "session",
     metadata,
-    Column("hash", _HASH, primary_key=True),
+    Column("hash", HASH, primary_key=True),
     Column("user_id", Integer, ForeignKey(user.c.id), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
@@ -273,7 +270,7 @@ session = Table(
 sign_in_link = Table(
     "sign_in_link",
     metadata,
-    Column("hash", _HASH, primary_key=True),
+    Column("hash", HASH, primary_key=True),
     Column("user_id", Integer, ForeignKey(user.c.id), nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
 )
@@ -282,7 +279,7 @@ sign_in_link = Table(
 token = Table(
     "token",
     metadata,
-    Column("hash", _HASH, primary_key=True),
+    Column("hash", HASH, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
@@ -305,7 +302,7 @@ orders = Table(
     Column("final", Boolean, nullable=False),
     Column("outcome", String(32), nullable=False),
     Column("code", String(64), nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", LONG_TEXT, nullable=False),
     Column("after_ms", Double, nullable=True),
     Column("exit_code", Integer, nullable=True),
     Column("exit_signal", Integer, nullable=True),

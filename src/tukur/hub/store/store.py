@@ -10,13 +10,16 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from tukur.hub.store.accounts import Accounts
+from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.blocks import host_number, put_block
 from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
-from tukur.hub.store.database import Database, insert_new
-from tukur.hub.store.engine import DATABASE, prepare
+from tukur.hub.store.database import Database, insert_new, repeated
+from tukur.hub.store.engine import Backend
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.mysql import MysqlServer
 from tukur.hub.store.orders import OrderTable
 from tukur.hub.store.schema import block, boot, command, host, image, process
+from tukur.hub.store.sqlite import DATABASE, SqliteFile
 from tukur.protocol.messages import Block, HostFacts
 
 _CHUNK = 5000
@@ -61,11 +64,11 @@ class Store(OrderTable):
         self.accounts = Accounts(database)
 
     @classmethod
-    async def open(cls, data_dir: Path) -> Self:
-        """Opens the database in `data_dir`, made or brought up to date where needed."""
-        path = data_dir / DATABASE
-        await prepare(path)
-        return cls(Database(path))
+    async def open(cls, data_dir: Path, server: ServerAddress | None = None) -> Self:
+        """Opens the server's database, or without one that in `data_dir`; its schema is made where needed."""
+        backend: Backend = SqliteFile(data_dir / DATABASE) if server is None else MysqlServer(server)
+        await backend.prepare()
+        return cls(Database(backend))
 
     @property
     def database(self) -> Database:
@@ -78,6 +81,7 @@ class Store(OrderTable):
 
     # --- hosts
 
+    @repeated
     async def enrol(self, host_id: str, public_key: bytes, name: str, wall_ns: int) -> None:
         """Admits a host by its public key; where it is known its key and name become these."""
         row = {"host_id": host_id, "public_key": public_key, "name": name, "created_ms": wall_ns // 1_000_000}
@@ -94,6 +98,7 @@ class Store(OrderTable):
             key = found.scalar_one_or_none()
         return None if key is None else bytes(key)
 
+    @repeated
     async def save_facts(self, host_id: str, facts: HostFacts, wall_ns: int) -> None:
         """What the host said of itself when it connected."""
         content = msgspec.json.encode(facts).decode()
@@ -121,6 +126,7 @@ class Store(OrderTable):
 
     # --- blocks
 
+    @repeated
     async def put_blocks(self, items: Sequence[tuple[str, Block]]) -> list[BadBlockError | None]:
         """Stores (host_id, block) pairs in one transaction; for each why it can never be stored, or None.
 
@@ -131,15 +137,21 @@ class Store(OrderTable):
             for host_id, content in items:
                 try:
                     async with connection.begin_nested():
+                        self._check_size(content)
                         await put_block(connection, host_id, content)
                 except BadBlockError as error:
                     results.append(error)
-                except (IntegrityError, DataError, OverflowError) as error:
+                except (IntegrityError, DataError, OverflowError, UnicodeEncodeError) as error:
                     # Its own values are at fault: to try again would hold up everyone's record.
                     results.append(BadBlockError(f"the database cannot hold it: {_reason(error)}"))
                 else:
                     results.append(None)
         return results
+
+    def _check_size(self, content: Block) -> None:
+        size, most = len(content.host) + len(content.tasks), self._database.backend.largest_block
+        if size > most:
+            raise BadBlockError(f"it has {size} bytes; the database takes {most} at most")
 
     async def block_near(self, host_no: int, at_ms: int) -> BlockRow | None:
         """The block that holds the sample nearest to a wall-clock instant."""

@@ -1,7 +1,9 @@
-"""Alembic's entry: runs on the connection that ``engine.prepare`` hands over."""
+"""Alembic's entry: runs on the connection that ``migrate.migrate`` hands over."""
 
 from alembic import context
+from sqlalchemy import Table, event
 
+from tukur.hub.store.migrations.mysql import as_ours
 from tukur.hub.store.schema import metadata
 
 context.configure(
@@ -11,5 +13,9 @@ context.configure(
     render_as_batch=True,
     transaction_per_migration=True,
 )
-with context.begin_transaction():
-    context.run_migrations()
+event.listen(Table, "before_create", as_ours)
+try:
+    with context.begin_transaction():
+        context.run_migrations()
+finally:
+    event.remove(Table, "before_create", as_ours)

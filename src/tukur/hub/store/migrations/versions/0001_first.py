@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from tukur.hub.store.types import BLOB, HASH, LONG_TEXT
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -15,9 +17,9 @@ def upgrade() -> None:
         "host",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("host_id", sa.String(length=36), nullable=False),
-        sa.Column("public_key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("public_key", HASH, nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("facts", sa.Text(), nullable=True),
+        sa.Column("facts", LONG_TEXT, nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("seen_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_host")),
@@ -38,7 +40,7 @@ def upgrade() -> None:
         sa.Column("final", sa.Boolean(), nullable=False),
         sa.Column("outcome", sa.String(length=32), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", LONG_TEXT, nullable=False),
         sa.Column("after_ms", sa.Double(), nullable=True),
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("exit_signal", sa.Integer(), nullable=True),
@@ -48,7 +50,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_orders_issued_ms"), "orders", ["issued_ms"], unique=False)
     op.create_table(
         "token",
-        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash", HASH, nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
@@ -89,7 +91,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "session",
-        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash", HASH, nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_ms", sa.BigInteger(), nullable=False),
@@ -98,7 +100,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "sign_in_link",
-        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash", HASH, nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("expires_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_sign_in_link_user_id_user")),
@@ -115,8 +117,8 @@ def upgrade() -> None:
         sa.Column("samples", sa.SmallInteger(), nullable=False),
         sa.Column("lives", sa.Integer(), nullable=False),
         sa.Column("missed", sa.Integer(), nullable=False),
-        sa.Column("host_columns", sa.LargeBinary(length=16777215), nullable=False),
-        sa.Column("tasks", sa.LargeBinary(length=16777215), nullable=False),
+        sa.Column("host_columns", BLOB, nullable=False),
+        sa.Column("tasks", BLOB, nullable=False),
         sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f("fk_block_boot_boot")),
         sa.ForeignKeyConstraint(["host"], ["host.id"], name=op.f("fk_block_host_host")),
         sa.PrimaryKeyConstraint("boot", "first_ns", name=op.f("pk_block")),
@@ -132,9 +134,9 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("uid", sa.BigInteger(), nullable=False),
         sa.Column("user", sa.String(length=255), nullable=False),
-        sa.Column("exe", sa.Text(), nullable=False),
-        sa.Column("cmdline", sa.Text(), nullable=False),
-        sa.Column("cgroup", sa.Text(), nullable=False),
+        sa.Column("exe", LONG_TEXT, nullable=False),
+        sa.Column("cmdline", LONG_TEXT, nullable=False),
+        sa.Column("cgroup", LONG_TEXT, nullable=False),
         sa.Column("unit", sa.String(length=255), nullable=False),
         sa.Column("container", sa.String(length=255), nullable=False),
         sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f("fk_image_boot_boot")),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from tukur.hub.store.types import LONG_TEXT
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -48,11 +50,11 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("uid", sa.BigInteger(), nullable=False),
         sa.Column("constraint", sa.String(length=32), nullable=False),
-        sa.Column("memcg", sa.Text(), nullable=False),
-        sa.Column("task_memcg", sa.Text(), nullable=False),
+        sa.Column("memcg", LONG_TEXT, nullable=False),
+        sa.Column("task_memcg", LONG_TEXT, nullable=False),
         sa.Column("trigger", sa.String(length=255), nullable=False),
         sa.Column("rss", sa.BigInteger(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("text", LONG_TEXT, nullable=False),
         sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f("fk_oom_kill_boot_boot")),
         sa.PrimaryKeyConstraint("boot", "at_ns", "pid", name=op.f("pk_oom_kill")),
     )

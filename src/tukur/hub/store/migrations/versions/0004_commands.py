@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from tukur.hub.store.types import DIGEST, LONG_TEXT
 from tukur.hub.store.words import command_hash, words_of
 
 revision = "0004"
@@ -23,14 +24,14 @@ def upgrade() -> None:
     op.create_table(
         "command",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("hash", DIGEST, nullable=False),
         sa.Column("used_ms", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("uid", sa.BigInteger(), nullable=False),
         sa.Column("user", sa.String(length=255), nullable=False),
-        sa.Column("exe", sa.Text(), nullable=False),
-        sa.Column("cmdline", sa.Text(), nullable=False),
-        sa.Column("cgroup", sa.Text(), nullable=False),
+        sa.Column("exe", LONG_TEXT, nullable=False),
+        sa.Column("cmdline", LONG_TEXT, nullable=False),
+        sa.Column("cgroup", LONG_TEXT, nullable=False),
         sa.Column("unit", sa.String(length=255), nullable=False),
         sa.Column("container", sa.String(length=255), nullable=False),
         sa.Column("pod", sa.String(length=255), nullable=False),
@@ -48,6 +49,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("word", "command", name=op.f("pk_command_word")),
     )
     op.create_index("ix_command_word_command", "command_word", ["command"], unique=False)
+    # Each of these may have been the last that was done, where a change of the schema is committed at once.
+    inspector = sa.inspect(op.get_bind())
+    if "image" in inspector.get_table_names() and "cmdline" in _names(inspector.get_columns("image")):
+        _make_images()
+        _move()
+        op.drop_table("image")
+    if "image_of_command" in sa.inspect(op.get_bind()).get_table_names():
+        op.rename_table("image_of_command", "image")
+    op.create_index("ix_image_command_since_ms", "image", ["command", "since_ms"], unique=False)
+    op.create_index("ix_image_boot_since_ms", "image", ["boot", "since_ms"], unique=False)
+
+
+def _names(columns: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {column["name"] for column in columns}
+
+
+def _make_images() -> None:
+    # A server knows a foreign key by its name alone, and the old table has these.
+    prefix = "fk_image" if op.get_bind().dialect.name == "sqlite" else "fk_image_of_command"
     op.create_table(
         "image_of_command",
         sa.Column("boot", sa.Integer(), nullable=False),
@@ -56,21 +76,19 @@ def upgrade() -> None:
         sa.Column("since_ns", sa.BigInteger(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("command", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f("fk_image_boot_boot")),
-        sa.ForeignKeyConstraint(["command"], ["command.id"], name=op.f("fk_image_command_command")),
+        sa.ForeignKeyConstraint(["boot"], ["boot.id"], name=op.f(f"{prefix}_boot_boot")),
+        sa.ForeignKeyConstraint(["command"], ["command.id"], name=op.f(f"{prefix}_command_command")),
         sa.PrimaryKeyConstraint("boot", "start_ns", "pid", "since_ns", name=op.f("pk_image")),
     )
-    _move()
-    op.drop_table("image")
-    op.rename_table("image_of_command", "image")
-    op.create_index("ix_image_command_since_ms", "image", ["command", "since_ms"], unique=False)
-    op.create_index("ix_image_boot_since_ms", "image", ["boot", "since_ms"], unique=False)
 
 
 def _move() -> None:
     connection = op.get_bind()
     tables = sa.MetaData()
     tables.reflect(connection, only=["image", "image_of_command", "command", "command_word"])
+    # Rows of a run before this one that came no further.
+    for name in ("image_of_command", "command_word", "command"):
+        connection.execute(tables.tables[name].delete())
     known: dict[bytes, int] = {}
     for rows in _rows(connection, tables.tables["image"]):
         images = []

@@ -1,4 +1,4 @@
-"""The embedded database's file: migrations, and each way in which a disk or a file fails."""
+"""The embedded database's file, and each way in which a disk or a file fails."""
 
 import os
 import shutil
@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
 
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.hub.store import errors
-from tukur.hub.store.engine import DATABASE, prepare, told
-from tukur.hub.store.schema import metadata
+from tukur.hub.store.engine import told
+from tukur.hub.store.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 from tukur.protocol.messages import Block
@@ -47,24 +44,16 @@ def blocks(count: int) -> list[Block]:
 
 
 async def test_an_empty_file_is_brought_to_the_schema_that_the_program_knows(tmp_path: Path) -> None:
-    path = tmp_path / DATABASE
-    path.touch()
-    await prepare(path)
-    engine = create_engine(f"sqlite:///{path}")
-    try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, metadata) == []
-    finally:
-        engine.dispose()
+    (tmp_path / DATABASE).touch()
+    await opened_and_closed(tmp_path)
 
 
 async def test_to_prepare_again_changes_nothing(tmp_path: Path) -> None:
     store = await enrolled(tmp_path)
     await store.put_blocks([(HOST, block) for block in blocks(3)])
     await store.close()
-    await prepare(tmp_path / DATABASE)
-    await prepare(tmp_path / DATABASE)
+    for _ in range(2):
+        await SqliteFile(tmp_path / DATABASE).prepare()
     store = await Store.open(tmp_path)
     (row,) = await store.hosts()
     assert row.last_ms == WALL // 1_000_000 + 5000
@@ -138,14 +127,14 @@ async def test_another_programs_database_is_not_taken_over(tmp_path: Path) -> No
     database.execute("CREATE TABLE host (something TEXT)")
     database.commit()
     database.close()
-    with pytest.raises(errors.DamagedError):
+    with pytest.raises(errors.DamagedError, match=r"not tukur's \(host\)"):
         await opened_and_closed(tmp_path)
 
 
 async def test_a_database_that_another_program_holds_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tukur.hub.store.engine.BUSY_MS", 50)
+    monkeypatch.setattr("tukur.hub.store.sqlite.BUSY_MS", 50)
     store = await enrolled(tmp_path)
     holder = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     try:
@@ -251,7 +240,7 @@ async def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
 def test_each_failure_has_its_kind_and_a_stable_code(
     tmp_path: Path, raised: Any, kind: type[errors.StoreError], code: str
 ) -> None:
-    with pytest.raises(errors.StoreError) as found, told(tmp_path / DATABASE):
+    with pytest.raises(errors.StoreError) as found, told(SqliteFile(tmp_path / DATABASE)):
         raise raised
     assert type(found.value) is kind
     assert found.value.code == code

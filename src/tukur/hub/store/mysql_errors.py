@@ -1,0 +1,70 @@
+"""The errors of MariaDB and MySQL, by what a person would do about them."""
+
+import ssl
+
+import pymysql
+
+from tukur.hub.store import errors
+
+_Kind = tuple[frozenset[int], type[errors.StoreError], str]
+
+_KINDS: tuple[_Kind, ...] = (
+    (
+        frozenset({1045, 1698, 1524, 1862, 1820, 3118}),
+        errors.RefusedError,
+        "refuses the user or the password",
+    ),
+    (frozenset({1049}), errors.RefusedError, "has no such database"),
+    (frozenset({1044, 1142, 1143, 1227, 1370, 1410}), errors.RefusedError, "gives this user too few rights"),
+    (frozenset({2026}), errors.RefusedError, "cannot be trusted"),
+    (frozenset({1205, 1213, 1020, 3572}), errors.ConflictError, "held rows that somebody else wanted"),
+    (frozenset({1040, 1203, 1226}), errors.BusyError, "takes no more connections"),
+    (frozenset({1969, 3024, 1317}), errors.BusyError, "took too long"),
+    (
+        # Of the client, then of a server that goes down or comes up, or of somebody who ended the connection.
+        frozenset({2000, 2002, 2003, 2005, 2006, 2013, 2014, 2055, 1053, 1077, 1079, 1080, 1152, 1158, 1159})
+        | {1160, 1161, 1927, 4031},
+        errors.UnreachableError,
+        "cannot be reached",
+    ),
+    (frozenset({1021, 1114, 1026}), errors.DiskFullError, "has no space left"),
+    (frozenset({1290, 1792, 1836, 3100}), errors.NotWritableError, "is not writable"),
+    (frozenset({1153}), errors.UnfitError, "takes no statement so long"),
+    (frozenset({1665}), errors.UnfitError, "has binlog_format=STATEMENT; ROW or MIXED expected"),
+    (
+        frozenset({126, 127, 145, 1016, 1017, 1033, 1034, 1035, 1054, 1146, 1194, 1195, 1877, 1932}),
+        errors.DamagedError,
+        "is damaged",
+    ),
+)
+_NO_SPACE = ("errno: 28", "no space left", "error 28")
+
+
+def kind(name: str, error: Exception) -> errors.StoreError | None:
+    """The error by its kind; None: neither the driver's nor the system's."""
+    number, text = _parts(error)
+    found, sentence = _known(error, number, text)
+    return None if found is None else found(f"the database {name} {sentence}: {text} ({number})")
+
+
+def _known(error: Exception, number: int, text: str) -> tuple[type[errors.StoreError] | None, str]:
+    if isinstance(error, ssl.SSLError):
+        return errors.RefusedError, "cannot be trusted"
+    if isinstance(error, OSError | EOFError | pymysql.err.InterfaceError):
+        return errors.UnreachableError, "cannot be reached"
+    if not isinstance(error, pymysql.Error):
+        return None, ""
+    if any(word in text.lower() for word in _NO_SPACE):
+        return errors.DiskFullError, "has no space left"
+    for numbers, found, sentence in _KINDS:
+        if number in numbers:
+            return found, sentence
+    return errors.StoreError, "failed"
+
+
+def _parts(error: Exception) -> tuple[int, str]:
+    """(the error's number or 0, its text)."""
+    arguments = error.args
+    if len(arguments) > 1 and isinstance(arguments[0], int):
+        return arguments[0], str(arguments[1])
+    return 0, str(error) or type(error).__name__
