@@ -1,6 +1,7 @@
 """A load of known size: any number of idle processes, some of them busy a tenth of the time."""
 
 import contextlib
+import os
 import platform
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def processes(count: int, busy: int = 0) -> Iterator[None]:
     Raises RuntimeError where they cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix="tukur-load-") as folder:
-        program = _compile(Path(folder))
+        program = compile_load(Path(folder))
         with subprocess.Popen(
             [str(program), str(count), str(busy)],
             stdin=subprocess.PIPE,
@@ -89,7 +90,10 @@ def processes(count: int, busy: int = 0) -> Iterator[None]:
                 forker.wait(60)
 
 
-def _compile(folder: Path) -> Path:
+def compile_load(folder: Path) -> Path:
+    """The program that `processes` runs, or the one that TUKUR_BENCH_LOAD names. Raises RuntimeError."""
+    if made := os.environ.get("TUKUR_BENCH_LOAD"):
+        return Path(made)
     source = folder / "load.c"
     source.write_text(_FORKER)
     return compile_static(source, folder / "tukur-load")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import util
+from pathlib import Path
 from typing import Any
 
 from bench._load import processes
@@ -59,7 +60,8 @@ def _measure(size: int, samples: int) -> Iterator[dict[str, Any]]:
     yield {"subject": "psutil", "processes": size} | _psutil(samples)
     for subject, command in PEERS.items():
         row = {"subject": subject, "processes": size}
-        if not shutil.which(command[0]):
+        found = shutil.which(command[0])
+        if not found or Path(found).resolve().name == "busybox":
             yield row | {"skipped": f"{command[0]} is not installed"}
             continue
         cpu_ms = _sampled(partial(_run, command), samples, resource.RUSAGE_CHILDREN)

@@ -9,11 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench._load import compile_load
 from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Kernel
 
 SCRIPT = f"""
-export PATH=/bin:/usr/bin:/usr/sbin OPENBLAS_NUM_THREADS=1
+export PATH=/bin:/usr/bin:/usr/sbin OPENBLAS_NUM_THREADS=1 TUKUR_BENCH_LOAD=/bin/load
 cd {machine.ROOT}
 insmod /tukur_ram.ko && insmod /tukur_cpu.ko || exit 1
 {sys.executable} -m bench collect --quick > /out/rows
@@ -31,9 +32,10 @@ def _measured(kernel: Kernel) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "module"
         machine.build_modules(kernel.build, folder)
+        modules = {f"{module}.ko": folder / f"{module}.ko" for module in ("tukur_ram", "tukur_cpu")}
         done = machine.boot(
             kernel,
-            {f"{module}.ko": folder / f"{module}.ko" for module in ("tukur_ram", "tukur_cpu")},
+            {**modules, "bin/load": compile_load(Path(name))},
             SCRIPT,
             timeout=1200,
             memory="3G",
