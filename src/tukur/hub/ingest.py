@@ -94,8 +94,8 @@ class Ingest:
                 self._presence.disconnected(host_id, number)
                 log.info("host %s is gone", host_id)
 
-    async def store(self, connection: "_Connection", block: messages.Block) -> None:
-        """Stores one block and tells its agent."""
+    async def store(self, connection: "_Connection", block: messages.Block | messages.Gap) -> None:
+        """Stores one block or gap and tells its agent."""
         try:
             await self._recorder.put(connection.host_id, block)
         except BadBlockError as error:
@@ -105,7 +105,8 @@ class Ingest:
                 boot_id=block.boot_id, first_ns=block.first_ns, code=error.code, detail=str(error)[:1000]
             )
         else:
-            answer = messages.Ack(boot_id=block.boot_id, first_ns=block.first_ns)
+            last_ns = block.last_ns if isinstance(block, messages.Gap) else 0
+            answer = messages.Ack(boot_id=block.boot_id, first_ns=block.first_ns, last_ns=last_ns)
         await connection.send(answer)
 
     def hear(self, connection: "_Connection", message: messages.FromAgent | LiveFrame) -> None:
@@ -142,7 +143,7 @@ class _Connection:
         try:
             while True:
                 message = self.session.receive(await _receive(self.socket))
-                if isinstance(message, messages.Block):
+                if isinstance(message, messages.Block | messages.Gap):
                     self._take(message)
                 else:
                     self._ingest.hear(self, message)
@@ -156,7 +157,7 @@ class _Connection:
                 if not waiting.done():
                     waiting.set_exception(NobodyThereError(self.host_id))
 
-    def _take(self, block: messages.Block) -> None:
+    def _take(self, block: messages.Block | messages.Gap) -> None:
         if len(self._blocks) >= BLOCKS:
             raise ProtocolError(
                 "too_many_blocks", f"over {BLOCKS} blocks without waiting for acknowledgement"

@@ -1,4 +1,4 @@
-"""Stores the blocks that agents send: several in one transaction, acknowledged after its commit."""
+"""Stores the blocks and gaps that agents send: several in one transaction, acknowledged after its commit."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tukur.hub.presence import Presence
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
-from tukur.protocol.messages import Block
+from tukur.protocol.messages import Block, Gap
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _RETRY_S = (0.5, 15.0)
 @dataclass(slots=True)
 class _Waiting:
     host_id: str
-    block: Block
+    block: Block | Gap
     stored: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -33,7 +33,7 @@ class Recorder:
         self.fault: StoreError | None = None
         """Why nothing can be stored right now; None: it can."""
 
-    async def put(self, host_id: str, block: Block) -> None:
+    async def put(self, host_id: str, block: Block | Gap) -> None:
         """Returns when the block is committed. Raises BadBlockError where it can never be stored.
 
         While the store fails (a full disk, say) this waits: the block stays in its agent's spool.

@@ -88,7 +88,7 @@ class HubSession:
         if not auth.verify(public, text, self._hello.signature):
             return None
         self._state = _State.OPEN
-        return pack(messages.Welcome(wall_ns=wall_ns))
+        return pack(messages.Welcome(wall_ns=wall_ns, gaps=True))
 
     def refuse(self, code: str, detail: str) -> bytes:
         """The last bytes to send before closing."""

@@ -263,6 +263,22 @@ class Block(Message, frozen=True, kw_only=True, tag="block"):
     record takes for living and is not among them ended while no agent watched."""
 
 
+class Gap(Message, frozen=True, kw_only=True, tag="gap"):
+    """Samples that were taken, and given up before the hub had them. Only where :class:`Welcome` says so."""
+
+    boot_id: HostId
+    first_ns: Time
+    """boot_ns of the first sample. (host_id, boot_id, first_ns) is the gap's key; it may grow at its end."""
+    last_ns: Time
+    first_wall_ns: Time
+    last_wall_ns: Time
+    blocks: U64
+    """0: how many is not known, for what was to tell it was damaged; then `samples` is 0 too."""
+    samples: U64
+    reason: Annotated[str, Meta(max_length=32)]
+    """``spool_full``, ``spool_age``, ``damaged``, ``disk_full`` or ``disk_fault`` (any other error)."""
+
+
 class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):
     """What became of an order. More than one may come: the last has ``final``."""
 
@@ -339,6 +355,8 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     """The agent is known and may speak."""
 
     wall_ns: Time
+    gaps: bool = False
+    """Whether :class:`Gap` is understood."""
 
 
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
@@ -355,10 +373,12 @@ class Watch(Message, frozen=True, kw_only=True, tag="watch"):
 
 
 class Ack(Message, frozen=True, kw_only=True, tag="ack"):
-    """The block is committed: the spool may drop it."""
+    """The block is committed: the spool may drop it. Or the gap, then with its end."""
 
     boot_id: HostId
     first_ns: Time
+    last_ns: Time = 0
+    """0: of a block."""
 
 
 class Reject(Message, frozen=True, kw_only=True, tag="reject"):
@@ -401,7 +421,7 @@ class Inspect(Message, frozen=True, kw_only=True, tag="inspect"):
     target: ProcessKey
 
 
-FromAgent: TypeAlias = Hello | Heartbeat | Block | OrderResult | Inspection | AgentLog
+FromAgent: TypeAlias = Hello | Heartbeat | Block | Gap | OrderResult | Inspection | AgentLog
 FromHub: TypeAlias = Challenge | Welcome | Refused | Watch | Ack | Reject | Order | Inspect
 
 encoder = msgspec.msgpack.Encoder()

@@ -160,6 +160,23 @@ async def test_a_block_that_can_never_be_stored_is_rejected_and_the_next_is_take
             assert (await viewer.get(f"/api/hosts/{HOST}")).json()["faults"] == {"hub.rejected": 1}
 
 
+async def test_a_gap_is_acknowledged_with_its_end(hub: RunningHub) -> None:
+    gap = messages.Gap(
+        boot_id=BOOT,
+        first_ns=10,
+        last_ns=20,
+        first_wall_ns=10,
+        last_wall_ns=20,
+        blocks=1,
+        samples=1,
+        reason="spool_full",
+    )
+    async with agent(hub) as owl:
+        await owl.send(gap)
+        ack = await owl.hear(messages.Ack)
+        assert (ack.boot_id, ack.first_ns, ack.last_ns) == (BOOT, 10, 20)
+
+
 async def test_while_nothing_can_be_stored_the_health_says_why_and_agents_stay(
     hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,17 +1,30 @@
-"""Writes blocks with the rows that came with them: all in one transaction, and a repeat changes nothing."""
+"""Writes blocks with the rows that came with them: all in one transaction, and a repeat changes nothing.
+
+They may come in any order: see ``runs.py``.
+"""
 
 import math
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES, command_numbers
+from tukur.hub.store.commands import command_numbers
 from tukur.hub.store.database import insert_new, merge
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.gaps import put_gap
 from tukur.hub.store.levels import MINUTE_MS, mark_hour
-from tukur.hub.store.ooms import put_ooms
+from tukur.hub.store.ooms import blame, put_ooms
+from tukur.hub.store.runs import (
+    Place,
+    begin_run,
+    begun_earlier,
+    end_before_run,
+    keep_images_of_run,
+    newest_images,
+    place_of,
+)
 from tukur.hub.store.schema import (
     block,
     boot,
@@ -22,8 +35,7 @@ from tukur.hub.store.schema import (
     process,
     process_minute,
 )
-from tukur.hub.store.words import COMMAND_TEXTS
-from tukur.protocol.messages import Block, Ended, Image, Lost, ProcessMinute
+from tukur.protocol.messages import Block, Ended, Gap, Image, Lost, ProcessMinute
 
 GROUP_MS = 10_000
 """Lives that are told together are added up for so long."""
@@ -51,19 +63,33 @@ async def boot_number(connection: AsyncConnection, host_no: int, boot_id: str, b
     return int(number)
 
 
-async def put_block(connection: AsyncConnection, host_id: str, content: Block) -> None:
-    """Stores one block. Raises BadBlockError where it can never be stored."""
-    _check(content)
+async def put(connection: AsyncConnection, host_id: str, content: Block | Gap) -> None:
+    """Stores one block or gap. Raises BadBlockError where it can never be stored."""
+    if content.last_ns < content.first_ns:
+        raise BadBlockError(f"it ends at {content.last_ns} ns, before it begins at {content.first_ns} ns")
     host_no = await host_number(connection, host_id)
     if host_no is None:
         raise BadBlockError(f"host {host_id} is not enrolled here")
-    first_ms = content.first_wall_ns // 1_000_000
-    booted_ms = first_ms - content.first_ns // 1_000_000
+    booted_ms = content.first_wall_ns // 1_000_000 - content.first_ns // 1_000_000
     boot_no = await boot_number(connection, host_no, content.boot_id, booted_ms)
-    if await _is_there(connection, boot_no, content.first_ns):
+    if isinstance(content, Gap):
+        await put_gap(connection, boot_no, content)
         return
+    _check(content)
+    place = await place_of(connection, boot_no, content.first_ns)
+    if place.known:
+        return
+    if place.earliest and place.late:
+        await connection.execute(update(boot).where(boot.c.id == boot_no).values(booted_ms=booted_ms))
+    await _put_block(connection, host_no, boot_no, content, place)
+
+
+async def _put_block(
+    connection: AsyncConnection, host_no: int, boot_no: int, content: Block, place: Place
+) -> None:
     if content.first_of_run:
-        await _end_the_unseen(connection, boot_no, content.images)
+        await begin_run(connection, boot_no, content)
+    first_ms = content.first_wall_ns // 1_000_000
     await connection.execute(
         insert(block),
         {
@@ -81,25 +107,16 @@ async def put_block(connection: AsyncConnection, host_id: str, content: Block) -
             **_losses(content.lost),
         },
     )
-    await _put_images(connection, boot_no, content)
+    await _put_images(connection, boot_no, content, place)
     await _put_ended(connection, boot_no, content.ended)
+    if place.next_run is not None:
+        await end_before_run(connection, boot_no, content, place.next_run)
     await _put_minutes(connection, host_no, boot_no, content)
     await mark_hour(connection, host_no, first_ms)
     await _put_groups(connection, boot_no, content)
     await put_ooms(connection, boot_no, content.ooms)
-
-
-async def _is_there(connection: AsyncConnection, boot_no: int, first_ns: int) -> bool:
-    """Whether a block holds this sample: the same one, or a longer one that it was merged into."""
-    columns = block.c
-    newest = (
-        select(columns.last_ns)
-        .where(columns.boot == boot_no, columns.first_ns <= first_ns)
-        .order_by(columns.first_ns.desc())
-        .limit(1)
-    )
-    last_ns = (await connection.execute(newest)).scalar_one_or_none()
-    return last_ns is not None and int(last_ns) >= first_ns
+    if place.late:
+        await blame(connection, boot_no, content.ended)
 
 
 def _losses(lost: Lost | None) -> dict[str, int]:
@@ -113,8 +130,6 @@ def _losses(lost: Lost | None) -> dict[str, int]:
 
 
 def _check(content: Block) -> None:
-    if content.last_ns < content.first_ns:
-        raise BadBlockError(f"it ends at {content.last_ns} ns, before it begins at {content.first_ns} ns")
     if not content.tasks.startswith(b"TKT1") or not content.host.startswith(b"TKH1"):
         raise BadBlockError("its columns are of no known form")
     for name, spread in content.host_minute.figures.items():
@@ -123,35 +138,23 @@ def _check(content: Block) -> None:
             raise BadBlockError(f"its figure {name[:_FIGURE]!r} is {spread}; finite numbers expected")
 
 
-async def _end_the_unseen(connection: AsyncConnection, boot_no: int, images: list[Image]) -> None:
-    """Lives that were there when the last agent ended and are not there now: they ended in between."""
-    living = {(entry.start_ns, entry.pid) for entry in images}
-    found = await connection.execute(
-        select(process.c.start_ns, process.c.pid).where(process.c.boot == boot_no, process.c.ended.is_(False))
-    )
-    unseen = [key for row in found if (key := (row.start_ns, row.pid)) not in living]
-    if not unseen:
-        return
-    last = await connection.execute(
-        select(block.c.last_ms).where(block.c.boot == boot_no).order_by(block.c.first_ns.desc()).limit(1)
-    )
-    last_ms = last.scalar_one_or_none()
-    for at in range(0, len(unseen), 5000):
-        await connection.execute(
-            update(process)
-            .where(
-                process.c.boot == boot_no,
-                tuple_(process.c.start_ns, process.c.pid).in_(unseen[at : at + 5000]),
-            )
-            .values(ended=True, last_ms=last_ms)
-        )
-
-
-async def _put_images(connection: AsyncConnection, boot_no: int, content: Block) -> None:
-    images = content.images
+async def _put_images(connection: AsyncConnection, boot_no: int, content: Block, place: Place) -> None:
+    at_ms = content.last_wall_ns // 1_000_000
+    numbers = await command_numbers(connection, [_command(entry) for entry in content.images], at_ms)
+    rows = [_image_row(boot_no, entry, number) for entry, number in zip(content.images, numbers, strict=True)]
     if content.first_of_run:
-        images = await _unknown(connection, boot_no, images)
-    await insert_new(
+        # Without those that an agent before this one has told just the same.
+        told = await newest_images(connection, boot_no, rows, content.first_ns)
+        rows = [
+            row
+            for row in rows
+            if told.get((row["start_ns"], row["pid"]), {}).get("command") != row["command"]
+        ]
+    if place.next_run is not None:
+        await keep_images_of_run(connection, boot_no, rows, place.next_run)
+    if place.late:
+        await begun_earlier(connection, boot_no, content.images)
+    await merge(
         connection,
         process,
         [
@@ -168,27 +171,25 @@ async def _put_images(connection: AsyncConnection, boot_no: int, content: Block)
                 "rss_peak": 0,
                 "read_bytes": 0,
                 "write_bytes": 0,
+                "run_ns": content.first_ns if content.first_of_run else 0,
             }
-            for entry in images
+            for entry in content.images
         ],
+        added=(),
+        highest=("run_ns",),
     )
-    at_ms = content.last_wall_ns // 1_000_000
-    numbers = await command_numbers(connection, [_command(entry) for entry in images], at_ms)
-    await insert_new(
-        connection,
-        image,
-        [
-            {
-                "boot": boot_no,
-                "start_ns": entry.start_ns,
-                "pid": entry.pid,
-                "since_ns": entry.since_ns,
-                "since_ms": entry.since_wall_ns // 1_000_000,
-                "command": number,
-            }
-            for entry, number in zip(images, numbers, strict=True)
-        ],
-    )
+    await insert_new(connection, image, rows)
+
+
+def _image_row(boot_no: int, entry: Image, command_no: int) -> dict[str, Any]:
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "since_ns": entry.since_ns,
+        "since_ms": entry.since_wall_ns // 1_000_000,
+        "command": command_no,
+    }
 
 
 def _command(entry: Image) -> dict[str, Any]:
@@ -206,29 +207,6 @@ def _command(entry: Image) -> dict[str, Any]:
     }
 
 
-async def _unknown(connection: AsyncConnection, boot_no: int, images: list[Image]) -> list[Image]:
-    """Without those that an agent before this one has told just the same."""
-    found = await connection.execute(
-        select(*IMAGE_COLUMNS)
-        .select_from(IMAGES)
-        .join(
-            process,
-            (process.c.boot == image.c.boot)
-            & (process.c.start_ns == image.c.start_ns)
-            & (process.c.pid == image.c.pid),
-        )
-        .where(image.c.boot == boot_no, process.c.ended.is_(False))
-        .order_by(image.c.since_ns)
-    )
-    known = {(row.start_ns, row.pid): tuple(getattr(row, name) for name in COMMAND_TEXTS) for row in found}
-    unknown = []
-    for entry in images:
-        texts = _command(entry)
-        if known.get((entry.start_ns, entry.pid)) != tuple(texts[name] for name in COMMAND_TEXTS):
-            unknown.append(entry)
-    return unknown
-
-
 async def _put_ended(connection: AsyncConnection, boot_no: int, ended: list[Ended]) -> None:
     if not ended:
         return
@@ -238,6 +216,8 @@ async def _put_ended(connection: AsyncConnection, boot_no: int, ended: list[Ende
         columns.start_ns == bindparam("key_start_ns"),
         columns.pid == bindparam("key_pid"),
     )
+    # The block that told of its beginning may come later, or never: it is given up where the spool is full.
+    await insert_new(connection, process, [_ended_row(boot_no, entry) for entry in ended])
     # One statement for many: a fork storm ends thousands within a block.
     await connection.execute(
         update(process).where(*mine),
@@ -255,10 +235,25 @@ async def _put_ended(connection: AsyncConnection, boot_no: int, ended: list[Ende
                 "exit_code": entry.exit_code,
                 "exit_signal": entry.exit_signal,
                 "cause": entry.cause[:_CAUSE],
+                "gone_ns": 0,
             }
             for entry in ended
         ],
     )
+
+
+def _ended_row(boot_no: int, entry: Ended) -> dict[str, Any]:
+    """What can be said of a life of which only the end is known."""
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "ppid": 0,
+        "kthread": False,
+        "first_ms": entry.last_wall_ns // 1_000_000,
+        "ended": True,
+        **dict.fromkeys(("cpu_ns", "rss_peak", "read_bytes", "write_bytes"), 0),
+    }
 
 
 async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, content: Block) -> None:

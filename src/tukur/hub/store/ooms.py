@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import Database, insert_new
 from tukur.hub.store.schema import oom_kill, process
-from tukur.protocol.messages import OomKill
+from tukur.protocol.messages import Ended, OomKill
 
 _NAME = 255
 _CONSTRAINT = 32
@@ -32,6 +32,18 @@ async def put_ooms(connection: AsyncConnection, boot_no: int, ooms: Sequence[Oom
             .values(cause="oom"),
             known,
         )
+
+
+async def blame(connection: AsyncConnection, boot_no: int, ended: Sequence[Ended]) -> None:
+    """Says so in lives whose end is told by a block that came after the one that told of the kill."""
+    if not ended:
+        return
+    wanted = select(oom_kill.c.start_ns, oom_kill.c.pid).where(oom_kill.c.boot == boot_no)
+    killed = {(row.start_ns, row.pid) for row in await connection.execute(wanted)}
+    keys = [(entry.start_ns, entry.pid) for entry in ended if (entry.start_ns, entry.pid) in killed]
+    if keys:
+        mine = (process.c.boot == boot_no, tuple_(process.c.start_ns, process.c.pid).in_(keys))
+        await connection.execute(update(process).where(*mine).values(cause="oom"))
 
 
 def _row(boot_no: int, entry: OomKill) -> dict[str, Any]:

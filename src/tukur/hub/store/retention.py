@@ -12,6 +12,7 @@ from tukur.hub.store.keep import DAY_MS, Cutoffs
 from tukur.hub.store.schema import (
     block,
     boot,
+    gap,
     host,
     host_hour,
     host_minute,
@@ -41,6 +42,7 @@ _HOURS: tuple[_Owned, ...] = (
     (process_hour, "boot", "hour_ms"),
     (life_group, "boot", "at_ms"),
     (oom_kill, "boot", "at_ms"),
+    (gap, "boot", "last_ms"),
 )
 """(table, owner, time): of each there is an index that begins with the owner and the time."""
 

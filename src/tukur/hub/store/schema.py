@@ -96,10 +96,13 @@ process = Table(
     Column("exit_code", SmallInteger, nullable=True),
     Column("exit_signal", SmallInteger, nullable=True),
     Column("cause", String(16), nullable=False, server_default=""),
+    Column("run_ns", BigInteger, nullable=False, server_default="0"),
+    Column("gone_ns", BigInteger, nullable=False, server_default="0"),
     # Who ended within a range, in one step down the index.
     Index("ix_process_boot_last_ms", "boot", "last_ms"),
 )
-"""One process life. last_ms and the totals are known when it has ended; see ``messages.Ended``."""
+"""One process life. last_ms and the totals are known when it has ended; see ``messages.Ended``. run_ns: the
+newest run of the agent that found it living; gone_ns: the one that found it gone, where no end was told."""
 
 command = Table(
     "command",
@@ -147,6 +150,30 @@ image = Table(
     Index("ix_image_boot_since_ms", "boot", "since_ms"),
 )
 """What a life ran, from since_ns on: exec makes a new row."""
+
+gap = Table(
+    "gap",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("first_ns", BigInteger, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("blocks", BigInteger, nullable=False),
+    Column("samples", BigInteger, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Index("ix_gap_boot_last_ms", "boot", "last_ms"),
+)
+"""What an agent took and gave up before it came here; see ``messages.Gap``."""
+
+run = Table(
+    "run",
+    metadata,
+    Column("boot", Integer, ForeignKey(boot.c.id), primary_key=True),
+    Column("first_ns", BigInteger, primary_key=True),
+    Column("first_ms", BigInteger, nullable=False),
+)
+"""The first sample of each run of the agent."""
 
 host_minute = Table(
     "host_minute",

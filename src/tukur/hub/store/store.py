@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from tukur.hub.store.accounts import Accounts
 from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.blocks import host_number, put_block
+from tukur.hub.store.blocks import host_number, put
 from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
 from tukur.hub.store.database import Database, insert_new, repeated
 from tukur.hub.store.engine import Backend
@@ -20,7 +20,7 @@ from tukur.hub.store.mysql import MysqlServer
 from tukur.hub.store.orders import OrderTable
 from tukur.hub.store.schema import block, boot, command, host, image, process
 from tukur.hub.store.sqlite import DATABASE, SqliteFile
-from tukur.protocol.messages import Block, HostFacts
+from tukur.protocol.messages import Block, Gap, HostFacts
 
 _CHUNK = 5000
 """Values in one IN list: SQLite takes 32,766 at most."""
@@ -127,8 +127,8 @@ class Store(OrderTable):
     # --- blocks
 
     @repeated
-    async def put_blocks(self, items: Sequence[tuple[str, Block]]) -> list[BadBlockError | None]:
-        """Stores (host_id, block) pairs in one transaction; for each why it can never be stored, or None.
+    async def put_blocks(self, items: Sequence[tuple[str, Block | Gap]]) -> list[BadBlockError | None]:
+        """Stores (host_id, block or gap) pairs in one transaction; for each None, or why it never can be.
 
         A block that is there already changes nothing. Where this raises, nothing was stored.
         """
@@ -138,7 +138,7 @@ class Store(OrderTable):
                 try:
                     async with connection.begin_nested():
                         self._check_size(content)
-                        await put_block(connection, host_id, content)
+                        await put(connection, host_id, content)
                 except BadBlockError as error:
                     results.append(error)
                 except (IntegrityError, DataError, OverflowError, UnicodeEncodeError) as error:
@@ -148,7 +148,9 @@ class Store(OrderTable):
                     results.append(None)
         return results
 
-    def _check_size(self, content: Block) -> None:
+    def _check_size(self, content: Block | Gap) -> None:
+        if isinstance(content, Gap):
+            return
         size, most = len(content.host) + len(content.tasks), self._database.backend.largest_block
         if size > most:
             raise BadBlockError(f"it has {size} bytes; the database takes {most} at most")
