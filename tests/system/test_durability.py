@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running import Up, eventually, running
+from tukur.agent.spool import Spool
 from tukur.blocks import decode_samples
 
 ROUNDS = 20
@@ -43,7 +44,7 @@ def test_no_flushed_sample_is_missing_and_none_is_there_twice(tmp_path: Path) ->
         )
     blocks = stored(data)
     assert len(flushed) >= 3
-    assert not list((data / "spool").glob("*.block"))
+    assert len(Spool(data / "spool")) == 0
     samples = [boot_ns for tasks in blocks.values() for _, boot_ns, _ in decode_samples(tasks)]
     assert len(samples) == len(set(samples)), "a sample is there twice"
     with closing(sqlite3.connect(data / "tukur.db")) as database:

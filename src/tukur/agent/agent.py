@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tukur.agent.clock import SECOND, Instant, Ticker, now
+from tukur.agent.drain import DEFAULT_RATE
 from tukur.agent.facts import boot_id, host_facts
 from tukur.agent.frames import FrameMaker, top_of
 from tukur.agent.images import Images
@@ -19,7 +20,7 @@ from tukur.agent.policy import Policy
 from tukur.agent.recorder import Recorder, Sampled
 from tukur.agent.scrub import Scrubber
 from tukur.agent.signals import Executor, OrderGate, RefusedError
-from tukur.agent.spool import DEFAULT_LIMIT, Spool
+from tukur.agent.spool import Bounds, Spool
 from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.records import Losses, Snapshot, TaskArray
@@ -48,7 +49,9 @@ class AgentSettings:
     """The hub's public order key, 32 bytes: pinned."""
     spool: Path
     policy: Policy
-    spool_limit: int = DEFAULT_LIMIT
+    spool_bounds: Bounds = field(default_factory=Bounds)
+    drain_rate: float = DEFAULT_RATE
+    """Bytes a second at which the past is sent once the hub is back."""
     scrubber: Scrubber = field(default_factory=Scrubber)
 
 
@@ -69,9 +72,14 @@ class Agent:
         self._watched = False
         self._gate = OrderGate(settings.host_id, self._boot_id, settings.order_key)
         self._executor = Executor(settings.policy, self._exact_start)
-        self._spool = Spool(settings.spool, settings.spool_limit)
+        self._spool = Spool(settings.spool, settings.spool_bounds)
         self._link = Link(
-            hub_uri(settings.hub), self._session, self._spool, self._handle, self._frames.request_key
+            hub_uri(settings.hub),
+            self._session,
+            self._spool,
+            self._handle,
+            self._frames.request_key,
+            settings.drain_rate,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._source_faults = 0

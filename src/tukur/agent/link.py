@@ -1,6 +1,7 @@
 """The connection to the hub: one WebSocket, made again whenever it breaks."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import ssl
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from tukur.agent.drain import DEFAULT_RATE, Drain
 from tukur.agent.spool import Spool
+from tukur.agent.spool_format import span_of
 from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import ProtocolError
@@ -19,8 +22,6 @@ from tukur.protocol.hub_side import pack
 
 log = logging.getLogger(__name__)
 
-WINDOW = 8
-"""Blocks sent and not yet acknowledged, at most."""
 FRAMES = 3
 """Live frames that wait, at most: past that the viewers get a key frame instead."""
 _BACKOFF_S = (0.25, 30.0)
@@ -48,7 +49,7 @@ def hub_uri(hub: str) -> str:
 class Link:
     """Sends what it is offered as the connection allows: orders' results first, blocks last.
 
-    Heartbeats and live frames may be dropped; blocks stay in the spool until they are acknowledged.
+    Heartbeats and live frames may be dropped; blocks and gaps stay in the spool until they are acknowledged.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Link:
         spool: Spool,
         handler: Callable[[messages.FromHub], Awaitable[None]],
         frames_lost: Callable[[], None],
+        rate: float = DEFAULT_RATE,
     ) -> None:
         self._uri = uri
         self._new_session = session
@@ -65,10 +67,12 @@ class Link:
         self._handler = handler
         self._frames_lost = frames_lost
         self._spool_lock = asyncio.Lock()
+        self._drain = Drain(spool, rate)
+        self._staged: bytes | None = None
+        self._fed = asyncio.Event()
         self._control: deque[bytes] = deque(maxlen=1000)
         self._frames: deque[bytes] = deque()
         self._heartbeat: bytes | None = None
-        self._in_flight: set[str] = set()
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._socket: ClientConnection | None = None
@@ -101,12 +105,12 @@ class Link:
     async def record(self, block: messages.Block) -> None:
         """Spools one block; it is sent when its turn comes."""
         data = pack(block)
-        name = self._spool.name(block.boot_id, block.first_ns)
         async with self._spool_lock:
             # The disk may be slow; sampling must not wait for it.
-            await asyncio.to_thread(self._spool.put, name, data)
-        log.debug("block %s is in the spool", name)
-        self._wake.set()
+            ticket = await asyncio.to_thread(self._spool.put, span_of(block), data)
+            self._drain.recorded(ticket)
+        log.debug("block %s-%020d is in the spool", block.boot_id, block.first_ns)
+        self._fed.set()
 
     async def drained(self, seconds: float) -> bool:
         """Whether the spool is empty within `seconds`."""
@@ -150,7 +154,8 @@ class Link:
     def _reset(self) -> None:
         self._socket = None
         self.connected.clear()
-        self._in_flight.clear()
+        self._drain.end()
+        self._staged = None
         self._frames.clear()
         self._heartbeat = None
 
@@ -175,13 +180,18 @@ class Link:
             log.info("connected to the hub")
             self.connected.set()
             self._wake.set()
+            self._fed.set()
             sender = asyncio.create_task(self._send_all(socket))
+            feeder = asyncio.create_task(self._feed())
             try:
                 while True:
                     await self._receive(socket, session)
             finally:
                 sender.cancel()
-                await asyncio.gather(sender, return_exceptions=True)
+                # Not cancelled: its thread would go on reading, and take blocks for the next connection's.
+                self._socket = None
+                self._fed.set()
+                await asyncio.gather(sender, feeder, return_exceptions=True)
 
     async def _receive(self, socket: ClientConnection, session: AgentSession) -> None:
         data = await socket.recv()
@@ -190,29 +200,36 @@ class Link:
         message, answer = session.receive(data)
         if answer is not None:
             await socket.send(answer)
-        if isinstance(message, messages.Ack):
-            await self._settle(message.boot_id, message.first_ns)
-        elif isinstance(message, messages.Reject):
-            log.error("the hub cannot store a block: %s (%s)", message.detail, message.code)
-            await self._settle(message.boot_id, message.first_ns, aside="rejected")
-        else:
-            await self._handler(message)
+        match message:
+            case messages.Welcome():
+                self._drain.begin(takes_gaps=message.gaps)
+            case messages.Ack(last_ns=last_ns) if last_ns:
+                async with self._spool_lock:
+                    await asyncio.to_thread(
+                        self._spool.gap_done, message.boot_id, message.first_ns, message.last_ns
+                    )
+            case messages.Ack():
+                await self._settle(message.boot_id, message.first_ns)
+            case messages.Reject():
+                log.error("the hub cannot store a block: %s (%s)", message.detail, message.code)
+                await self._settle(message.boot_id, message.first_ns, aside="rejected")
+            case _:
+                await self._handler(message)
 
     async def _settle(self, boot_id: str, first_ns: int, aside: str = "") -> None:
-        name = self._spool.name(boot_id, first_ns)
         async with self._spool_lock:
-            if aside:
-                await asyncio.to_thread(self._spool.set_aside, name, aside)
-            else:
-                await asyncio.to_thread(self._spool.drop, name)
-        self._in_flight.discard(name)
+            ticket = self._drain.acknowledged(boot_id, first_ns)
+            if ticket is not None and aside:
+                await asyncio.to_thread(self._spool.set_aside, ticket, aside)
+            elif ticket is not None:
+                await asyncio.to_thread(self._spool.done, ticket)
         self._settled.set()
-        self._wake.set()
+        self._fed.set()
 
     async def _send_all(self, socket: ClientConnection) -> None:
         try:
             while True:
-                data = await self._next()
+                data = self._next()
                 if data is None:
                     await self._wake.wait()
                     self._wake.clear()
@@ -221,7 +238,7 @@ class Link:
         except ConnectionClosed:
             return
 
-    async def _next(self) -> bytes | None:
+    def _next(self) -> bytes | None:
         if self._control:
             return self._control.popleft()
         if self._frames:
@@ -229,14 +246,21 @@ class Link:
         if self._heartbeat is not None:
             beat, self._heartbeat = self._heartbeat, None
             return beat
-        if len(self._in_flight) >= WINDOW:
-            return None
-        for name in self._spool.names():
-            if name in self._in_flight:
-                continue
-            async with self._spool_lock:
-                data = await asyncio.to_thread(self._spool.get, name)
-            if data is not None:
-                self._in_flight.add(name)
-                return data
-        return None
+        block, self._staged = self._staged, None
+        if block is not None:
+            self._fed.set()
+        return block
+
+    async def _feed(self) -> None:
+        """Keeps the next block at hand, so that nothing else waits for the disk."""
+        while self._socket is not None:
+            wait = None
+            if self._staged is None:
+                async with self._spool_lock:
+                    self._staged = await asyncio.to_thread(self._drain.next)
+                    wait = self._drain.wait_s() if self._staged is None else None
+                self._wake.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._fed.wait()
+            self._fed.clear()

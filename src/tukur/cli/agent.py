@@ -35,7 +35,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-signals", action="store_true", help="allow every signal; no policy file")
     parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
     parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
+    _spool_options(parser)
     parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def _spool_options(parser: argparse.ArgumentParser) -> None:
+    for name, default, unit, text in (
+        ("--spool-size", 512, "MIB", "what waits for the hub takes at most so many MiB of disk"),
+        ("--spool-age", 7, "DAYS", "what waits for the hub is given up when it is so old"),
+        ("--drain-rate", 1024, "KIB", "KiB a second at which older blocks are sent once the hub is back"),
+    ):
+        parser.add_argument(
+            name, type=_above_zero, default=default, metavar=unit, help=f"{text} (default: {default})"
+        )
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r}; a number above 0 expected")
+    return value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from tukur.agent.link import LinkError, hub_uri
     from tukur.agent.policy import SIGNALS, Policy, PolicyError, load_signals
     from tukur.agent.scrub import Scrubber
+    from tukur.agent.spool import Bounds
     from tukur.cli.supervise import die_with_parent
     from tukur.protocol.auth import new_key
     from tukur.sources.base import Source, SourceUnavailableError
@@ -73,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
         spool=folder / "spool",
         policy=Policy(signals=signals, own_pid=os.getpid(), supervisor=options.supervisor),
         scrubber=scrubber,
+        spool_bounds=Bounds(int(options.spool_size * 2**20), options.spool_age * 86_400),
+        drain_rate=options.drain_rate * 1024,
     )
 
     async def work() -> None:

@@ -18,6 +18,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from tukur.agent.agent import Agent, AgentSettings
 from tukur.agent.facts import boot_id, parse_os_release
 from tukur.agent.policy import SIGNALS, Policy
+from tukur.agent.spool import Spool
 from tukur.blocks import decode_samples
 from tukur.protocol import auth, messages
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
@@ -85,7 +86,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         block = await scripted.hear(messages.Block, 1)
         samples = list(decode_samples(block.tasks))
         assert any(os.getpid() in tasks["pid"] for _, _, tasks in samples)
-        assert not list((tmp_path / "spool").glob("*.block"))
+        assert len(Spool(tmp_path / "spool")) == 0
 
 
 async def test_it_beats_each_second_with_the_hosts_figures(hub: Hub) -> None:

@@ -10,7 +10,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tukur.agent.link import Link, LinkError, hub_uri
-from tukur.agent.spool import Spool
+from tukur.agent.spool import Bounds, Spool
+from tukur.agent.spool_format import span_of
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
@@ -77,8 +78,13 @@ class Hub:
                 await socket.send(welcome)
                 continue
             self.heard.append(message)
-            if isinstance(message, messages.Block) and self.acknowledge:
+            if not self.acknowledge:
+                continue
+            if isinstance(message, messages.Block):
                 await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
+            if isinstance(message, messages.Gap):
+                key = {"boot_id": message.boot_id, "first_ns": message.first_ns}
+                await socket.send(pack(messages.Ack(**key, last_ns=message.last_ns)))
 
     def blocks(self) -> list[int]:
         return [message.first_ns for message in self.heard if isinstance(message, messages.Block)]
@@ -102,9 +108,10 @@ async def linked(
     spool: Spool,
     handler: Callable[[messages.FromHub], Awaitable[None]] = nothing,
     lost: Callable[[], None] = lambda: None,
+    rate: float = 10**6,
 ) -> AsyncIterator[Link]:
     uri = hub_uri(f"http://127.0.0.1:{hub.port}")
-    link = Link(uri, lambda: AgentSession(HOST, KEY, FACTS), spool, handler, lost)
+    link = Link(uri, lambda: AgentSession(HOST, KEY, FACTS), spool, handler, lost, rate)
     task = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(5):
@@ -149,13 +156,40 @@ async def test_what_was_not_acknowledged_is_sent_again_after_a_broken_connection
     assert hub.connections == 2
 
 
-async def test_what_was_spooled_before_the_start_is_sent_oldest_first(hub: Hub, tmp_path: Path) -> None:
+async def test_what_was_spooled_before_the_start_is_sent_newest_first(hub: Hub, tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     for number in range(30):
-        spool.put(spool.name(BOOT, number), pack(block(number)))
+        spool.put(span_of(block(number)), pack(block(number)))
     async with linked(hub, spool) as link:
         assert await link.drained(5)
-    assert hub.blocks() == list(range(30))
+    assert hub.blocks() == list(range(29, -1, -1))
+
+
+async def test_the_block_just_recorded_does_not_wait_for_those_before_it(hub: Hub, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for number in range(100):
+        spool.put(span_of(block(number)), pack(block(number)))
+    async with linked(hub, spool, rate=1000) as link:
+        await until(lambda: len(hub.blocks()) > 1)
+        await link.record(block(1000))
+        await until(lambda: 1000 in hub.blocks(), 0.5)
+        assert len(hub.blocks()) < 50
+        link.send(messages.OrderResult(order_id="o", outcome="exited", final=True))
+        await until(lambda: any(isinstance(message, messages.OrderResult) for message in hub.heard), 0.5)
+
+
+async def test_a_gap_is_told_until_it_is_acknowledged(hub: Hub, tmp_path: Path) -> None:
+    spool = Spool(tmp_path, Bounds(limit=3000))
+    for number in range(20):
+        spool.put(span_of(block(number)), pack(block(number)))
+    assert spool.gaps
+    hub.acknowledge = False
+    async with linked(hub, spool):
+        await until(lambda: any(isinstance(message, messages.Gap) for message in hub.heard))
+        hub.acknowledge = True
+        assert hub.socket is not None
+        hub.socket.transport.abort()
+        await until(lambda: not spool.gaps)
 
 
 async def test_a_rejected_block_is_set_aside_and_the_next_goes_on(hub: Hub, tmp_path: Path) -> None:
