@@ -50,7 +50,8 @@ FIRST_ROWS = f"""
 """A row of each kind that the first version kept; whatever came later has its default."""
 IMAGES = {
     "0001": """insert into image (boot, start_ns, pid, since_ns, since_ms, name, uid, user, exe, cmdline,
-        cgroup, unit, container) values (1, 500, 7, 500, 1000, 'sh', 0, 'root', '/bin/sh', 'sh', '/', '', '');""",
+        cgroup, unit, container)
+        values (1, 500, 7, 500, 1000, 'sh', 0, 'root', '/bin/sh', 'sh', '/', '', '');""",
     "0004": """insert into command (id, hash, used_ms, name, uid, user, exe, cmdline, cgroup, unit, container,
         pod, slice) values (1, x'01', 1000, 'sh', 0, 'root', '/bin/sh', 'sh', '/', '', '', '', '');
         insert into image (boot, start_ns, pid, since_ns, since_ms, command)

@@ -8,10 +8,20 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter
 
 from tukur.hub.api.keys import process_key
-from tukur.hub.api.models import Host, Hosts, ProcessDetail, ProcessTable, Series, TopList
+from tukur.hub.api.models import (
+    Difference,
+    FleetTopList,
+    Host,
+    Hosts,
+    ProcessDetail,
+    ProcessTable,
+    Series,
+    TopList,
+)
 from tukur.hub.api.problems import problems
 from tukur.hub.api.times import At, From, To, instant_ms, range_ms
 from tukur.hub.auth.identity import Identity
+from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.history import is_exact
 from tukur.hub.parts import Hub
 
@@ -29,6 +39,12 @@ By = Annotated[
     ),
 ]
 
+DifferenceParameter = Annotated[
+    DifferenceBy,
+    QueryParameter(
+        description="What the order is by: growth or loss of RSS, CPU time, bytes read and written"
+    ),
+]
 Group = Annotated[
     Literal["process", "name", "user", "unit", "container", "pod", "slice"],
     QueryParameter(
@@ -81,18 +97,23 @@ async def get_series(
 )
 async def list_processes(
     request: Request[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub], at: At = None
-) -> Response[ProcessTable | bytes]:
+) -> Response[ProcessTable | bytes | None]:
     """Every process as it was at that second; without `at`, as it is now.
 
     With `Accept: application/vnd.tukur.frame` the answer is a key frame, the form of the live road.
     """
     asked = None if at is None else instant_ms(at, "at")
-    if FRAME_TYPE in request.headers.get("accept", ""):
+    framed = FRAME_TYPE in request.headers.get("accept", "")
+    tag = None if asked is None else await hub.history.tag(host_id, asked)
+    headers = {} if tag is None else {"ETag": f'"{tag}-{"frame" if framed else "table"}"', "Vary": "Accept"}
+    if tag is not None and headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(None, status_code=304, headers=headers)
+    if framed:
         frame, at_ms = await hub.history.frame(host_id, asked)
         exact = asked is None or is_exact(at_ms, asked)
-        headers = {"Tukur-At-Ms": str(at_ms), "Tukur-Exact": "true" if exact else "false"}
+        headers |= {"Tukur-At-Ms": str(at_ms), "Tukur-Exact": "true" if exact else "false"}
         return Response(frame, media_type=FRAME_TYPE, headers=headers)
-    return Response(await hub.history.table(host_id, asked), media_type=MediaType.JSON)
+    return Response(await hub.history.table(host_id, asked), media_type=MediaType.JSON, headers=headers)
 
 
 @get(
@@ -117,6 +138,41 @@ async def list_top(
     """
     begin, end = range_ms(from_, to)
     return await hub.history.top(host_id, begin, end, by, limit, group)
+
+
+@get(
+    "/api/top",
+    operation_id="listFleetTop",
+    summary="The processes of all hosts that did most within a range",
+    tags=["history"],
+    responses=problems(400, 401, 503),
+)
+async def list_fleet_top(
+    from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
+) -> FleetTopList:
+    """By CPU time, peak RSS or I/O, in whole minutes."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.fleet_top(begin, end, by, limit)
+
+
+@get(
+    "/api/hosts/{host_id:str}/difference",
+    operation_id="getDifference",
+    summary="What is another at a second instant than at a first",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_difference(
+    host_id: FromPath[str],
+    from_: From,
+    to: To,
+    hub: NamedDependency[Hub],
+    by: DifferenceParameter = "rss",
+    limit: Limit = 100,
+) -> Difference:
+    """Who came, who went, and what those that stayed did between the samples nearest to the two instants."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.difference(host_id, begin, end, by, limit)
 
 
 @get(

@@ -410,3 +410,86 @@ class StoreUsage(Struct, kw_only=True):
     """Its size once each level is as old as it is kept."""
     full_in_days: float | None
     """When the room is used up; null: never as it grows now, or not known."""
+
+
+class Life(Struct, kw_only=True):
+    """A process life while it ran one program."""
+
+    host_id: str
+    host: str
+    """Its name."""
+    boot_id: str
+    pid: int
+    start_ns: StartNs
+    name: str
+    cmdline: str
+    exe: str
+    user: str
+    unit: str
+    container: str
+    pod: str
+    slice: str
+    since_ms: int
+    """When it began to run this."""
+    last_ms: int | None
+    """When the life ended; null: it has not, as far as is known."""
+    ended: bool
+    exit_code: int | None
+    exit_signal: int | None
+    cause: str
+    cpu_s: float | None
+    """Of the whole life, once it has ended; likewise the next."""
+    rss_peak: int | None
+
+
+class Lives(Struct, kw_only=True):
+    lives: list[Life]
+    """Newest first."""
+    next: str | None
+    """`after` of the request that goes on; null: that was all."""
+
+
+class FleetTop(Struct, kw_only=True):
+    """One process, or a group, of one host."""
+
+    host_id: str
+    host: str
+    process: Top
+
+
+class FleetTopList(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    """The range, widened to whole minutes."""
+    processes: list[FleetTop]
+
+
+class Changed(Struct, kw_only=True):
+    """One process at two instants."""
+
+    pid: int
+    start_ns: StartNs
+    boot_id: str
+    name: str
+    cmdline: str
+    user: str
+    unit: str
+    change: Literal["appeared", "gone", "stayed"]
+    cpu_s: float
+    """CPU time between the two instants, as far as both samples tell."""
+    rss: int
+    """RSS at the second instant, or at the first where it is gone by then."""
+    rss_growth: int
+    read_bytes: int
+    write_bytes: int
+
+
+class Difference(Struct, kw_only=True):
+    from_ms: int
+    """The two samples that are compared: the nearest ones."""
+    to_ms: int
+    appeared: int
+    gone: int
+    stayed: int
+    processes: list[Changed]
+    """Those that changed most, by what was asked for."""

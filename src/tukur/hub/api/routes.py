@@ -5,7 +5,7 @@ from typing import Any
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from tukur.hub.api import exits, hosts, ooms, orders, pages, sessions, sockets, store
+from tukur.hub.api import exits, hosts, lives, ooms, orders, pages, sessions, sockets, store
 from tukur.hub.parts import Hub
 
 
@@ -25,7 +25,10 @@ API_ROUTES: list[Any] = [
     hosts.get_series,
     hosts.list_processes,
     hosts.list_top,
+    hosts.list_fleet_top,
+    hosts.get_difference,
     hosts.get_process,
+    lives.find_lives,
     exits.list_exits,
     ooms.list_ooms,
     orders.create_order,

@@ -27,6 +27,9 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("POST", "/api/hosts/{host_id}/orders"): Role.OPERATOR,
     ("GET", "/api/orders"): Role.VIEWER,
     ("GET", "/api/orders/{order_id}"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/difference"): Role.VIEWER,
+    ("GET", "/api/lives"): Role.VIEWER,
+    ("GET", "/api/top"): Role.VIEWER,
     ("GET", "/api/store"): Role.VIEWER,
     ("WEBSOCKET", "/api/live/{host_id}"): Role.VIEWER,
 }

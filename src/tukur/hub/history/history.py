@@ -3,21 +3,37 @@
 import asyncio
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tukur.blocks import Table, decode_table
-from tukur.hub.api.models import Exits, Host, OomKills, ProcessDetail, ProcessTable, Relative, Series, TopList
+from tukur.hub.api.models import (
+    Difference,
+    Exits,
+    FleetTopList,
+    Host,
+    Lives,
+    OomKills,
+    ProcessDetail,
+    ProcessTable,
+    Relative,
+    Series,
+    TopList,
+)
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.errors import ProblemError
-from tukur.hub.history import series, table, top
+from tukur.hub.history import difference, lives, series, table, top
 from tukur.hub.history.cache import HostPoints
+from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.exits import Only, exits
 from tukur.hub.history.ooms import ooms
+from tukur.hub.history.top import By, Group
 from tukur.hub.live import Live
 from tukur.hub.presence import HostState, Presence
 from tukur.hub.store.exits import ExitCursor
 from tukur.hub.store.levels import HOUR_MS, MINUTE_MS, LevelStore
+from tukur.hub.store.lives import LifeQuery
 from tukur.hub.store.store import BlockRow, HostRow, Store
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame
@@ -29,6 +45,9 @@ NOW_S = 2.5
 INSPECT_S = 2.0
 SECONDS_MS = 30 * 60_000
 """Up to this long a series is made of single seconds, beyond of minutes."""
+
+SETTLED_MS = 60_000
+"""Before its newest sample by so much a host's record is taken for complete."""
 
 _END_NS = 2**63 - 1
 """The last instant that nanoseconds in 64 bits can tell: in the year 2262."""
@@ -174,6 +193,18 @@ class History:
         )
         return data, found.at_ms
 
+    async def tag(self, host_id: str, at_ms: int) -> str | None:
+        """What stays the same as long as the table at an instant does; None: there is none, or it may yet change.
+
+        Raises ProblemError (404).
+        """
+        host = await self._row(host_id)
+        # Near the newest sample a better one may still come.
+        if host.last_ms is None or at_ms > host.last_ms - SETTLED_MS:
+            return None
+        row = await self._store.block_near(host.number, at_ms, content=False)
+        return None if row is None else f"{row.boot}-{row.first_ns}-{row.last_ms}-{at_ms}"
+
     async def _find(self, host_id: str, at_ms: int) -> Found:
         host = await self._row(host_id)
         row = await self._store.block_near(host.number, at_ms)
@@ -194,10 +225,43 @@ class History:
     # --- ranges and lives
 
     async def top(
-        self, host_id: str, begin: int, end: int, by: top.By, limit: int, group: top.Group = "process"
+        self, host_id: str, begin: int, end: int, by: By, limit: int, group: Group = "process"
     ) -> TopList:
         """Who did most within a range. Raises ProblemError (404)."""
         return await top.top(self._store, await self._row(host_id), begin, end, by, limit, group)
+
+    async def fleet_top(self, begin: int, end: int, by: By, limit: int) -> FleetTopList:
+        """Who did most on all hosts within a range, in whole minutes."""
+        return await top.fleet(self._store, await self._store.hosts(), begin, end, by, limit)
+
+    async def lives(self, query: LifeQuery, host_id: str | None, limit: int) -> Lives:
+        """Lives by what they ran. Raises ProblemError (404) where the host is not known."""
+        hosts = await self._store.hosts() if host_id is None else [await self._row(host_id)]
+        if host_id is not None:
+            query = replace(query, hosts=(hosts[0].number,))
+        return await lives.lives(self._store, hosts, query, limit)
+
+    async def difference(
+        self, host_id: str, begin: int, end: int, by: DifferenceBy, limit: int
+    ) -> Difference:
+        """What is another at `end` than at `begin`. Raises ProblemError (404)."""
+        first, second = await self._find(host_id, begin), await self._find(host_id, end)
+        tables = [(found.boot_id, difference.living(found.table.tasks)) for found in (first, second)]
+        images = {}
+        for found, (boot_id, tasks) in zip((first, second), tables, strict=True):
+            starts = tasks["start_ns"].tolist()
+            known = await self._store.images(found.row.boot, starts, found.table.boot_ns)
+            images.update({(boot_id, *key): image for key, image in known.items()})
+        changed = await asyncio.to_thread(difference.compare_tables, tables[0], tables[1], images, by)
+        number = Counter(entry.change for entry in changed)
+        return Difference(
+            from_ms=first.at_ms,
+            to_ms=second.at_ms,
+            appeared=number["appeared"],
+            gone=number["gone"],
+            stayed=number["stayed"],
+            processes=changed[:limit],
+        )
 
     async def exits(
         self, host_id: str, begin: int, end: int, only: Only, limit: int, after: ExitCursor | None

@@ -5,13 +5,14 @@ what a life did before an exec and what after it.
 """
 
 import asyncio
+import heapq
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from tukur.blocks import BlockDamagedError, decode_totals
-from tukur.hub.api.models import Top, TopGroup, TopList
+from tukur.hub.api.models import FleetTop, FleetTopList, Top, TopGroup, TopList
 from tukur.hub.store.exits import ExitStore
 from tukur.hub.store.labels import LabelStore
 from tukur.hub.store.levels import MINUTE_MS, LevelStore
@@ -63,6 +64,17 @@ class _Sums:
         found.rss_peak = max(found.rss_peak, rss_peak)
         found.read_bytes += read
         found.write_bytes += write
+
+    def add_row(self, row: Any) -> None:
+        """A row of minutes or hours."""
+        self.add(
+            row.boot,
+            (row.start_ns, row.pid),
+            int(row.cpu_ns),
+            int(row.rss_peak),
+            int(row.read_bytes),
+            int(row.write_bytes),
+        )
 
     def add_blocks(self, blocks: list[BlockRow], from_ms: int, to_ms: int, *, counters: bool = True) -> None:
         """What the samples in [from, to) say; without `counters` only the peaks of memory."""
@@ -137,6 +149,34 @@ async def top(
     )
 
 
+async def fleet(
+    store: Store, hosts: Sequence[HostRow], from_ms: int, to_ms: int, by: By, limit: int
+) -> FleetTopList:
+    """The list over all hosts, in whole minutes: who merely holds memory and does nothing is not in it."""
+    begin, end = from_ms // MINUTE_MS * MINUTE_MS, -(-to_ms // MINUTE_MS) * MINUTE_MS
+    best: list[tuple[HostRow, tuple[tuple[int, Key], _Sum]]] = []
+    for host in hosts:
+        sums = _Sums()
+        for row in await LevelStore(store.database).process_sums(host.number, begin, end):
+            sums.add_row(row)
+        best += [(host, entry) for entry in _ranked(sums.by_life, by, limit)]
+        best = heapq.nsmallest(
+            limit, best, key=lambda entry: (-entry[1][1].worth(by), entry[0].number, entry[1][0])
+        )
+    named = {
+        host.number: iter(await _named(store, host, [entry for owner, entry in best if owner is host]))
+        for host in {owner.number: owner for owner, _ in best}.values()
+    }
+    return FleetTopList(
+        from_ms=begin,
+        to_ms=end,
+        processes=[
+            FleetTop(host_id=host.host_id, host=host.name, process=next(named[host.number]))
+            for host, _ in best
+        ],
+    )
+
+
 def _ranked(found: Mapping[K, S], by: By, limit: int) -> list[tuple[K, S]]:
     """The first `limit` that did anything; ties in the order of their keys."""
     ranked = sorted(found.items(), key=lambda entry: (-entry[1].worth(by), entry[0]))
@@ -178,14 +218,7 @@ def _group(name: str, found: _GroupSum) -> TopGroup:
 async def _by_minutes(store: Store, host: HostRow, from_ms: int, to_ms: int, sums: _Sums) -> None:
     first, last = -(-from_ms // MINUTE_MS) * MINUTE_MS, to_ms // MINUTE_MS * MINUTE_MS
     for row in await LevelStore(store.database).process_sums(host.number, first, last):
-        sums.add(
-            row.boot,
-            (row.start_ns, row.pid),
-            int(row.cpu_ns),
-            int(row.rss_peak),
-            int(row.read_bytes),
-            int(row.write_bytes),
-        )
+        sums.add_row(row)
     for begin, end in ((from_ms, first), (last, to_ms)):
         if begin < end:
             blocks = await store.blocks_between(host.number, begin, end, tasks=True)

@@ -49,7 +49,7 @@ class BlockRow:
     last_ms: int
     host_columns: bytes
     tasks: bytes
-    """Empty where only the host's columns were asked for."""
+    """Empty, as the host's columns, where they were not asked for."""
 
 
 Key = tuple[int, int]
@@ -155,9 +155,10 @@ class Store(OrderTable):
         if size > most:
             raise BadBlockError(f"it has {size} bytes; the database takes {most} at most")
 
-    async def block_near(self, host_no: int, at_ms: int) -> BlockRow | None:
-        """The block that holds the sample nearest to a wall-clock instant."""
-        mine = select(block).where(block.c.host == host_no)
+    async def block_near(self, host_no: int, at_ms: int, *, content: bool = True) -> BlockRow | None:
+        """The block that holds the sample nearest to an instant; without `content` only where it lies."""
+        place = [block.c.boot, block.c.first_ns, block.c.first_ms, block.c.last_ms]
+        mine = (select(block) if content else select(*place)).where(block.c.host == host_no)
         async with self._database.read() as connection:
             after = (
                 await connection.execute(
@@ -263,5 +264,10 @@ def _host_row(row: Any) -> HostRow:
 
 def _block_row(row: Any) -> BlockRow:
     return BlockRow(
-        row.boot, row.first_ns, row.first_ms, row.last_ms, row.host_columns, getattr(row, "tasks", b"")
+        row.boot,
+        row.first_ns,
+        row.first_ms,
+        row.last_ms,
+        getattr(row, "host_columns", b""),
+        getattr(row, "tasks", b""),
     )

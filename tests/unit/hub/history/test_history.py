@@ -536,3 +536,17 @@ async def test_charts_and_tables_are_the_same_once_their_blocks_are_merged(
         while await merging.merge(boot, at(16_061)):
             pass
     assert [(await viewer.get(path)).json() for path in paths] == before
+
+
+async def test_a_table_of_the_past_is_sent_once_to_whoever_keeps_its_tag(viewer: httpx.AsyncClient) -> None:
+    path = f"/api/hosts/{HOST}/processes?at={at(100)}"
+    first = await viewer.get(path)
+    again = await viewer.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    frame = await viewer.get(path, headers={**FRAME, "If-None-Match": first.headers["etag"]})
+    assert frame.status_code == 200
+    assert frame.headers["etag"] != first.headers["etag"]
+    other = await viewer.get(f"/api/hosts/{HOST}/processes?at={at(101)}")
+    assert other.headers["etag"] != first.headers["etag"]
+    for newest in ("", f"?at={at(1199)}"):
+        assert "etag" not in (await viewer.get(f"/api/hosts/{HOST}/processes{newest}")).headers

@@ -138,6 +138,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes of all hosts that did most within a range
+         * @description By CPU time, peak RSS or I/O, in whole minutes.
+         */
+        get: operations["listFleetTop"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hosts/{host_id}/difference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is another at a second instant than at a first
+         * @description Who came, who went, and what those that stayed did between the samples nearest to the two instants.
+         */
+        get: operations["getDifference"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts/{host_id}/processes/{boot_id}/{pid}/{start_ns}": {
         parameters: {
             query?: never;
@@ -150,6 +190,26 @@ export interface paths {
          * @description As the record knows it and, while it lives, as its agent does: children, unit, who would restart it.
          */
         get: operations["getProcess"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Process lives of all hosts, by what they ran
+         * @description Newest first. A life that ran several programs one after another is found by each of them.
+         */
+        get: operations["findLives"];
         put?: never;
         post?: never;
         delete?: never;
@@ -306,6 +366,39 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Changed
+         * @description One process at two instants.
+         */
+        Changed: {
+            pid: number;
+            start_ns: string;
+            boot_id: string;
+            name: string;
+            cmdline: string;
+            user: string;
+            unit: string;
+            /** @enum {string} */
+            change: "appeared" | "gone" | "stayed";
+            /** @description CPU time between the two instants, as far as both samples tell. */
+            cpu_s: number;
+            /** @description RSS at the second instant, or at the first where it is gone by then. */
+            rss: number;
+            rss_growth: number;
+            read_bytes: number;
+            write_bytes: number;
+        };
+        /** Difference */
+        Difference: {
+            /** @description The two samples that are compared: the nearest ones. */
+            from_ms: number;
+            to_ms: number;
+            appeared: number;
+            gone: number;
+            stayed: number;
+            /** @description Those that changed most, by what was asked for. */
+            processes: components["schemas"]["Changed"][];
+        };
+        /**
          * Exit
          * @description One life that is over.
          */
@@ -375,6 +468,22 @@ export interface components {
             mean: (number | null)[];
             high: (number | null)[];
         };
+        /**
+         * FleetTop
+         * @description One process, or a group, of one host.
+         */
+        FleetTop: {
+            host_id: string;
+            host: string;
+            process: components["schemas"]["Top"];
+        };
+        /** FleetTopList */
+        FleetTopList: {
+            from_ms: number;
+            /** @description The range, widened to whole minutes. */
+            to_ms: number;
+            processes: components["schemas"]["FleetTop"][];
+        };
         /** Gap */
         Gap: {
             from_ms: number;
@@ -420,6 +529,44 @@ export interface components {
         /** Hosts */
         Hosts: {
             hosts?: components["schemas"]["Host"][];
+        };
+        /**
+         * Life
+         * @description A process life while it ran one program.
+         */
+        Life: {
+            host_id: string;
+            /** @description Its name. */
+            host: string;
+            boot_id: string;
+            pid: number;
+            start_ns: string;
+            name: string;
+            cmdline: string;
+            exe: string;
+            user: string;
+            unit: string;
+            container: string;
+            pod: string;
+            slice: string;
+            /** @description When it began to run this. */
+            since_ms: number;
+            /** @description When the life ended; null: it has not, as far as is known. */
+            last_ms: number | null;
+            ended: boolean;
+            exit_code: number | null;
+            exit_signal: number | null;
+            cause: string;
+            /** @description Of the whole life, once it has ended; likewise the next. */
+            cpu_s: number | null;
+            rss_peak: number | null;
+        };
+        /** Lives */
+        Lives: {
+            /** @description Newest first. */
+            lives: components["schemas"]["Life"][];
+            /** @description `after` of the request that goes on; null: that was all. */
+            next: string | null;
         };
         /**
          * LostLives
@@ -1155,6 +1302,127 @@ export interface operations {
             };
         };
     };
+    listFleetTop: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                /** @description What the order is by: CPU time, peak RSS, bytes read, bytes written, or both */
+                by?: "cpu" | "rss" | "read" | "write" | "io";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetTopList"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDifference: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                /** @description What the order is by: growth or loss of RSS, CPU time, bytes read and written */
+                by?: "rss" | "cpu" | "io";
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getProcess: {
         parameters: {
             query?: never;
@@ -1177,6 +1445,80 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProcessDetail"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findLives: {
+        parameters: {
+            query?: {
+                /** @description Texts with spaces between them; each must occur in the name, the program or the command line, from the beginning of a word on */
+                q?: string;
+                /** @description The whole text, as it is shown */
+                user?: string;
+                /** @description The whole text, as it is shown */
+                unit?: string;
+                /** @description The whole text, as it is shown */
+                container?: string;
+                /** @description Of one host only */
+                host?: string | null;
+                /** @description Began then or later */
+                from?: string | null;
+                /** @description Began before */
+                to?: string | null;
+                limit?: number;
+                /** @description `next` of the answer before */
+                after?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lives"];
                 };
             };
             /** @description A parameter or the body is not what was expected */
