@@ -194,7 +194,7 @@ class History:
         return data, found.at_ms
 
     async def tag(self, host_id: str, at_ms: int) -> str | None:
-        """What stays the same as long as the table at an instant does; None: there is none, or it may yet change.
+        """What is the same as long as the table at an instant is; None: that may yet change.
 
         Raises ProblemError (404).
         """
