@@ -271,6 +271,35 @@ class OomKills(Struct, kw_only=True):
     """Whether the range has older ones than `limit` let through."""
 
 
+class RecordGap(Struct, kw_only=True):
+    """A stretch of which the record has no samples."""
+
+    from_ms: int
+    """The first sample that was given up; of `not_recorded` the last one before it."""
+    to_ms: int
+    """The last sample that was given up; of `not_recorded` the first one after it."""
+    boot_id: str | None
+    """Null: not one boot's."""
+    reason: str
+    """``spool_full`` or ``spool_age``: the agent had no more room for it while the hub was away;
+    ``disk_full`` or ``disk_fault``: its disk took nothing; ``damaged``: its disk changed it;
+    ``not_recorded``: no agent was running, or the machine was off or suspended."""
+    blocks: int | None
+    """How many blocks were given up; null: not known."""
+    samples: int | None
+
+
+class RecordGaps(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    gaps: list[RecordGap]
+    """Oldest first."""
+    more: bool
+    """Whether the range has later ones than `limit` let through."""
+    spooled: int
+    """Blocks that still wait at the agent: with these some of what is `not_recorded` now may yet come."""
+
+
 class TopGroup(Struct, kw_only=True):
     """What the lives of one name, user, unit, container, pod or slice did within a range together."""
 

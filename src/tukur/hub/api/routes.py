@@ -5,7 +5,7 @@ from typing import Any
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from tukur.hub.api import exits, hosts, lives, ooms, orders, pages, sessions, sockets, store
+from tukur.hub.api import exits, gaps, hosts, lives, ooms, orders, pages, sessions, sockets, store
 from tukur.hub.parts import Hub
 
 
@@ -31,6 +31,7 @@ API_ROUTES: list[Any] = [
     lives.find_lives,
     exits.list_exits,
     ooms.list_ooms,
+    gaps.list_gaps,
     orders.create_order,
     orders.get_order,
     orders.list_orders,

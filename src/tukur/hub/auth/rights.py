@@ -23,6 +23,7 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/hosts/{host_id}/top"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/exits"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/ooms"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/gaps"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/processes/{boot_id}/{pid}/{start_ns}"): Role.VIEWER,
     ("POST", "/api/hosts/{host_id}/orders"): Role.OPERATOR,
     ("GET", "/api/orders"): Role.VIEWER,

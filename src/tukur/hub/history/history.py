@@ -17,6 +17,7 @@ from tukur.hub.api.models import (
     OomKills,
     ProcessDetail,
     ProcessTable,
+    RecordGaps,
     Relative,
     Series,
     TopList,
@@ -27,6 +28,7 @@ from tukur.hub.history import difference, lives, series, table, top
 from tukur.hub.history.cache import HostPoints
 from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.exits import Only, exits
+from tukur.hub.history.gaps import gaps
 from tukur.hub.history.ooms import ooms
 from tukur.hub.history.top import By, Group
 from tukur.hub.live import Live
@@ -272,6 +274,13 @@ class History:
     async def ooms(self, host_id: str, begin: int, end: int, limit: int) -> OomKills:
         """Whom the kernel killed for want of memory within a range. Raises ProblemError (404)."""
         return await ooms(self._store, await self._row(host_id), begin, end, limit)
+
+    async def gaps(self, host_id: str, begin: int, end: int, limit: int) -> RecordGaps:
+        """Where the record has nothing in [begin, end), and why. Raises ProblemError (404)."""
+        state = self._presence.get(host_id)
+        beat = state.heartbeat if state is not None else None
+        spooled = beat.spooled if beat is not None else 0
+        return await gaps(self._store, await self._row(host_id), begin, end, limit, spooled)
 
     async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
         """One life. Raises ProblemError (404)."""

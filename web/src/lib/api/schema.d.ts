@@ -258,6 +258,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts/{host_id}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The stretches of a range that have no samples, and why
+         * @description Oldest first: what the agent had to give up, with its reason, and where nothing was recorded.
+         */
+        get: operations["listGaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts/{host_id}/orders": {
         parameters: {
             query?: never;
@@ -755,6 +775,34 @@ export interface components {
                 [key: string]: number | number[];
             } | null;
             processes: components["schemas"]["Process"][];
+        };
+        /**
+         * RecordGap
+         * @description A stretch of which the record has no samples.
+         */
+        RecordGap: {
+            /** @description The first sample that was given up; of `not_recorded` the last one before it. */
+            from_ms: number;
+            /** @description The last sample that was given up; of `not_recorded` the first one after it. */
+            to_ms: number;
+            /** @description Null: not one boot's. */
+            boot_id: string | null;
+            /** @description ``spool_full`` or ``spool_age``: the agent had no more room for it while the hub was away; ``disk_full`` or ``disk_fault``: its disk took nothing; ``damaged``: its disk changed it; ``not_recorded``: no agent was running, or the machine was off or suspended. */
+            reason: string;
+            /** @description How many blocks were given up; null: not known. */
+            blocks: number | null;
+            samples: number | null;
+        };
+        /** RecordGaps */
+        RecordGaps: {
+            from_ms: number;
+            to_ms: number;
+            /** @description Oldest first. */
+            gaps: components["schemas"]["RecordGap"][];
+            /** @description Whether the range has later ones than `limit` let through. */
+            more: boolean;
+            /** @description Blocks that still wait at the agent: with these some of what is `not_recorded` now may yet come. */
+            spooled: number;
         };
         /** Relative */
         Relative: {
@@ -1651,6 +1699,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OomKills"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listGaps: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordGaps"];
                 };
             };
             /** @description A parameter or the body is not what was expected */

@@ -1,0 +1,66 @@
+"""Where the record has nothing: what agents gave up, and stretches of which nobody tells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tukur.hub.api.models import RecordGap, RecordGaps
+from tukur.hub.store.gaps import MISSING_NS, GapStore, Hole
+from tukur.hub.store.store import HostRow, Store
+
+_TOLD = 10_000
+"""Gaps of one range that are looked at, at most."""
+_SECOND_MS = 1000
+"""Between a sample and the next: a gap that begins one second after a sample follows it."""
+
+Stretch = tuple[int, int]
+
+
+async def gaps(store: Store, host: HostRow, from_ms: int, to_ms: int, limit: int, spooled: int) -> RecordGaps:
+    """The stretches without samples that touch [from, to), the oldest first."""
+    boots = await store.boots(host.number)
+    found = GapStore(store.database)
+    told = await found.told(list(boots), from_ms, to_ms, _TOLD)
+    holes = await found.holes(host.number, from_ms, to_ms, _TOLD)
+    listed = [_told(row, boots[row.boot][0]) for row in told]
+    listed += [_untold(begin, end) for begin, end in unexplained(holes, told)]
+    listed = [gap for gap in listed if gap.from_ms < to_ms and gap.to_ms >= from_ms]
+    listed.sort(key=lambda gap: (gap.from_ms, gap.to_ms))
+    return RecordGaps(
+        from_ms=from_ms, to_ms=to_ms, gaps=listed[:limit], more=len(listed) > limit, spooled=spooled
+    )
+
+
+def unexplained(holes: Sequence[Hole], told: Sequence[Any]) -> list[Stretch]:
+    """What of the holes no gap accounts for: pieces that are longer than a missed sample."""
+    pieces: list[Stretch] = []
+    for hole in holes:
+        left = [(hole.last_ms, hole.first_ms)]
+        for row in told:
+            begin, end = row.first_ms - _SECOND_MS, row.last_ms + _SECOND_MS
+            left = [piece for stretch in left for piece in _without(stretch, begin, end)]
+        pieces += left
+    return [(begin, end) for begin, end in pieces if end - begin > MISSING_NS // 1_000_000]
+
+
+def _without(stretch: Stretch, begin: int, end: int) -> list[Stretch]:
+    first, last = stretch
+    if end <= first or begin >= last:
+        return [stretch]
+    return [piece for piece in ((first, begin), (end, last)) if piece[0] < piece[1]]
+
+
+def _told(row: Any, boot_id: str) -> RecordGap:
+    return RecordGap(
+        from_ms=row.first_ms,
+        to_ms=row.last_ms,
+        boot_id=boot_id,
+        reason=row.reason,
+        blocks=row.blocks or None,
+        samples=row.samples if row.blocks else None,
+    )
+
+
+def _untold(from_ms: int, to_ms: int) -> RecordGap:
+    return RecordGap(
+        from_ms=from_ms, to_ms=to_ms, boot_id=None, reason="not_recorded", blocks=None, samples=None
+    )
