@@ -10,27 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.spool import BOOT, OTHER_BOOT, SECOND, put, segments, span
 from tukur.agent import spool as spool_module
 from tukur.agent.spool import MEMORY_BLOCKS, Bounds, Spool
 from tukur.agent.spool_format import Span
 from tukur.protocol.hub_side import pack
 from tukur.protocol.messages import Block, HostMinute
-
-BOOT = "11111111-2222-3333-4444-555555555555"
-OTHER_BOOT = "22222222-2222-3333-4444-555555555555"
-SECOND = 10**9
-WALL = 1_700_000_000 * SECOND
-
-
-def span(number: int, boot: str = BOOT) -> Span:
-    """Of the ten-second block of this number."""
-    first = number * 10 * SECOND
-    return Span(boot, first, first + 9 * SECOND, WALL + first, WALL + first + 9 * SECOND, 10)
-
-
-def put(spool: Spool, *numbers: int, size: int = 100) -> None:
-    for number in numbers:
-        spool.put(span(number), b"%06d" % number + bytes(size - 6))
 
 
 def waiting(spool: Spool) -> list[int]:
@@ -61,10 +46,6 @@ def told(spool: Spool) -> list[tuple[int, int, int, int, str]]:
         (gap.first_ns // SECOND // 10, gap.last_ns // SECOND // 10, gap.blocks, gap.samples, gap.reason)
         for gap in spool.gaps
     ]
-
-
-def segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.seg"))
 
 
 # --- in and out
