@@ -38,39 +38,39 @@ def run(quick: bool) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="tukur-instant-") as folder:
         data = Path(folder)
         began = time.time_ns() // SECOND * SECOND - (samples // PROCESSES + 60) * SECOND
-        history = list(_history(samples // PROCESSES, began))
-        asyncio.run(_fill(data, history))
-        walls = [snapshot.wall_ns // 1_000_000 for snapshot in history]
-        with _hub(data) as (url, token):
+        snapshots = list(history(samples // PROCESSES, began))
+        asyncio.run(_fill(data, snapshots))
+        walls = [snapshot.wall_ns // 1_000_000 for snapshot in snapshots]
+        with running_hub(data) as (url, token):
             rows = [
                 _ask("tukur hub, JSON", url, token, "application/json", walls, asked, data),
                 _ask("tukur hub, frame", url, token, "application/vnd.tukur.frame", walls, asked, data),
             ]
-        rows.append(_row_a_sample(data, history, asked))
+        rows.append(_row_a_sample(data, snapshots, asked))
         rows.append(_atop())
         return rows
 
 
-def _history(seconds: int, began: int) -> Iterator[Snapshot]:
-    """A machine of a thousand processes, a third of which do something each second; some come and go."""
+def history(seconds: int, began: int, processes: int = PROCESSES) -> Iterator[Snapshot]:
+    """A machine of so many processes, a third of which do something each second; some come and go."""
     dice = np.random.default_rng(7)
-    tasks = np.zeros(PROCESSES, dtype=TASK)
-    tasks["pid"] = np.sort(dice.choice(np.arange(2, 30_000), PROCESSES, replace=False))
-    tasks["start_ns"] = np.sort(dice.integers(0, 900 * SECOND, PROCESSES))
+    tasks = np.zeros(processes, dtype=TASK)
+    tasks["pid"] = np.sort(dice.choice(np.arange(2, 30_000), processes, replace=False))
+    tasks["start_ns"] = np.sort(dice.integers(0, 900 * SECOND, processes))
     tasks["comm"], tasks["state"], tasks["threads"] = b"worker", ord("S"), 1
-    tasks["rss_anon"] = dice.integers(100, 100_000, PROCESSES) * 4096
+    tasks["rss_anon"] = dice.integers(100, 100_000, processes) * 4096
     user = idle = 0
     for second in range(seconds):
         tasks = tasks.copy()
-        active = dice.random(PROCESSES) < 1 / 3
-        spent = (dice.exponential(2_000_000, PROCESSES) * active).astype(np.uint64)
+        active = dice.random(processes) < 1 / 3
+        spent = (dice.exponential(2_000_000, processes) * active).astype(np.uint64)
         tasks["cpu_ns"] += spent
         tasks["utime_ns"] += spent // 2
         tasks["stime_ns"] = tasks["cpu_ns"] - tasks["utime_ns"]
-        tasks["nvcsw"] += (dice.integers(0, 20, PROCESSES) * active).astype(np.uint64)
+        tasks["nvcsw"] += (dice.integers(0, 20, processes) * active).astype(np.uint64)
         boot_ns = (1000 + second) * SECOND
         if second % 5 == 4:
-            replaced = dice.integers(0, PROCESSES)
+            replaced = dice.integers(0, processes)
             tasks["start_ns"][replaced] = boot_ns - SECOND // 2
             tasks["cpu_ns"][replaced] = tasks["utime_ns"][replaced] = tasks["stime_ns"][replaced] = 0
         user, idle = user + int(spent.sum()), idle + 2 * SECOND - int(spent.sum())
@@ -78,13 +78,13 @@ def _history(seconds: int, began: int) -> Iterator[Snapshot]:
         yield Snapshot(began + second * SECOND, boot_ns, HostSample(_NAMES, values), tasks)
 
 
-async def _fill(data: Path, history: list[Snapshot]) -> None:
+async def _fill(data: Path, snapshots: list[Snapshot]) -> None:
     store = await Store.open(data)
-    await store.enrol(HOST, bytes(32), "bench", history[0].wall_ns)
+    await store.enrol(HOST, bytes(32), "bench", snapshots[0].wall_ns)
     builder, accounts, rollup = BlockBuilder(), Accounts(), HostRollup()
     before: Snapshot | None = None
     fresh: list[Image] = []
-    for at, snapshot in enumerate(history, 1):
+    for at, snapshot in enumerate(snapshots, 1):
         change = compare(snapshot.tasks, before.tasks if before else snapshot.tasks[:0])
         accounts.add(snapshot, change)
         builder.add(snapshot, change)
@@ -92,7 +92,7 @@ async def _fill(data: Path, history: list[Snapshot]) -> None:
         rollup.add(host_rates(snapshot.host, last.host, 1.0, len(snapshot.tasks)))
         fresh += [_image(snapshot, row) for row in change.new]
         before = snapshot
-        if at % 10 == 0 or at == len(history):
+        if at % 10 == 0 or at == len(snapshots):
             samples, encoded = rollup.samples, builder.finish()
             ended, minutes = accounts.flush()
             figures = {name: Spread(*values) for name, values in rollup.finish().items()}
@@ -138,9 +138,9 @@ def _image(snapshot: Snapshot, row: int) -> Image:
 
 
 @contextlib.contextmanager
-def _hub(data: Path) -> Iterator[tuple[str, str]]:
-    token = asyncio.run(create_token(data, "bench", "viewer", 1))
-    port = 18_788
+def running_hub(data: Path, port: int = 18_788) -> Iterator[tuple[str, str]]:
+    """A hub on this data: its address, a viewer's token."""
+    token = asyncio.run(create_token(data, f"bench-{time.time_ns()}", "viewer", 1))
     command = [sys.executable, "-m", "tukur", "hub", "--data", str(data), "--port", str(port)]
     hub = subprocess.Popen([*command, "--log-level", "warning"])
     url = f"http://127.0.0.1:{port}"
@@ -188,25 +188,25 @@ def _row(subject: str, samples: int, spent: list[float], size: int, store: int) 
     }
 
 
-def _row_a_sample(data: Path, history: list[Snapshot], asked: int) -> dict[str, Any]:
+def _row_a_sample(data: Path, snapshots: list[Snapshot], asked: int) -> dict[str, Any]:
     """A plain design: a row for each process and second; the query alone, without HTTP or JSON."""
     names = [name for name in TASK.names or () if name != "pad0"]
     path = data / "plain.db"
     database = sqlite3.connect(path)
     database.execute(f"CREATE TABLE sample (t, {', '.join(names)}, PRIMARY KEY (t, pid)) WITHOUT ROWID")
     insert = f"INSERT INTO sample VALUES (?, {', '.join('?' * len(names))})"
-    for snapshot in history:
+    for snapshot in snapshots:
         rows = zip(*(snapshot.tasks[name].tolist() for name in names), strict=True)
         database.executemany(insert, ((snapshot.wall_ns, *row) for row in rows))
     database.commit()
     dice, spent = random.Random(3), []
     for _ in range(asked):
-        at = dice.choice(history).wall_ns
+        at = dice.choice(snapshots).wall_ns
         began = time.perf_counter()
         database.execute("SELECT * FROM sample WHERE t = ?", (at,)).fetchall()
         spent.append((time.perf_counter() - began) * 1000)
     database.close()
-    samples = len(history) * PROCESSES
+    samples = len(snapshots) * PROCESSES
     return _row("SQLite, a row a sample: query only", samples, spent, 0, path.stat().st_size)
 
 

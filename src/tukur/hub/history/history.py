@@ -238,10 +238,9 @@ class History:
 
     async def lives(self, query: LifeQuery, host_id: str | None, limit: int) -> Lives:
         """Lives by what they ran. Raises ProblemError (404) where the host is not known."""
-        hosts = await self._store.hosts() if host_id is None else [await self._row(host_id)]
         if host_id is not None:
-            query = replace(query, hosts=(hosts[0].number,))
-        return await lives.lives(self._store, hosts, query, limit)
+            query = replace(query, hosts=((await self._row(host_id)).number,))
+        return await lives.lives(self._store, query, limit)
 
     async def difference(
         self, host_id: str, begin: int, end: int, by: DifferenceBy, limit: int

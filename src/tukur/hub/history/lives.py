@@ -7,7 +7,7 @@ from typing import Any
 from tukur.hub.api.models import Life, Lives
 from tukur.hub.errors import ProblemError
 from tukur.hub.store.lives import LifeQuery, LifeStore
-from tukur.hub.store.store import HostRow, Store
+from tukur.hub.store.store import Store
 from tukur.hub.store.words import split
 
 MOST_TERMS = 8
@@ -33,22 +33,17 @@ def parse_cursor(text: str) -> tuple[int, ...]:
     return tuple(min(int(part), 2**63 - 1) for part in text.split("-"))
 
 
-async def lives(store: Store, hosts: Sequence[HostRow], query: LifeQuery, limit: int) -> Lives:
-    """The newest that fit, of these hosts."""
+async def lives(store: Store, query: LifeQuery, limit: int) -> Lives:
+    """The newest that fit."""
     search = LifeStore(store.database)
     found = await search.find(query, limit + 1)
     rows = found[:limit]
     texts = await search.texts([row.command for row in rows])
-    owners = {
-        number: (host, boot_id)
-        for host in hosts
-        for number, (boot_id, _) in (await store.boots(host.number)).items()
-    }
+    owners = await search.owners([row.boot for row in rows])
     ends = await _ends(store, rows)
     entries = [
         _life(row, texts[row.command], owners[row.boot], ends.get((row.boot, row.start_ns, row.pid)))
         for row in rows
-        if row.boot in owners
     ]
     last = rows[-1] if len(found) > limit else None
     place = (last.since_ms, last.boot, last.start_ns, last.pid, last.since_ns) if last is not None else None
@@ -66,12 +61,12 @@ async def _ends(store: Store, rows: Sequence[Any]) -> dict[tuple[int, int, int],
     }
 
 
-def _life(row: Any, texts: Any, owner: tuple[HostRow, str], life: Any) -> Life:
-    host, boot_id = owner
+def _life(row: Any, texts: Any, owner: tuple[str, str, str], life: Any) -> Life:
+    host_id, host, boot_id = owner
     ended = bool(life and life.ended)
     return Life(
-        host_id=host.host_id,
-        host=host.name,
+        host_id=host_id,
+        host=host,
         boot_id=boot_id,
         pid=row.pid,
         start_ns=str(row.start_ns),

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, literal, or_, select, tuple_, union_all
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from tukur.hub.store.database import Database
-from tukur.hub.store.schema import boot, command, command_word, image
+from tukur.hub.store.schema import boot, command, command_word, host, image
 from tukur.hub.store.words import split
 
 FEW = 500
@@ -36,8 +36,6 @@ class LifeQuery:
     """What began in [from, to)."""
     after: tuple[int, ...] | None = None
     """(since_ms, boot, start_ns, pid, since_ns) of the last one that is known already."""
-    boots: tuple[int, ...] = field(default=())
-    """Filled in by the search."""
 
     @property
     def asks_for_commands(self) -> bool:
@@ -54,9 +52,10 @@ class LifeStore:
     async def find(self, query: LifeQuery, limit: int) -> list[Any]:
         """The newest `limit` of what fits: rows of image, command id in ``command``."""
         async with self._database.read() as connection:
-            boots = await _boots(connection, query.hosts)
             numbers = await _commands(connection, query, FEW + 1) if query.asks_for_commands else None
-            if numbers is None or len(numbers) > FEW:
+            few = numbers is not None and len(numbers) <= FEW
+            boots = [] if few and query.hosts is None else await _boots(connection, query.hosts)
+            if numbers is None or not few:
                 streams = _by_boots(boots, query, limit)
             else:
                 streams = _by_commands(numbers, None if query.hosts is None else boots, query, limit)
@@ -65,6 +64,13 @@ class LifeStore:
                 rows += await connection.execute(statement)
                 rows = heapq.nlargest(limit, rows, key=_place)
             return rows
+
+    async def owners(self, boots: Sequence[int]) -> dict[int, tuple[str, str, str]]:
+        """Of each boot its host's id and name, and its own id."""
+        wanted = select(boot.c.id, host.c.host_id, host.c.name, boot.c.boot_id).join(host)
+        async with self._database.read() as connection:
+            found = await connection.execute(wanted.where(boot.c.id.in_(set(boots))))
+            return {row.id: (row.host_id, row.name, row.boot_id) for row in found}
 
     async def texts(self, numbers: Sequence[int]) -> dict[int, Any]:
         """The commands of these numbers."""
