@@ -14,7 +14,7 @@ import numpy as np
 from tukur.blocks import BlockBuilder
 from tukur.blocks.container import PlaneReader, pack, to_planes, unpack, vector_planes
 from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, HostHeader, TaskHeader
-from tukur.hub.history.series import FIGURES
+from tukur.hub.store.schema import FIGURES
 from tukur.hub.store.words import COMMAND_TEXTS, command_hash, words_of
 from tukur.records import Snapshot
 
@@ -125,13 +125,16 @@ class Month:
         self._insert("block", names.split(), rows)
 
     def _figures(self, table: str, time: str, hosts: Iterable[int], times: range, span_ms: int) -> None:
+        names = [f"{figure}_{part}" for figure in FIGURES for part in ("low", "high", "total")]
+
         def rows() -> Iterator[tuple[Any, ...]]:
             for host in hosts:
                 for at in times:
-                    for figure, value in zip(FIGURES, self._dice.random(len(FIGURES)).tolist(), strict=True):
-                        yield host, at, figure, value / 2, value * 2, value * span_ms / 1000, span_ms // 1000
+                    means = self._dice.random(len(FIGURES))
+                    values = np.stack([means / 2, means * 2, means * span_ms / 1000], axis=1).reshape(-1)
+                    yield host, at, span_ms // 1000, *values.tolist()
 
-        self._insert(table, ("host", time, "figure", "low", "high", "total", "samples"), rows())
+        self._insert(table, ("host", time, "samples", *names), rows())
 
     def _sums(self, table: str, time: str, boots: Iterable[int], times: range, active: int) -> None:
         def rows() -> Iterator[tuple[Any, ...]]:

@@ -49,16 +49,16 @@ async def test_hours_say_what_their_minutes_said(store: Store) -> None:
         (BEGIN, BEGIN + 2 * HOUR_MS + 60_000),
     ]
     before = [await told(levels, host.number, *span) for span in spans]
-    cpu = [row for row in await levels.figures(host.number, *spans[0], coarse=True) if row.figure == "cpu"]
+    cpu = await levels.figures(host.number, *spans[0], coarse=True)
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 3
     assert await levels.fresh_hours(host.number, *spans[0]) == [BEGIN + n * HOUR_MS for n in range(3)]
     assert [await told(levels, host.number, *span) for span in spans] == before
     assert before[0] == (4 * SECOND, 4 << 20, 28)
-    hours = [row for row in await levels.figures(host.number, *spans[0], coarse=True) if row.figure == "cpu"]
+    hours = await levels.figures(host.number, *spans[0], coarse=True)
     assert [row.at_ms for row in hours] == [BEGIN + n * HOUR_MS for n in range(3)]
     assert sum(row.samples for row in hours) == sum(row.samples for row in cpu)
-    assert sum(row.total for row in hours) == pytest.approx(sum(row.total for row in cpu))
-    assert (max(row.high for row in hours), min(row.low for row in hours)) == (1.0, 0.0)
+    assert sum(row.cpu_total for row in hours) == pytest.approx(sum(row.cpu_total for row in cpu))
+    assert (max(row.cpu_high for row in hours), min(row.cpu_low for row in hours)) == (1.0, 0.0)
     assert len(await levels.figures(host.number, *spans[0], coarse=False)) > len(hours)
 
 

@@ -44,7 +44,7 @@ FIRST_ROWS = f"""
     {{image}}
     insert into block (boot, first_ns, last_ns, host, first_ms, last_ms, samples, lives, missed,
         host_columns, tasks) values (1, 100, 900, 1, 1000, 2000, 9, 2, 0, x'00', x'00');
-    insert into host_minute values (1, 0, 'load.1', 1, 2, 3, 2);
+    {{minute}}
     insert into process_minute values (1, 0, 500, 7, 5, 6, 7, 8);
 """
 """A row of each kind that the first version kept; whatever came later has its default."""
@@ -57,7 +57,13 @@ IMAGES = {
         insert into image (boot, start_ns, pid, since_ns, since_ms, command)
         values (1, 500, 7, 500, 1000, 1);""",
 }
-"""From which version on an image is kept how."""
+"""From which version on an image is kept how; likewise the next."""
+MINUTES = {
+    "0001": """insert into host_minute values (1, 0, 'load1', 1, 2, 3, 2);
+        insert into host_minute values (1, 0, 'cpu', 0.25, 0.5, 0.75, 2);""",
+    "0006": """insert into host_minute (host, minute_ms, samples, load1_low, load1_high, load1_total, cpu_low,
+        cpu_high, cpu_total) values (1, 0, 2, 1, 2, 3, 0.25, 0.5, 0.75);""",
+}
 
 
 def backend_of(folder: Path, server: ServerAddress | None) -> Backend:
@@ -89,7 +95,9 @@ def execute(connection: Connection, statements: Sequence[str]) -> None:
 def first_rows(revision: str) -> list[str]:
     """Statements that a database of this version takes."""
     image = IMAGES[max(since for since in IMAGES if since <= revision)]
-    return [part.strip() for part in FIRST_ROWS.format(image=image).split(";") if part.strip()]
+    minute = MINUTES[max(since for since in MINUTES if since <= revision)]
+    rows = FIRST_ROWS.format(image=image, minute=minute)
+    return [part.strip() for part in rows.split(";") if part.strip()]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -108,6 +116,8 @@ async def test_a_record_of_each_version_is_brought_forward_with_its_rows(
             image = (await store.images(1, [500], 2**62))[(500, 7)]
             assert (image.name, image.user, image.pod, image.slice) == ("sh", "root", "", "")
             assert await store.process_name(HOST, BOOT, 7, 500) == "sh"
+            (minute,) = await LevelStore(store.database).figures(1, 0, 60_000, coarse=False)
+            assert (minute.samples, minute.load1_total, minute.cpu_low, minute.cpu_high) == (2, 3, 0.25, 0.5)
             assert [block.tasks for block in await store.blocks_between(1, 0, 10_000, tasks=True)] == [b"\0"]
             lost = await ExitStore(store.database).lost(1, 0, 10_000)
             assert (lost.lives, lost.cpu_ns) == (0, 0)

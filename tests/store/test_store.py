@@ -157,12 +157,10 @@ async def test_minutes_keep_the_lowest_and_highest_second_and_add_up(store: Stor
     await put(store, first, second)
     host = await the_host(store)
     levels = LevelStore(store.database)
-    cpu = {row.figure: row for row in await levels.figures(host.number, START, START + 60_000, coarse=False)}[
-        "cpu"
-    ]
-    assert (cpu.low, cpu.high) == (0.0, 0.75)  # the first sample of a run has no rate yet
+    (cpu,) = await levels.figures(host.number, START, START + 60_000, coarse=False)
+    assert (cpu.cpu_low, cpu.cpu_high) == (0.0, 0.75)  # the first sample of a run has no rate yet
     assert cpu.samples == 20
-    assert cpu.total == pytest.approx(9 * 0.25 + 10 * 0.75)
+    assert cpu.cpu_total == pytest.approx(9 * 0.25 + 10 * 0.75)
     (life,) = await levels.process_sums(host.number, START, START + 60_000)
     assert (life.cpu_ns, life.write_bytes, life.rss_peak) == (int(0.75 * SECOND), 111, 3 * GIB)
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tukur.hub.api.models import Figure, Gap, Series
 from tukur.hub.store.levels import MINUTE_MS
+from tukur.hub.store.schema import FIGURES as KEPT
 
 FIGURES = (
     "cpu",
@@ -65,17 +66,14 @@ def of_rollups(rows: Iterable[Any], begin: int, end: int, points: int, unit: int
     """From rows of minutes and hours, which keep their lowest and highest second; unit: the longest."""
     step = step_ms(begin, end, points, unit)
     begin -= begin % step
-    by_figure: dict[str, list[tuple[int, float, float, float, int]]] = {name: [] for name in FIGURES}
-    for row in rows:
-        if row.figure in by_figure:
-            by_figure[row.figure].append((row.at_ms, row.low, row.total, row.high, row.samples))
+    # at_ms, samples, then low, high and total of each figure; what an agent does not tell is NaN.
+    table = np.array([tuple(row) for row in rows], dtype=np.float64).reshape(-1, 2 + 3 * len(KEPT))
+    times, samples = table[:, 0].astype(np.int64), table[:, 1]
     figures = {}
-    times = np.array([entry[0] for entry in by_figure["cpu"]], dtype=np.int64)
-    for name, entries in by_figure.items():
-        columns = np.array([entry[1:] for entry in entries], dtype=np.float64).reshape(-1, 4)
-        if len(columns) != len(times):
-            continue
-        figures[name] = (columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])
+    for at, name in enumerate(KEPT):
+        low, high, total = table[:, 2 + 3 * at : 5 + 3 * at].T
+        if name in FIGURES:
+            figures[name] = (low, total, high, samples)
     slots = (times - begin) // step
     return _series(begin, end, step, slots, figures, _gaps(times, unit))
 
@@ -103,7 +101,7 @@ def _series(
 def _figure(
     slots: npt.NDArray[np.int64], columns: tuple[Floats, Floats, Floats, Floats], count: int
 ) -> Figure:
-    inside = (slots >= 0) & (slots < count)
+    inside = (slots >= 0) & (slots < count) & ~np.isnan(columns[1])
     at = slots[inside]
     low, total, high, samples = (column[inside] for column in columns)
     lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)

@@ -26,6 +26,7 @@ from tukur.hub.store.runs import (
     place_of,
 )
 from tukur.hub.store.schema import (
+    FIGURES,
     block,
     boot,
     host,
@@ -43,6 +44,13 @@ _NAME = 255
 _FIGURE = 32
 _CAUSE = 16
 _GROUP_NAME = 64
+
+
+_PARTS = (("low", "low"), ("high", "high"), ("total", "sum"))
+"""Part of a figure's columns, and of ``messages.Spread``."""
+_ADDED = ("samples", *(f"{figure}_total" for figure in FIGURES))
+_HIGHEST = tuple(f"{figure}_high" for figure in FIGURES)
+_LOWEST = tuple(f"{figure}_low" for figure in FIGURES)
 
 
 async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
@@ -258,26 +266,12 @@ def _ended_row(boot_no: int, entry: Ended) -> dict[str, Any]:
 
 async def _put_minutes(connection: AsyncConnection, host_no: int, boot_no: int, content: Block) -> None:
     minute_ms = content.first_wall_ns // 1_000_000 // MINUTE_MS * MINUTE_MS
-    samples = content.host_minute.samples
-    await merge(
-        connection,
-        host_minute,
-        [
-            {
-                "host": host_no,
-                "minute_ms": minute_ms,
-                "figure": name[:_FIGURE],
-                "low": spread.low,
-                "high": spread.high,
-                "total": spread.sum,
-                "samples": samples,
-            }
-            for name, spread in content.host_minute.figures.items()
-        ],
-        added=("total", "samples"),
-        highest=("high",),
-        lowest=("low",),
-    )
+    row: dict[str, Any] = {"host": host_no, "minute_ms": minute_ms, "samples": content.host_minute.samples}
+    for figure in FIGURES:
+        spread = content.host_minute.figures.get(figure)
+        for part, name in _PARTS:
+            row[f"{figure}_{part}"] = None if spread is None else getattr(spread, name)
+    await merge(connection, host_minute, [row], added=_ADDED, highest=_HIGHEST, lowest=_LOWEST)
     await merge(
         connection,
         process_minute,

@@ -102,10 +102,17 @@ async def merge(
     else:
         statement = mysql.insert(table)
         new, most, least = statement.inserted, func.greatest, func.least
+    # What one side does not know is what the other says.
+    pairs = {
+        name: (func.coalesce(table.c[name], new[name]), func.coalesce(new[name], table.c[name]))
+        if table.c[name].nullable
+        else (table.c[name], new[name])
+        for name in (*added, *highest, *lowest)
+    }
     values: dict[str, ColumnElement[Any]] = {
-        **{name: table.c[name] + new[name] for name in added},
-        **{name: most(table.c[name], new[name]) for name in highest},
-        **{name: least(table.c[name], new[name]) for name in lowest},
+        **{name: func.coalesce(table.c[name] + new[name], pairs[name][0]) for name in added},
+        **{name: most(*pairs[name]) for name in highest},
+        **{name: least(*pairs[name]) for name in lowest},
     }
     if connection.dialect.name == "sqlite":
         keys = [column.name for column in table.primary_key]

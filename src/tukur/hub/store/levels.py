@@ -90,8 +90,8 @@ class LevelStore:
     async def figures(self, host_no: int, from_ms: int, to_ms: int, *, coarse: bool) -> list[Any]:
         """The host's figures of the minutes that begin in [from, to), by time.
 
-        Rows of at_ms, figure, low, high, total, samples. With `coarse` an hour that is added up has one row
-        instead of sixty.
+        Rows of at_ms, samples, then low, high and total of each of ``schema.FIGURES``. With `coarse` an hour
+        that is added up has one row instead of sixty.
         """
         fresh = await self.fresh_hours(host_no, from_ms, to_ms) if coarse else []
         wanted = [(host_hour, begin, end) for begin, end in _runs(fresh)]
@@ -100,15 +100,7 @@ class LevelStore:
         async with self._database.read() as connection:
             for table, begin, end in sorted(wanted, key=lambda part: part[1]):
                 owner, at = _OWNER_AND_TIME[table]
-                columns = table.c
-                figures = select(
-                    at.label("at_ms"),
-                    columns.figure,
-                    columns.low,
-                    columns.high,
-                    columns.total,
-                    columns.samples,
-                )
+                figures = select(at.label("at_ms"), *list(table.c)[2:])
                 found += await connection.execute(
                     figures.where(owner == host_no, at >= begin, at < end).order_by(at)
                 )
@@ -129,7 +121,8 @@ class LevelStore:
 _OWNER_AND_TIME = {
     table: tuple(table.primary_key)[:2] for table in (host_hour, host_minute, process_hour, process_minute)
 }
-_PEAKS: dict[str, Any] = {"low": func.min, "high": func.max, "rss_peak": func.max}
+_PEAKS: dict[str, Any] = {"low": func.min, "high": func.max, "peak": func.max}
+"""How columns whose names end so are put together; all others are added up."""
 
 
 async def _replace(
@@ -148,7 +141,7 @@ async def _replace(
     values: list[Any] = [
         minutes.c[column.name]
         if column.primary_key
-        else _PEAKS.get(column.name, func.sum)(minutes.c[column.name])
+        else _PEAKS.get(column.name.rpartition("_")[2], func.sum)(minutes.c[column.name])
         for column in hours.columns
         if column is not hour
     ]

@@ -1,5 +1,7 @@
 """The tables. Every type is one that SQLite, MariaDB and MySQL share; a change needs a migration."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,6 +29,23 @@ metadata = MetaData(
 )
 
 _UUID = String(36)
+
+FIGURES = (
+    *("cpu", "cpu_user", "cpu_system", "cpu_iowait", "cpu_steal"),
+    *("mem_total", "mem_used", "mem_available", "mem_cached", "mem_free", "swap_total", "swap_used"),
+    *("load1", "load5", "load15", "psi_cpu", "psi_memory", "psi_io"),
+    *("disk_read", "disk_write", "net_rx", "net_tx", "uptime_s", "processes"),
+)
+"""What is kept of a host for each minute and hour; one more needs a migration."""
+
+
+def _figure_columns() -> list[Column[Any]]:
+    return [
+        Column(f"{figure}_{part}", Double, nullable=True)
+        for figure in FIGURES
+        for part in ("low", "high", "total")
+    ]
+
 
 host = Table(
     "host",
@@ -180,13 +199,11 @@ host_minute = Table(
     metadata,
     Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
     Column("minute_ms", BigInteger, primary_key=True),
-    Column("figure", String(32), primary_key=True),
-    Column("low", Double, nullable=False),
-    Column("high", Double, nullable=False),
-    Column("total", Double, nullable=False),
     Column("samples", Integer, nullable=False),
+    *_figure_columns(),
 )
-"""The host's figures by minute; total / samples is the mean."""
+"""The host's figures by minute: the lowest and the highest second of each, and all added up; cpu_total /
+samples is the mean. NULL: the agent does not tell it."""
 
 process_minute = Table(
     "process_minute",
@@ -207,11 +224,8 @@ host_hour = Table(
     metadata,
     Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
     Column("hour_ms", BigInteger, primary_key=True),
-    Column("figure", String(32), primary_key=True),
-    Column("low", Double, nullable=False),
-    Column("high", Double, nullable=False),
-    Column("total", Double, nullable=False),
     Column("samples", Integer, nullable=False),
+    *_figure_columns(),
 )
 """The minutes of each hour, added up."""
 

@@ -26,9 +26,9 @@ HOSTS = 20
 """Hosts that are looked at, at most; they stand for the others."""
 _ROW_BYTES = {
     block.name: 120,
-    host_minute.name: 60,
+    host_minute.name: 500,
     process_minute.name: 60,
-    host_hour.name: 60,
+    host_hour.name: 500,
     process_hour.name: 60,
     process.name: 130,
     image.name: 130,

@@ -1,13 +1,14 @@
 """Figures over time: nothing that mattered is lost between the points of a chart."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tukur.blocks.rollup import FIGURES as TOLD
 from tukur.hub.history.series import FIGURES, of_rollups, of_samples, step_ms
+from tukur.hub.store.schema import FIGURES as KEPT
 
 MINUTE = 60_000
 
@@ -19,11 +20,8 @@ def samples(cpu: dict[int, float], begin: int, end: int, points: int) -> Any:
     return of_samples([at * 1000 for at in times], values, begin * 1000, end * 1000, points)
 
 
-def minute(at: int, low: float, total: float, high: float, count: int = 60) -> list[Any]:
-    return [
-        SimpleNamespace(at_ms=at * MINUTE, figure=name, low=low, total=total, high=high, samples=count)
-        for name in (*FIGURES, "a figure of a newer agent")
-    ]
+def minute(at: int, low: float, total: float, high: float, count: int = 60) -> tuple[float | None, ...]:
+    return (at * MINUTE, count, *(low, high, total) * len(KEPT))
 
 
 def test_a_spike_of_one_second_survives_in_the_highest() -> None:
@@ -61,7 +59,7 @@ def test_a_range_with_nothing_in_it_is_unknown_throughout() -> None:
 
 
 def test_minutes_keep_their_spikes_and_weigh_by_their_samples() -> None:
-    rows = [*minute(10, 0.0, 6.0, 1.0), *minute(11, 0.2, 4.0, 0.4, 10), *minute(14, 0.5, 30.0, 0.5)]
+    rows = [minute(10, 0.0, 6.0, 1.0), minute(11, 0.2, 4.0, 0.4, 10), minute(14, 0.5, 30.0, 0.5)]
     series = of_rollups(rows, 10 * MINUTE, 16 * MINUTE, 3)
     cpu = series.figures["cpu"]
     assert (series.step_ms, series.t_ms) == (2 * MINUTE, [10 * MINUTE, 12 * MINUTE, 14 * MINUTE])
@@ -73,12 +71,12 @@ def test_minutes_keep_their_spikes_and_weigh_by_their_samples() -> None:
 
 
 def test_a_figure_that_only_some_minutes_have_takes_none_of_the_others_away() -> None:
-    rows = [*minute(10, 0.1, 6.0, 0.1), *minute(11, 0.1, 6.0, 0.1)]
-    rows = [row for row in rows if not (row.figure == "psi_io" and row.at_ms == 10 * MINUTE)]
-    series = of_rollups(rows, 10 * MINUTE, 12 * MINUTE, 600)
+    of_an_older_agent = list(minute(10, 0.1, 6.0, 0.1))
+    begin = 2 + 3 * KEPT.index("psi_io")
+    of_an_older_agent[begin : begin + 3] = [None] * 3
+    series = of_rollups([of_an_older_agent, minute(11, 0.1, 6.0, 0.1)], 10 * MINUTE, 12 * MINUTE, 600)
     assert series.figures["cpu"].low == [0.1, 0.1]
-    if "psi_io" in series.figures:
-        assert series.figures["psi_io"].low == [None, 0.1]
+    assert series.figures["psi_io"].low == series.figures["psi_io"].mean == [None, 0.1]
 
 
 @given(
@@ -102,3 +100,8 @@ def test_steps_are_whole_and_points_few_and_the_range_is_covered(
     assert series.t_ms[-1] + series.step_ms >= end
     # One more than asked for where the range begins within a step.
     assert len(series.t_ms) <= points + 1
+
+
+def test_every_figure_that_agents_tell_is_kept_and_every_one_of_a_series_is_among_them() -> None:
+    assert set(KEPT) == set(TOLD)
+    assert set(FIGURES) <= set(KEPT)
