@@ -17,7 +17,8 @@ _KINDS: tuple[_Kind, ...] = (
     (frozenset({1049}), errors.RefusedError, "has no such database"),
     (frozenset({1044, 1142, 1143, 1227, 1370, 1410}), errors.RefusedError, "gives this user too few rights"),
     (frozenset({2026}), errors.RefusedError, "cannot be trusted"),
-    (frozenset({1205, 1213, 1020, 3572}), errors.ConflictError, "held rows that somebody else wanted"),
+    # 1305: a savepoint is gone, with all of the transaction that a deadlock undid.
+    (frozenset({1205, 1213, 1020, 1305, 3572}), errors.ConflictError, "held rows that somebody else wanted"),
     (frozenset({1040, 1203, 1226}), errors.BusyError, "takes no more connections"),
     (frozenset({1969, 3024, 1317}), errors.BusyError, "took too long"),
     (
@@ -43,8 +44,20 @@ _NO_SPACE = ("errno: 28", "no space left", "error 28")
 def kind(name: str, error: Exception) -> errors.StoreError | None:
     """The error by its kind; None: neither the driver's nor the system's."""
     number, text = _parts(error)
-    found, sentence = _known(error, number, text)
-    return None if found is None else found(f"the database {name} {sentence}: {text} ({number})")
+    reason = _reason(error)
+    found, sentence = _known(reason if isinstance(reason, ssl.SSLError) else error, number, text)
+    if found is None:
+        return None
+    because = f": {reason}" if reason is not None and str(reason) not in text else ""
+    return found(f"the database {name} {sentence}: {text}{because} ({number})")
+
+
+def _reason(error: BaseException) -> OSError | None:
+    """What the system said, where the driver tells it in words of its own."""
+    below = error.__cause__ or error.__context__
+    while below is not None and not isinstance(below, OSError):
+        below = below.__cause__ or below.__context__
+    return below
 
 
 def _known(error: Exception, number: int, text: str) -> tuple[type[errors.StoreError] | None, str]:
