@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bench._recorded import moved_payloads
 from tukur.blocks import BlockBuilder
-from tukur.blocks.container import PlaneReader, pack, to_planes, unpack, vector_planes
-from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, HostHeader, TaskHeader
 from tukur.hub.store.schema import FIGURES
 from tukur.hub.store.words import COMMAND_TEXTS, command_hash, words_of
 from tukur.records import Snapshot
@@ -115,13 +114,10 @@ class Month:
                         lives,
                         0,
                     ),
-                    *(
-                        _moved_host(host, first_ms * 1_000_000, first_ns),
-                        _moved_tasks(tasks, first_ms * 1_000_000, first_ns),
-                    ),
+                    *(*moved_payloads(tasks, host, first_ms * 1_000_000, first_ns),),
                 )
             )
-        names = "boot first_ns last_ns host first_ms last_ms samples lives missed host_columns tasks"
+        names = "boot first_ns last_ns host first_ms last_ms samples lives missed tasks host_columns"
         self._insert("block", names.split(), rows)
 
     def _figures(self, table: str, time: str, hosts: Iterable[int], times: range, span_ms: int) -> None:
@@ -188,24 +184,3 @@ def _blocks(hour: Iterable[Snapshot]) -> Iterator[tuple[bytes, bytes, int, int]]
         if at % 60 == 0:
             encoded = builder.finish()
             yield encoded.tasks, encoded.host, encoded.samples, encoded.lives
-
-
-def _moved_tasks(payload: bytes, wall_ns: int, boot_ns: int) -> bytes:
-    header, body = unpack(TASK_MAGIC, TaskHeader, payload)
-    reader = PlaneReader(body)
-    walls, boots = reader.vector(header.steps), reader.vector(header.steps)
-    first = int(header.baseline)
-    rest = body[len(vector_planes(walls)) + len(vector_planes(boots)) :]
-    walls, boots = walls + (wall_ns - walls[first]), boots + (boot_ns - boots[first])
-    return pack(TASK_MAGIC, header, vector_planes(walls) + vector_planes(boots) + rest)
-
-
-def _moved_host(payload: bytes, wall_ns: int, boot_ns: int) -> bytes:
-    header, body = unpack(HOST_MAGIC, HostHeader, payload)
-    differences = PlaneReader(body).words(header.steps, len(header.names) + 2)
-    values = np.cumsum(differences, axis=0, dtype=np.uint64).view(np.int64)
-    first = int(header.baseline)
-    values[:, 0] += wall_ns - values[first, 0]
-    values[:, 1] += boot_ns - values[first, 1]
-    words = values.view(np.uint64)
-    return pack(HOST_MAGIC, header, to_planes(np.diff(words, axis=0, prepend=np.zeros_like(words[:1]))))
