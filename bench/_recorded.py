@@ -1,4 +1,4 @@
-"""Real blocks: what the agent spools of this machine under a mixed load, also told of other hosts and times."""
+"""Real blocks: what the agent spools of this machine under a mixed load; also as of other hosts and times."""
 
 import contextlib
 import os
