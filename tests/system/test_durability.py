@@ -1,5 +1,6 @@
 """kill -9 of the hub or of the agent, again and again: what was flushed is there, and there once."""
 
+import os
 import random
 import re
 import sqlite3
@@ -13,7 +14,7 @@ from tests.support.running import Up, eventually, running
 from tukur.agent.spool import Spool
 from tukur.blocks import decode_samples
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "20"))
 
 
 def spooled(up: Up) -> set[tuple[str, int]]:
@@ -28,7 +29,7 @@ def stored(data: Path) -> dict[tuple[str, int], bytes]:
         return {(boot, first): tasks for boot, first, tasks in database.execute(query)}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(ROUNDS * 10 + 200)
 def test_no_flushed_sample_is_missing_and_none_is_there_twice(tmp_path: Path) -> None:
     dice = random.Random(20)
     data = tmp_path / "data"
