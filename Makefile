@@ -29,7 +29,8 @@ test: .cache/built .cache/venv-test ## install what the tests need, then run the
 .PHONY: soak
 soak: .cache/built .cache/venv-test ## kill -9 of agent, hub and writer, two thousand times each (hours)
 	@build_tools/setup system-test
-	@TUKUR_TEST_ROUNDS=2000 $(PY) -m pytest tests/store/test_killed_writer.py tests/system/test_durability.py $(ARGS)
+	@TUKUR_TEST_ROUNDS=2000 $(PY) -m pytest tests/store/test_killed_writer.py tests/system/test_durability.py \
+		tests/system/test_spool.py $(ARGS)
 
 .PHONY: check
 check: .cache/built .cache/venv-test ## formatting, lint, types, layers
