@@ -91,12 +91,20 @@ async def merge(
     lowest: Sequence[str] = (),
 ) -> None:
     """Inserts the rows; where the key is there, columns are added up, or the highest or lowest kept."""
-    if not rows:
-        return
+    if rows:
+        columns = tuple(added), tuple(highest), tuple(lowest)
+        await connection.execute(_merging(connection.dialect.name, table, *columns), rows)
+
+
+@functools.lru_cache
+def _merging(
+    dialect: str, table: Table, added: Sequence[str], highest: Sequence[str], lowest: Sequence[str]
+) -> Any:
+    # Kept: for a host's figures SQLAlchemy takes longer to put it together than the database to run it.
     statement: Any
     most: Any
     least: Any
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         statement = sqlite.insert(table)
         new, most, least = statement.excluded, func.max, func.min
     else:
@@ -114,9 +122,9 @@ async def merge(
         **{name: most(*pairs[name]) for name in highest},
         **{name: least(*pairs[name]) for name in lowest},
     }
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         keys = [column.name for column in table.primary_key]
         statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
     else:
         statement = statement.on_duplicate_key_update(**values)
-    await connection.execute(statement, rows)
+    return statement

@@ -36,20 +36,27 @@ class Place:
     """first_ns of the next run of the agent, where that is known."""
 
 
+_BOOT: Any = bindparam("boot_no")
+_AT: Any = bindparam("at_ns")
+# Made once: SQLAlchemy takes longer to put it together than the database to answer it.
+_PLACE = select(
+    select(block.c.last_ns)
+    .where(block.c.boot == _BOOT, block.c.first_ns <= _AT)
+    .order_by(block.c.first_ns.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("last_ns"),
+    exists().where(block.c.boot == _BOOT, block.c.first_ns > _AT).label("late"),
+    select(func.min(run.c.first_ns))
+    .where(run.c.boot == _BOOT, run.c.first_ns > _AT)
+    .scalar_subquery()
+    .label("next_run"),
+)
+
+
 async def place_of(connection: AsyncConnection, boot_no: int, first_ns: int) -> Place:
     """Looks where a block belongs that begins so."""
-    mine = block.c.boot == boot_no
-    before = select(block.c.last_ns).where(mine, block.c.first_ns <= first_ns)
-    found = await connection.execute(
-        select(
-            before.order_by(block.c.first_ns.desc()).limit(1).scalar_subquery().label("last_ns"),
-            exists().where(mine, block.c.first_ns > first_ns).label("late"),
-            select(func.min(run.c.first_ns))
-            .where(run.c.boot == boot_no, run.c.first_ns > first_ns)
-            .scalar_subquery()
-            .label("next_run"),
-        )
-    )
+    found = await connection.execute(_PLACE, {"boot_no": boot_no, "at_ns": first_ns})
     row = found.one()
     # An older block may have become part of a longer one.
     known = row.last_ns is not None and row.last_ns >= first_ns
