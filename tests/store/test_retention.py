@@ -84,6 +84,16 @@ async def test_lives_of_a_former_boot_whose_end_nobody_saw_go_too(store: Store) 
         assert list((await connection.execute(select(schema.process.c.pid))).scalars()) == [20]
 
 
+async def test_the_current_boot_is_the_one_begun_last_whichever_came_here_first(store: Store) -> None:
+    first, second = Machine(), Machine(SECOND_BOOT, wall_ns=WALL + 60 * SECOND, boot_ns=SECOND)
+    first.start(10, "worker")
+    second.start(20, "worker", start_ns=0)
+    await put(store, second.block(10), first.block(10))
+    await trim(store, hours_ms=START + DAY_MS)
+    async with store.database.read() as connection:
+        assert list((await connection.execute(select(schema.process.c.pid))).scalars()) == [20]
+
+
 async def test_with_nothing_too_old_nothing_goes(store: Store) -> None:
     await put(store, *minutes(1))
     assert await trim(store) == 0

@@ -162,9 +162,11 @@ class RetentionStore:
             return [int(number) for number in (await connection.execute(select(table.c.id))).scalars()]
 
     async def _current_boots(self) -> set[int]:
-        newest = select(func.max(boot.c.id)).group_by(boot.c.host)
+        # Not by number: after an outage the blocks of a boot may come after those of the next.
+        newest = select(boot.c.host, func.max(boot.c.booted_ms)).group_by(boot.c.host)
+        wanted = select(boot.c.id).where(tuple_(boot.c.host, boot.c.booted_ms).in_(newest))
         async with self._database.read() as connection:
-            return {int(number) for number in (await connection.execute(newest)).scalars()}
+            return {int(number) for number in (await connection.execute(wanted)).scalars()}
 
 
 async def _delete(
