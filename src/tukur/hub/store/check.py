@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, select
 
 from tukur.blocks import BlockDamagedError, decode_host_samples, decode_samples
 from tukur.hub.store.database import Database
-from tukur.hub.store.schema import block
+from tukur.hub.store.schema import block, boot
 
 _READ = 20
 
@@ -48,21 +48,25 @@ class CheckStore:
 
     async def blocks(self) -> AsyncGenerator[tuple[int, list[DamagedBlock]], None]:
         """Decodes every sample; yields (blocks read, the damaged among them) again and again."""
+        async with self._database.read() as connection:
+            boots = list((await connection.execute(select(boot.c.id).order_by(boot.c.id))).scalars())
+        # Boot by boot: each step is one down the index, on every database.
+        for number in boots:
+            after = -1
+            while rows := await self._after(number, after):
+                after = rows[-1].first_ns
+                yield len(rows), await asyncio.to_thread(_damaged, rows)
+
+    async def _after(self, boot_no: int, first_ns: int) -> list[Any]:
         columns = block.c
-        after = (-1, -1)
-        while True:
-            wanted = (
-                select(block)
-                .where(tuple_(columns.boot, columns.first_ns) > after)
-                .order_by(columns.boot, columns.first_ns)
-                .limit(_READ)
-            )
-            async with self._database.read() as connection:
-                rows = list(await connection.execute(wanted))
-            if not rows:
-                return
-            after = (rows[-1].boot, rows[-1].first_ns)
-            yield len(rows), await asyncio.to_thread(_damaged, rows)
+        wanted = (
+            select(block)
+            .where(columns.boot == boot_no, columns.first_ns > first_ns)
+            .order_by(columns.first_ns)
+            .limit(_READ)
+        )
+        async with self._database.read() as connection:
+            return list(await connection.execute(wanted))
 
     async def take_out(self, damaged: DamagedBlock) -> bytes:
         """Removes a damaged block from the record; what it held."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, delete, func, insert, select, update
+from sqlalchemy import Select, Table, delete, false, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import Database, merge, repeated
@@ -29,9 +29,10 @@ class LevelStore:
     async def add_up(self, before_ms: int, limit: int) -> int:
         """Adds up the oldest stale hours that ended before `before_ms`, one transaction each; how many."""
         columns = recorded_hour.c
+        # `IS TRUE` would keep a server from the index.
         wanted = (
             select(columns.host, columns.hour_ms)
-            .where(columns.stale.is_(True), columns.hour_ms <= before_ms - HOUR_MS)
+            .where(columns.stale == true(), columns.hour_ms <= before_ms - HOUR_MS)
             .order_by(columns.hour_ms)
             .limit(limit)
         )
@@ -64,7 +65,7 @@ class LevelStore:
                 columns.host == host_no,
                 columns.hour_ms >= from_ms,
                 columns.hour_ms <= to_ms - HOUR_MS,
-                columns.stale.is_(False),
+                columns.stale == false(),
             )
             .order_by(columns.hour_ms)
         )
