@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.blocks import GROUP_MS
 from tukur.hub.store.database import Database
 from tukur.hub.store.levels import MINUTE_MS
+from tukur.hub.store.rows import GROUP_MS
 from tukur.hub.store.schema import block, life_group, process
 
 

@@ -1,6 +1,6 @@
 """Hours: minutes added up, once they are over and again where a late block changed them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Select, Table, delete, false, func, insert, select, true, update
@@ -13,11 +13,15 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 
-async def mark_hour(connection: AsyncConnection, host_no: int, at_ms: int) -> None:
-    """Notes, within the transaction that changes minutes, that their hour must be added up anew."""
-    row = {"host": host_no, "hour_ms": at_ms // HOUR_MS * HOUR_MS, "stale": True}
+async def mark_hours(connection: AsyncConnection, times: Iterable[tuple[int, int]]) -> None:
+    """Notes, within the transaction that changes minutes, that their hours must be added up anew.
+
+    `times`: (host, an instant in milliseconds).
+    """
+    hours = sorted({(host_no, at_ms // HOUR_MS * HOUR_MS) for host_no, at_ms in times})
+    rows = [{"host": host_no, "hour_ms": hour_ms, "stale": True} for host_no, hour_ms in hours]
     # The row is locked by both sides: what adds up sees the minutes of whoever marked before it.
-    await merge(connection, recorded_hour, [row], added=(), highest=("stale",))
+    await merge(connection, recorded_hour, rows, added=(), highest=("stale",))
 
 
 class LevelStore:

@@ -4,11 +4,12 @@ The first block of a run lists every process. What was known before and is not i
 watched; how it came to be known may arrive before that block or after it.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, select, tuple_, update
+from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.database import insert_new
@@ -17,6 +18,8 @@ from tukur.protocol.messages import Block, Image
 
 _CHUNK = 5000
 """Values in one IN list."""
+_PLACES = 64
+"""Places asked for in one statement."""
 
 Row = dict[str, Any]
 Life = tuple[int, int]
@@ -61,6 +64,32 @@ async def place_of(connection: AsyncConnection, boot_no: int, first_ns: int) -> 
     # An older block may have become part of a longer one.
     known = row.last_ns is not None and row.last_ns >= first_ns
     return Place(known, row.last_ns is None, bool(row.late), row.next_run)
+
+
+async def places_of(connection: AsyncConnection, asked: Sequence[tuple[int, int]]) -> list[Place]:
+    """The same of many blocks, given as (boot, first_ns)."""
+    found: list[Place] = []
+    for at in range(0, len(asked), _PLACES):
+        part = asked[at : at + _PLACES]
+        values = {f"{name}{n}": key[i] for n, key in enumerate(part) for i, name in enumerate(("boot", "at"))}
+        rows = await connection.execute(_places(len(part)), values)
+        for (_, first_ns), row in zip(part, sorted(rows, key=lambda row: int(row.n)), strict=True):
+            known = row.last_ns is not None and row.last_ns >= first_ns
+            found.append(Place(known, row.last_ns is None, bool(row.late), row.next_run))
+    return found
+
+
+@functools.cache
+def _places(number: int) -> TextClause:
+    """One statement that asks for so many places: a round trip for each would be most of the work."""
+    parts = (
+        f"select {n} as n, (select last_ns from block where boot = :boot{n} and first_ns <= :at{n} "  # noqa: S608
+        f"order by first_ns desc limit 1) as last_ns, exists (select 1 from block where boot = :boot{n} "
+        f"and first_ns > :at{n}) as late, (select min(first_ns) from run where boot = :boot{n} "
+        f"and first_ns > :at{n}) as next_run"
+        for n in range(number)
+    )
+    return text(" union all ".join(parts))
 
 
 async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -> None:

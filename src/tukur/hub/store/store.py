@@ -8,10 +8,11 @@ from typing import Any, Self
 import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.accounts import Accounts
 from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.blocks import host_number, put
+from tukur.hub.store.blocks import host_number, in_order, put, put_in_order
 from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
 from tukur.hub.store.database import Database, insert_new, repeated
 from tukur.hub.store.engine import Backend
@@ -22,6 +23,8 @@ from tukur.hub.store.schema import block, boot, command, host, image, process
 from tukur.hub.store.sqlite import DATABASE, SqliteFile
 from tukur.protocol.messages import Block, Gap, HostFacts
 
+_BAD_VALUES = (IntegrityError, DataError, OverflowError, UnicodeEncodeError)
+"""What the database says of a value that it cannot hold."""
 _CHUNK = 5000
 """Values in one IN list: SQLite takes 32,766 at most."""
 
@@ -132,21 +135,37 @@ class Store(OrderTable):
 
         A block that is there already changes nothing. Where this raises, nothing was stored.
         """
-        results: list[BadBlockError | None] = []
+        results: list[BadBlockError | None] = [None] * len(items)
         async with self._database.write() as connection:
-            for host_id, content in items:
+            stored = await self._put_in_order(connection, items)
+            for at, (host_id, content) in enumerate(items):
+                if at in stored:
+                    continue
                 try:
                     async with connection.begin_nested():
                         self._check_size(content)
                         await put(connection, host_id, content)
                 except BadBlockError as error:
-                    results.append(error)
-                except (IntegrityError, DataError, OverflowError, UnicodeEncodeError) as error:
+                    results[at] = error
+                except _BAD_VALUES as error:
                     # Its own values are at fault: to try again would hold up everyone's record.
-                    results.append(BadBlockError(f"the database cannot hold it: {_reason(error)}"))
-                else:
-                    results.append(None)
+                    results[at] = BadBlockError(f"the database cannot hold it: {_reason(error)}")
         return results
+
+    async def _put_in_order(
+        self, connection: AsyncConnection, items: Sequence[tuple[str, Block | Gap]]
+    ) -> frozenset[int]:
+        """Stores together what can be; which of the items that were: where one of them is bad, none."""
+        try:
+            async with connection.begin_nested():
+                found = await in_order(connection, items)
+                for entry in found.values():
+                    self._check_size(entry.content)
+                if found:
+                    await put_in_order(connection, list(found.values()))
+        except (BadBlockError, *_BAD_VALUES):
+            return frozenset()
+        return frozenset(found)
 
     def _check_size(self, content: Block | Gap) -> None:
         if isinstance(content, Gap):
