@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 from sqlalchemy import text
 
 from tests.support.certificates import make_authority, sign
@@ -298,6 +299,13 @@ async def test_a_server_is_verified_by_its_name(here: MariaDb, certificates: Pat
     )
     here.sql(f"ALTER USER {address.user} REQUIRE SSL")
     assert all(await ciphers(address))
+
+
+async def test_it_is_so_on_the_hubs_event_loop_too(here: MariaDb, certificates: Path) -> None:
+    address = here.by_port(
+        here.new_database(), ssl_mode="VERIFY_IDENTITY", ssl_ca=str(certificates / "ca.pem")
+    )
+    assert all(await asyncio.to_thread(uvloop.run, ciphers(address)))
 
 
 async def test_a_server_of_an_unknown_authority_is_refused(here: MariaDb, certificates: Path) -> None:

@@ -1,5 +1,7 @@
 """A database of a MariaDB or MySQL server: connections as they must be, whatever the server says."""
 
+import asyncio
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ from tukur.hub.store.migrate import migrate
 
 READERS = 4
 CONNECT_S = 10
+CLOSE_S = 1
 LOCK_S = 10
 """How long a row that somebody else has locked is waited for."""
 QUERY_S = 45
@@ -126,6 +129,15 @@ class _Connection(aiomysql.Connection):  # type: ignore[misc]
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
             raise err.OperationalError(_SSL_CONNECTION_ERROR, "the server offers no TLS")
         await super()._request_authentication()
+
+    async def ensure_closed(self) -> None:
+        writer = self._writer
+        await super().ensure_closed()
+        if writer is not None:
+            # The event loop may end right after this: uvloop then complains of a connection half closed.
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(CLOSE_S):
+                    await writer.wait_closed()
 
 
 async def _connect(**options: Any) -> _Connection:

@@ -65,14 +65,17 @@ def _known(error: Exception, number: int, text: str) -> tuple[type[errors.StoreE
         return errors.RefusedError, "cannot be trusted"
     if isinstance(error, OSError | EOFError | pymysql.err.InterfaceError):
         return errors.UnreachableError, "cannot be reached"
-    if not isinstance(error, pymysql.Error):
-        return None, ""
+    if isinstance(error, RuntimeError) and "cryptography" in text:
+        # MySQL's own way to tell a password: in plain text only by a key that anybody in between may swap.
+        return errors.RefusedError, "wants to be told the password by TLS (ssl-ca) or by its socket"
+    return _servers(number, text) if isinstance(error, pymysql.Error) else (None, "")
+
+
+def _servers(number: int, text: str) -> tuple[type[errors.StoreError], str]:
     if any(word in text.lower() for word in _NO_SPACE):
         return errors.DiskFullError, "has no space left"
-    for numbers, found, sentence in _KINDS:
-        if number in numbers:
-            return found, sentence
-    return errors.StoreError, "failed"
+    kinds = ((found, sentence) for numbers, found, sentence in _KINDS if number in numbers)
+    return next(kinds, (errors.StoreError, "failed"))
 
 
 def _parts(error: Exception) -> tuple[int, str]:
