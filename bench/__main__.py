@@ -7,7 +7,18 @@ import sys
 
 from bench._machine import machine
 
-NAMES = ("collect", "collect_vm", "agent", "block", "instant", "month", "store", "completeness", "exit_hook")
+NAMES = (
+    "collect",
+    "collect_vm",
+    "agent",
+    "block",
+    "instant",
+    "month",
+    "store",
+    "ingest",
+    "completeness",
+    "exit_hook",
+)
 """Each is a module of this folder with ``run(quick: bool) -> list[dict]``."""
 
 

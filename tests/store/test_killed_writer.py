@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from sqlalchemy import func, select
@@ -13,17 +12,12 @@ from sqlalchemy import func, select
 from tests.store.test_order import Record, the_record
 from tests.support.hub import HOST
 from tests.support.killed_writer import BLOCKS, blocks
+from tests.support.mariadb import url_of
 from tukur.hub.store import schema
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.store import Store
 
 ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "200"))
-
-
-def url(address: ServerAddress) -> str:
-    """The address as a person writes it."""
-    account = f"{quote(address.user, safe='')}:{quote(address.password, safe='')}"
-    return f"mysql://{account}@localhost/{address.database}?socket={quote(address.socket, safe='')}"
 
 
 def without_numbers(record: Record) -> Record:
@@ -47,7 +41,7 @@ async def test_every_commit_that_was_told_is_there_once(tmp_path: Path, server: 
     await store.close()
     command = [sys.executable, "-m", "tests.support.killed_writer", str(tmp_path), str(rounds), "7"]
     done = subprocess.run(
-        [*command, *([] if server is None else [url(server)])], capture_output=True, text=True, check=False
+        [*command, *([] if server is None else [url_of(server)])], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     committed = json.loads(done.stdout)

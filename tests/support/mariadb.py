@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pymysql
 
@@ -152,6 +153,12 @@ class MariaDb:
         """Removes a database and its user."""
         self.sql(f"DROP DATABASE IF EXISTS {address.database}")
         self.sql(f"DROP USER IF EXISTS {address.user}")
+
+
+def url_of(address: ServerAddress) -> str:
+    """The address as a person writes it."""
+    account = f"{quote(address.user, safe='')}:{quote(address.password, safe='')}"
+    return f"mysql://{account}@localhost/{address.database}?socket={quote(address.socket, safe='')}"
 
 
 @contextmanager

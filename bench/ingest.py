@@ -1,0 +1,151 @@
+"""How many hosts one hub sustains at 1 Hz: agents that speak the real protocol, blocks of a real machine."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from bench._fleet import BLOCK_S, FleetAgent, Told
+from bench._recorded import load, record
+from tests.support import mariadb
+from tests.support.record import facts_of
+from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.store import Store
+from tukur.protocol.messages import Block
+
+PROCESSES = 300
+PORT = 18_790
+STEPS = (250, 500, 1000, 1500, 2000)
+WARM_S, MEASURE_S = 40, 60
+LATE_S = 15.0
+"""From sample to commit, for 99 of 100 blocks."""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """More and more hosts until the hub falls behind, on each database."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    warm, measure = (4, 8) if quick else (WARM_S, MEASURE_S)
+    with tempfile.TemporaryDirectory(prefix="tukur-record-") as folder, load(PROCESSES):
+        blocks = record(Path(folder), 10 if quick else warm + measure + 20)
+    rows = _on("sqlite", None, blocks, (100,) if quick else STEPS, (warm, measure))
+    if quick:
+        return rows
+    if reason := mariadb.why_not():
+        return [*rows, {"subject": "mariadb", "skipped": reason}]
+    # As a server is run: what it has committed survives power loss.
+    durable = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1", "--innodb-buffer-pool-size=1G")
+    with mariadb.running_mariadb(*durable) as server:
+        for step in STEPS:
+            address = server.new_database()
+            found = _on("mariadb", address, blocks, (step,), (warm, measure))
+            server.drop(address)
+            rows += found
+            if not found[-1]["sustained"]:
+                break
+    return rows
+
+
+def _on(
+    subject: str,
+    address: ServerAddress | None,
+    blocks: list[Block],
+    steps: tuple[int, ...],
+    spans: tuple[int, int],
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for hosts in steps:
+        with tempfile.TemporaryDirectory(prefix="tukur-ingest-") as folder:
+            rows.append(
+                {"subject": subject, **asyncio.run(_measure(Path(folder), address, blocks, hosts, spans))}
+            )
+        print(rows[-1], file=sys.stderr, flush=True)
+        if not rows[-1]["sustained"]:
+            break
+    return rows
+
+
+async def _measure(
+    data: Path, address: ServerAddress | None, blocks: list[Block], hosts: int, spans: tuple[int, int]
+) -> dict[str, Any]:
+    warm, measure = spans
+    told = Told()
+    fleet = [FleetAgent(number, blocks, told) for number in range(hosts)]
+    store = await Store.open(data, address)
+    for agent in fleet:
+        await store.enrol(agent.host_id, agent.public_key, agent.host_id[-6:], time.time_ns())
+    await store.close()
+    with _hub(data, address) as hub:
+        begin = time.monotonic() + 5 + hosts / 200
+        tasks = [
+            # Spread over the ten seconds that a block lasts.
+            asyncio.create_task(
+                agent.run(f"ws://127.0.0.1:{PORT}/agent", facts_of(), begin + BLOCK_S * at / hosts)
+            )
+            for at, agent in enumerate(fleet)
+        ]
+        await asyncio.sleep(begin - time.monotonic() + warm)
+        offered, acknowledged = told.offered, len(told.latencies_s)
+        hub_cpu, own_cpu, began = _cpu_s(hub), time.process_time(), time.monotonic()
+        await asyncio.sleep(measure)
+        seconds = time.monotonic() - began
+        latencies = told.latencies_s[acknowledged:]
+        row = {
+            "hosts": hosts,
+            "processes_each": PROCESSES,
+            "offered_blocks_per_s": round((told.offered - offered) / seconds, 1),
+            "stored_blocks_per_s": round(len(latencies) / seconds, 1),
+            "p50_s": round(float(np.percentile(latencies, 50)), 3) if latencies else None,
+            "p99_s": round(float(np.percentile(latencies, 99)), 3) if latencies else None,
+            "hub_cores": round((_cpu_s(hub) - hub_cpu) / seconds, 2),
+            "hub_rss_mib": round(_rss(hub) / 2**20),
+            "generator_cores": round((time.process_time() - own_cpu) / seconds, 2),
+            "lives_per_block": round(float(np.mean([len(block.ended) for block in blocks[1:]])), 1),
+            "refused": told.refused,
+            "connections_lost": told.lost,
+        }
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    kept_up = len(latencies) >= 0.97 * (told.offered - offered)
+    late = row["p99_s"] is None or float(str(row["p99_s"])) >= LATE_S
+    return {**row, "sustained": bool(kept_up and not late and not told.refused)}
+
+
+@contextlib.contextmanager
+def _hub(data: Path, address: ServerAddress | None) -> Iterator[int]:
+    command = [sys.executable, "-m", "tukur", "hub", "--data", str(data), "--port", str(PORT)]
+    environment = dict(os.environ)
+    if address is not None:
+        environment["TUKUR_DATABASE"] = mariadb.url_of(address)
+    hub = subprocess.Popen([*command, "--log-level", "error"], env=environment)
+    try:
+        for _ in range(400):
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200:
+                    break
+            time.sleep(0.05)
+        yield hub.pid
+    finally:
+        hub.terminate()
+        hub.wait(30)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _rss(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
