@@ -1,6 +1,7 @@
 """`tukur store` on records of real bytes, whole and damaged."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.test_merging import minutes
+from tests.support import mariadb
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.cli.errors import Exit
@@ -17,9 +19,14 @@ from tukur.hub.store.store import Store
 from tukur.protocol import auth
 
 
-def tukur(*words: str) -> subprocess.CompletedProcess[str]:
+def tukur(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tukur", *words], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "tukur", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **environment},
     )
 
 
@@ -128,3 +135,24 @@ def test_repair_and_compact_keep_away_from_a_running_hub(folder: Path) -> None:
             assert done.returncode == Exit.DATA_IN_USE
             assert f"in use by a hub (PID {process.pid})" in done.stderr
         process.kill()
+
+
+def test_copy_asks_where_to(folder: Path) -> None:
+    done = tukur("store", "copy", "--data", str(folder))
+    assert done.returncode == Exit.USAGE
+    assert "--database mysql://USER@HOST/DATABASE expected" in done.stderr
+
+
+def test_copy_moves_a_record_to_a_server_and_says_when_nothing_differs(folder: Path) -> None:
+    if reason := mariadb.why_not():
+        pytest.skip(f"copying to MariaDB is NOT tested: {reason}")
+    with mariadb.running_mariadb() as server:
+        environment = {"TUKUR_DATABASE": mariadb.url_of(server.new_database())}
+        first = tukur("store", "copy", "--data", str(folder), **environment)
+        assert first.returncode == 0, first.stderr
+        assert "block: 72 rows, 72 written, 0 deleted" in first.stdout
+        assert "do it once more" in first.stdout
+        again = tukur("store", "copy", "--data", str(folder), **environment)
+        assert "nothing differs: every row of the one is in the other" in again.stdout
+        done = tukur("store", "verify", "--data", str(folder), **environment)
+        assert done.stdout == "72 blocks read, all is as it was written\n"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tukur.cli.data import DataLock, add_data_option, data_dir
 from tukur.cli.database import add_database_options, database
-from tukur.cli.errors import Exit
+from tukur.cli.errors import CommandError, Exit
 from tukur.cli.keep import add_keep_options, parse_keep
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "repair", help="take damaged blocks out; save what can be read of a damaged file (hub stopped)"
     )
     compact = actions.add_parser("compact", help="make the file as small as can be (hub stopped)")
-    for action in (status, verify, repair, compact):
+    copy = actions.add_parser(
+        "copy",
+        help="copy the data directory's record to the server of --database, also beside a running hub; "
+        "done again it copies only what has changed",
+    )
+    for action in (status, verify, repair, compact, copy):
         add_data_option(action)
         add_database_options(action)
     for action in (status, verify):
@@ -42,12 +47,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does one of the four."""
+    """Does one of them."""
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "status": _status,
         "verify": _verify,
         "repair": _repair,
         "compact": _compact,
+        "copy": _copy,
     }
     return actions[options.action](options)
 
@@ -143,9 +149,26 @@ def _compact(options: argparse.Namespace) -> int:
     return 0
 
 
+def _copy(options: argparse.Namespace) -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import upkeep
+
+    folder, server = data_dir(options, create=False), database(options)
+    if server is None:
+        raise CommandError(Exit.USAGE, "where to? --database mysql://USER@HOST/DATABASE expected")
+    tables = asyncio.run(store_call(upkeep.copy(folder, server, _progress)))
+    for table in tables:
+        print(f"{table.table}: {table.rows} rows, {table.written} written, {table.deleted} deleted")
+    if any(table.written or table.deleted for table in tables):
+        print("copied; with the hub stopped, do it once more: then both are the same, and it says so")
+    else:
+        print("nothing differs: every row of the one is in the other")
+    return 0
+
+
 def _progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{done} of {total} blocks", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        print(f"\r{done} of {total}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
 
 
 def _when(at_ms: int) -> str:

@@ -11,7 +11,8 @@ from tukur.hub.keeper import SETTLED_MS, Keeper, Outlook
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.check import CheckStore, DamagedBlock
-from tukur.hub.store.errors import DamagedError
+from tukur.hub.store.copying import Copied, Copy
+from tukur.hub.store.errors import DamagedError, NotWritableError
 from tukur.hub.store.keep import Keep
 from tukur.hub.store.merging import MergeStore
 from tukur.hub.store.salvage import Salvaged, salvage
@@ -126,6 +127,23 @@ async def _rebuild(data_dir: Path) -> list[Salvaged]:
 def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+async def copy(data_dir: Path, server: ServerAddress, progress: Progress) -> list[Copied]:
+    """Makes the server's database what the one in the data directory is. Raises StoreError.
+
+    What changes meanwhile is found by the next call.
+    """
+    if not (data_dir / DATABASE).is_file():
+        raise NotWritableError(f"there is no record at {data_dir / DATABASE}")
+    done: dict[str, Copied] = {}
+    async with _store(data_dir, None) as source, _store(data_dir, server) as target:
+        run = Copy(source.database, target.database)
+        total = await run.rows()
+        async for state in run.run():
+            done[state.table] = state
+            progress(min(sum(table.rows for table in done.values()), total), total)
+    return list(done.values())
 
 
 async def compact(data_dir: Path, server: ServerAddress | None = None) -> Compacted:
