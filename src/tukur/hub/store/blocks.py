@@ -5,9 +5,9 @@ together: one statement for each table rather than for each block.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store import rows
@@ -43,11 +43,6 @@ from tukur.protocol.messages import Block, Gap
 _ADDED = ("samples", *(f"{figure}_total" for figure in FIGURES))
 _HIGHEST = tuple(f"{figure}_high" for figure in FIGURES)
 _LOWEST = tuple(f"{figure}_low" for figure in FIGURES)
-_END = update(process).where(
-    process.c.boot == bindparam("key_boot"),
-    process.c.start_ns == bindparam("key_start_ns"),
-    process.c.pid == bindparam("key_pid"),
-)
 
 Item = tuple[str, Block | Gap]
 """(host_id, what it sent)."""
@@ -243,8 +238,5 @@ async def _put_rest(
 async def _put_ended(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
     # The block that told of a beginning may come later, or never: it is given up where the spool is full.
     ended = [row for entry in blocks for row in rows.ended_rows(entry.boot_no, entry.content.ended)]
-    await insert_new(connection, process, ended)
-    ends: list[Any] = [row for entry in blocks for row in rows.end_rows(entry.boot_no, entry.content.ended)]
-    if ends:
-        # One statement for many: a fork storm ends thousands within a block.
-        await connection.execute(_END, ends)
+    # One statement for many, and no UPDATE, which a server takes row by row: a fork storm ends thousands.
+    await merge(connection, process, ended, added=(), taken=rows.END)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Table, and_, delete, func, or_, select, tuple_
-from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.database import Database
+from tukur.hub.store.database import Database, insert_new, merge
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.schema import block, host, metadata
 
@@ -149,20 +148,8 @@ def _beyond(key: Sequence[Any], values: Key) -> ColumnElement[bool]:
 
 async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Inserts the rows; where the key is there, all else becomes what they say."""
-    others = [column.name for column in table.columns if not column.primary_key]
-    statement: Any
-    if connection.dialect.name == "sqlite":
-        statement = sqlite.insert(table)
-        keys = [column.name for column in table.primary_key]
-        values = {name: statement.excluded[name] for name in others}
-        statement = (
-            statement.on_conflict_do_update(index_elements=keys, set_=values)
-            if values
-            else statement.on_conflict_do_nothing()
-        )
+    others = tuple(column.name for column in table.columns if not column.primary_key)
+    if others:
+        await merge(connection, table, rows, added=(), taken=others)
     else:
-        statement = mysql.insert(table)
-        first = next(iter(table.primary_key)).name
-        names = others or [first]
-        statement = statement.on_duplicate_key_update(**{name: statement.inserted[name] for name in names})
-    await connection.execute(statement, rows)
+        await insert_new(connection, table, rows)

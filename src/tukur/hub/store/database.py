@@ -89,16 +89,22 @@ async def merge(
     added: Sequence[str],
     highest: Sequence[str] = (),
     lowest: Sequence[str] = (),
+    taken: Sequence[str] = (),
 ) -> None:
-    """Inserts the rows; where the key is there, columns are added up, or the highest or lowest kept."""
+    """Inserts the rows; where the key is there, columns are added up, the highest, lowest or newest kept."""
     if rows:
-        columns = tuple(added), tuple(highest), tuple(lowest)
+        columns = tuple(added), tuple(highest), tuple(lowest), tuple(taken)
         await connection.execute(_merging(connection.dialect.name, table, *columns), rows)
 
 
 @functools.lru_cache
 def _merging(
-    dialect: str, table: Table, added: Sequence[str], highest: Sequence[str], lowest: Sequence[str]
+    dialect: str,
+    table: Table,
+    added: Sequence[str],
+    highest: Sequence[str],
+    lowest: Sequence[str],
+    taken: Sequence[str],
 ) -> Any:
     # Kept: for a host's figures SQLAlchemy takes longer to put it together than the database to run it.
     statement: Any
@@ -121,6 +127,7 @@ def _merging(
         **{name: func.coalesce(table.c[name] + new[name], pairs[name][0]) for name in added},
         **{name: most(*pairs[name]) for name in highest},
         **{name: least(*pairs[name]) for name in lowest},
+        **{name: new[name] for name in taken},
     }
     if dialect == "sqlite":
         keys = [column.name for column in table.primary_key]

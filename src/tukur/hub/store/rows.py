@@ -113,8 +113,15 @@ def command_texts(entry: Image) -> Row:
     }
 
 
+END = (
+    *("ended", "last_ms", "cpu_ns", "rss_peak", "read_bytes", "write_bytes"),
+    *("exact", "exit_code", "exit_signal", "cause", "gone_ns"),
+)
+"""Columns of a life that its end tells."""
+
+
 def ended_rows(boot_no: int, ended: list[Ended]) -> list[Row]:
-    """What can be said of lives of which only the end is known."""
+    """How lives ended; the rest is what can be said of one of which only the end is known."""
     return [
         {
             "boot": boot_no,
@@ -123,20 +130,6 @@ def ended_rows(boot_no: int, ended: list[Ended]) -> list[Row]:
             "ppid": 0,
             "kthread": False,
             "first_ms": entry.last_wall_ns // 1_000_000,
-            "ended": True,
-            **dict.fromkeys(("cpu_ns", "rss_peak", "read_bytes", "write_bytes"), 0),
-        }
-        for entry in ended
-    ]
-
-
-def end_rows(boot_no: int, ended: list[Ended]) -> list[Row]:
-    """How lives ended, with their keys as parameters of an UPDATE."""
-    return [
-        {
-            "key_boot": boot_no,
-            "key_start_ns": entry.start_ns,
-            "key_pid": entry.pid,
             "ended": True,
             "last_ms": entry.last_wall_ns // 1_000_000,
             "cpu_ns": entry.cpu_ns,

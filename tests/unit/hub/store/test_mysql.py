@@ -33,7 +33,7 @@ def dialect() -> Dialect:
 
 
 def test_the_driver_sends_many_rows_as_one_statement(dialect: Dialect) -> None:
-    statement = _merging("mysql", process_minute, ("cpu_ns", "read_bytes"), ("rss_peak",), ())
+    statement = _merging("mysql", process_minute, ("cpu_ns", "read_bytes"), ("rss_peak",), (), ())
     text = str(statement.compile(dialect=dialect, column_keys=[column.name for column in process_minute.c]))
     assert "VALUES(cpu_ns)" in text
     found = RE_INSERT_VALUES.match(text)
