@@ -56,6 +56,7 @@ class Machine:
         """The instant of the next sample."""
         self._tasks: dict[int, dict[str, Any]] = {}
         self._identities: dict[int, Identity] = {}
+        self._open: list[tuple[dict[str, Any], int, int, bytes]] = []
         self._departed: list[tuple[dict[str, Any], int, int, bytes]] = []
         self._groups: list[dict[str, Any]] = []
         self._lost = Losses()
@@ -91,12 +92,16 @@ class Machine:
         """The process is not in the next sample."""
         del self._tasks[pid]
 
-    def exit(self, pid: int, status: int = 0, **grown: int) -> None:
-        """The process ends before the next sample, and the kernel tells of it."""
+    def exit(self, pid: int, status: int = 0, *, open_account: bool = False, **grown: int) -> None:
+        """The process ends before the next sample, and the kernel tells of it; with an open account only
+        before the one after.
+        """
         task = self._tasks.pop(pid)
         for name, value in grown.items():
             task[name] = task.get(name, 0) + value
         self._depart(task, status, b"")
+        if open_account:
+            self._open.append(self._departed.pop())
 
     def flash(
         self, pid: int, name: str, *argv: str, status: int = 0, cpu_s: float = 0.001, **more: Any
@@ -129,8 +134,10 @@ class Machine:
             args=[args for *_, args in entries],
             groups=_records(GROUP, self._groups),
             lost=self._lost,
+            waiting=_records(TASK, [{**task, "flags": 0} for task, *_ in self._open]),
         )
-        self._departed, self._groups, self._lost = [], [], Losses()
+        self._departed, self._open = self._open, []
+        self._groups, self._lost = [], Losses()
         return found
 
     def work(self, pid: int, cpu_s: float = 0.0, **grown: int) -> None:

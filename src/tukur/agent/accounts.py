@@ -73,7 +73,9 @@ class Accounts:
         if len(new) == 0:
             return
         since = self._last.boot_ns - _TICK_NS if self._last is not None else np.iinfo(np.int64).max
-        old = new[tasks["start_ns"][new].astype(np.int64) < since]
+        # What no sample saw, though it was there at the last, had died by then: its end is told only now.
+        unseen = (tasks["flags"][new] & ENDED != 0) & (self._last is not None)
+        old = new[(tasks["start_ns"][new].astype(np.int64) < since) & ~unseen]
         for name in _COUNTERS:
             self._account[name][old] = tasks[name][old]
         self._account["rss"][new] = rss_of(pick(tasks, new))

@@ -19,6 +19,10 @@ from tukur.records import (
 
 MOST_UNSEEN = 2000
 """Lives of one sample that no sample saw alive and that get a row each, at most."""
+_COUNTERS = (
+    *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
+    *("read_bytes", "write_bytes", "nvcsw", "nivcsw"),
+)
 _SAVED_UP = 30_000
 _A_SECOND = 200
 
@@ -82,15 +86,29 @@ def _groups(departed: Departed, rows: npt.NDArray[np.int64], previous: TaskArray
     return groups
 
 
-def with_departed(living: TaskArray, departed: Departed) -> TaskArray:
+def with_departed(living: TaskArray, departed: Departed, previous: TaskArray) -> TaskArray:
     """The table of one sample, sorted by pid: the living, and the lives that ended since the one before.
 
-    A PID stands once: where it is another life's by now, the last of them is shown.
+    A life of the `previous` table whose account is still open stays, lest what it did at last be no
+    sample's. A PID stands once: where it is another life's by now, the last of them is shown.
     """
-    if not len(departed.tasks):
+    staying = _staying(departed.waiting, previous)
+    if not len(departed.tasks) and not len(staying):
         return living
-    newest = np.append(departed.tasks["pid"][1:] != departed.tasks["pid"][:-1], True)
-    shown = pick(departed.tasks, newest & ~np.isin(departed.tasks["pid"], living["pid"]))
+    ended = np.concatenate([raw(departed.tasks), raw(staying)]).view(living.dtype)
+    ended = pick(ended, np.lexsort((ended["start_ns"], ended["pid"])))
+    newest = np.append(ended["pid"][1:] != ended["pid"][:-1], True)
+    shown = pick(ended, newest & ~np.isin(ended["pid"], living["pid"]))
     table = np.concatenate([raw(living), raw(shown)]).view(living.dtype)
     merged: TaskArray = pick(table, np.argsort(table["pid"], kind="stable"))
     return merged
+
+
+def _staying(waiting: TaskArray, previous: TaskArray) -> TaskArray:
+    """The rows of `previous` that are waiting, with what they did until their deaths."""
+    at = match_previous(waiting, previous)
+    known = at >= 0
+    rows: TaskArray = pick(previous, at[known])
+    for name in ("state", *_COUNTERS):
+        rows[name] = waiting[name][known]
+    return rows

@@ -96,7 +96,7 @@ class Recorder:
         before = self._last
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
         departed = self._limited(departed or Departed(), previous, snapshot.boot_ns)
-        snapshot = replace(snapshot, tasks=with_departed(snapshot.tasks, departed))
+        snapshot = replace(snapshot, tasks=with_departed(snapshot.tasks, departed, previous))
         rates = _rates(snapshot, before)
         change = compare(snapshot.tasks, previous)
         self._accounts.add(snapshot, change, departed)

@@ -152,11 +152,14 @@ class Departed:
     groups: GroupArray = field(default_factory=no_groups)
     """Lives that are told together only."""
     lost: Losses = field(default_factory=Losses)
+    waiting: TaskArray = field(default_factory=lambda: np.empty(0, dtype=TASK))
+    """Lives that ended and are in no reading any more, but whose account is not closed: as of their deaths,
+    state X, sorted by pid. They come again, in ``tasks``."""
     cgroups: list[tuple[int, str]] = field(default_factory=list)
     """(cgroup_id, path) of v2 cgroups that were made meanwhile: they may be gone again."""
 
     def __bool__(self) -> bool:
-        return bool(len(self.tasks) or len(self.groups) or self.lost or self.cgroups)
+        return bool(len(self.tasks) or len(self.waiting) or len(self.groups) or self.lost or self.cgroups)
 
 
 def merge_groups(parts: list[GroupArray]) -> GroupArray:

@@ -68,9 +68,9 @@ class LifeTracker:
 
     def departed(self, living: TaskArray) -> Departed:
         """The lives whose account is closed: reaped, or waited for long enough; none of the living."""
-        ready = (self._final | (self._age >= _PATIENCE)) & ~_among(self._deaths, living)
-        deaths = self._deaths[ready]
-        deaths = deaths[np.lexsort((deaths["start_ns"], deaths["pid"]))]
+        gone = ~_among(self._deaths, living)
+        ready = (self._final | (self._age >= _PATIENCE)) & gone
+        deaths, waiting = _ordered(self._deaths[ready]), _ordered(self._deaths[gone & ~ready])
         args = [self._args.pop(key, (b"", 0))[0] for key in _keys(deaths)]
         self._deaths, self._final = self._deaths[~ready], self._final[~ready]
         self._age = self._age[~ready] + 1
@@ -79,7 +79,8 @@ class LifeTracker:
         lost, self._lost = self._lost, Losses()
         cgroups, self._cgroups = self._cgroups, []
         return Departed(
-            tasks=_tasks(deaths),
+            tasks=_tasks(deaths, ENDED),
+            waiting=_tasks(waiting, 0),
             end_ns=deaths["at_ns"].copy(),
             status=deaths["status"].astype(np.int64),
             args=args,
@@ -112,8 +113,12 @@ def _among(deaths: npt.NDArray[np.void], living: TaskArray) -> npt.NDArray[np.bo
     return same
 
 
-def _tasks(deaths: npt.NDArray[np.void]) -> TaskArray:
-    """The final task records of these lives."""
+def _ordered(deaths: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    return deaths[np.lexsort((deaths["start_ns"], deaths["pid"]))]
+
+
+def _tasks(deaths: npt.NDArray[np.void], flag: int) -> TaskArray:
+    """The last task records of these lives."""
     tasks: TaskArray = np.zeros(len(deaths), dtype=TASK)
     for name in _SAME:
         tasks[name] = deaths[name]
@@ -122,6 +127,6 @@ def _tasks(deaths: npt.NDArray[np.void]) -> TaskArray:
     tasks["stime_ns"] = np.minimum((tasks["cpu_ns"] * share).astype(np.uint64), tasks["cpu_ns"])
     tasks["utime_ns"] = tasks["cpu_ns"] - tasks["stime_ns"]
     tasks["rss_anon"] = deaths["rss_peak"]
-    tasks["flags"] = deaths["flags"] | ENDED
+    tasks["flags"] = deaths["flags"] | flag
     tasks["state"] = ord("X")
     return tasks

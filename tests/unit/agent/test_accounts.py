@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tukur.agent.accounts import Accounts
-from tukur.records import TASK, Departed, HostSample, Snapshot, compare
+from tukur.records import ENDED, TASK, Departed, HostSample, Snapshot, compare
 
 SECOND = 10**9
 HOST = HostSample((), np.zeros(0, dtype=np.int64))
@@ -50,6 +50,15 @@ def test_a_life_that_began_between_samples_counts_from_its_start() -> None:
     accounts = Followed()
     accounts.see(snapshot(100))
     accounts.see(snapshot(101, (7, 100 * SECOND + 5, 40, 10)))
+    assert accounts.flush()[1][0].cpu_ns == 40 * 10**6
+
+
+def test_a_life_that_no_sample_saw_counts_whole_though_its_end_is_told_late() -> None:
+    accounts = Followed()
+    accounts.see(snapshot(100))
+    late = snapshot(101, (7, 90 * SECOND, 40, 10))
+    late.tasks["flags"] = ENDED
+    accounts.see(late)
     assert accounts.flush()[1][0].cpu_ns == 40 * 10**6
 
 

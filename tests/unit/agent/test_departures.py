@@ -18,9 +18,13 @@ def tasks(*rows: tuple[int, int], flags: int = 0, **fields: Any) -> Any:
     return made
 
 
-def departed(*rows: tuple[int, int], **fields: Any) -> Departed:
+NOBODY = tasks()
+
+
+def departed(*rows: tuple[int, int], waiting: Any = NOBODY, **fields: Any) -> Departed:
     count = len(rows)
     return Departed(
+        waiting=waiting,
         tasks=tasks(*rows, flags=ENDED, **fields),
         end_ns=np.arange(count, dtype=np.uint64),
         status=np.zeros(count, dtype=np.int64),
@@ -29,18 +33,29 @@ def departed(*rows: tuple[int, int], **fields: Any) -> Departed:
 
 
 def test_the_table_has_the_living_and_the_ended_by_pid() -> None:
-    table = with_departed(tasks((1, 1), (5, 5)), departed((3, 3), (9, 9)))
+    table = with_departed(tasks((1, 1), (5, 5)), departed((3, 3), (9, 9)), NOBODY)
     assert table["pid"].tolist() == [1, 3, 5, 9]
     assert (table["flags"] & ENDED).tolist() == [0, ENDED, 0, ENDED]
 
 
 def test_a_pid_that_is_another_lifes_by_now_shows_that_one() -> None:
-    table = with_departed(tasks((5, 50)), departed((5, 5)))
+    table = with_departed(tasks((5, 50)), departed((5, 5)), NOBODY)
     assert table["start_ns"].tolist() == [50]
 
 
+def test_a_life_whose_account_is_open_stays_in_the_table_with_what_it_did_until_its_death() -> None:
+    before = tasks((3, 3), (5, 5), cpu_ns=10, rss_file=4096, state=ord("S"))
+    dead = tasks((3, 3), (4, 4), cpu_ns=70, state=ord("X"))
+    table = with_departed(tasks((5, 5)), departed(waiting=dead), before)
+    assert table["pid"].tolist() == [3, 5]
+    row = table[0]
+    assert (int(row["cpu_ns"]), int(row["rss_file"]), chr(row["state"])) == (70, 4096, "X")
+    assert int(row["flags"]) & ENDED == 0
+    assert before["cpu_ns"].tolist() == [10, 10]
+
+
 def test_of_two_ended_lives_of_one_pid_the_last_is_shown() -> None:
-    assert with_departed(tasks(), departed((5, 5), (5, 7)))["start_ns"].tolist() == [7]
+    assert with_departed(tasks(), departed((5, 5), (5, 7)), NOBODY)["start_ns"].tolist() == [7]
 
 
 def test_lives_beyond_the_limit_are_told_by_parent_and_name() -> None:

@@ -116,6 +116,20 @@ def test_totals_of_a_range_have_the_ended_with_all_their_time() -> None:
     assert last["ended"].tolist() == [False, True], "also where it ended with the last sample of the range"
 
 
+def test_a_life_whose_account_was_open_at_a_sample_loses_none_of_its_time() -> None:
+    machine = Machine()
+    machine.start(1, "init")
+    machine.start(10, "worker")
+    machine.sample()
+    machine.exit(10, cpu_ns=40_000_000, open_account=True)
+    block = machine.block(3)
+    (end,) = block.ended
+    totals = decode_totals(block.tasks, WALL, WALL + 10 * SECOND)
+    assert {int(row["pid"]): int(row["cpu_ns"]) for row in totals} == {1: 0, 10: 40_000_000}
+    assert [(row.pid, row.cpu_ns) for row in block.process_minutes] == [(10, 40_000_000)]
+    assert (end.pid, end.cpu_ns, end.exact) == (10, 40_000_000, True)
+
+
 def machine_block_ending_now() -> Block:
     machine = Machine()
     machine.start(1, "init")

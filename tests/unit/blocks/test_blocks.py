@@ -20,7 +20,7 @@ from tukur.blocks import (
 )
 from tukur.blocks.container import pack, unpack
 from tukur.blocks.layout import TASK_MAGIC, TaskHeader
-from tukur.records import TASK, HostSample, Snapshot
+from tukur.records import ENDED, TASK, HostSample, Snapshot
 
 SECOND = 10**9
 WALL = 1_700_000_000 * SECOND
@@ -149,6 +149,13 @@ def test_a_life_that_begins_inside_the_block_counts_whole_and_an_older_one_from_
     encoded = block_of(tasks_of(newborn, elder), baseline=empty)
     totals = {int(row["pid"]): int(row["cpu_ns"]) for row in decode_totals(encoded.tasks, 0, 2**62)}
     assert totals == {8: 300, 9: 0}
+
+
+def test_a_life_that_no_sample_saw_counts_whole_though_its_end_is_told_late() -> None:
+    empty = np.empty(0, dtype=TASK)
+    unseen = {"pid": 8, "start_ns": BOOT - 5 * SECOND, "cpu_ns": 300, "flags": ENDED}
+    encoded = block_of(tasks_of(unseen), baseline=empty)
+    assert decode_totals(encoded.tasks, 0, 2**62)["cpu_ns"].tolist() == [300]
 
 
 def test_a_life_that_ends_inside_the_range_is_there_and_marked() -> None:

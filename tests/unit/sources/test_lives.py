@@ -75,6 +75,15 @@ def test_a_death_whose_reaping_never_comes_is_told_all_the_same() -> None:
     assert told == [0, 0, 1, 0]
 
 
+def test_a_death_whose_account_is_open_is_waiting_and_no_zombie_is() -> None:
+    tracker = fed(death(7, cpu_ns=3), death(9))
+    waiting = tracker.departed(living(9)).waiting
+    assert [(int(row["pid"]), int(row["cpu_ns"]), int(row["flags"])) for row in waiting] == [(7, 3, 0)]
+    tracker.feed(parse_events(reaping(7)))
+    found = tracker.departed(NOBODY)
+    assert (found.tasks["pid"].tolist(), found.waiting["pid"].tolist()) == ([7], [9])
+
+
 def test_a_reaping_without_a_death_is_nothing() -> None:
     # It died before the source began, or in another PID namespace.
     assert not fed(reaping(7)).departed(NOBODY)
