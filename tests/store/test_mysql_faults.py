@@ -13,7 +13,7 @@ from sqlalchemy import Table, select
 
 from tests.support.hub import HOST, KEYS, OTHER, until
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
-from tests.support.record import WALL, Machine, facts_of
+from tests.support.record import WALL, Machine, facts_of, hello_of
 from tukur.hub import recorder as recorder_module
 from tukur.hub.bus import Bus
 from tukur.hub.presence import Presence
@@ -98,7 +98,7 @@ async def assert_same(store: Store, histories: dict[str, list[Block]], folder: P
 async def recording(store: Store) -> AsyncIterator[Recorder]:
     presence = Presence(Bus())
     for host_id in HOSTS:
-        presence.connected(host_id, facts_of(), WALL)
+        presence.connected(hello_of(host_id), WALL)
     recorder = Recorder(store, presence)
     task = asyncio.create_task(recorder.run())
     try:

@@ -3,7 +3,8 @@ and clients with their rights."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,9 +184,10 @@ async def connection(
     *,
     key: bytes | None = None,
     facts: messages.HostFacts | None = None,
+    clock: Callable[[], int] = time.time_ns,
 ) -> AsyncIterator[ScriptedAgent]:
     """A connection whose agent answers the challenge; not awaited to be admitted."""
-    session = AgentSession(host_id, key or KEYS[host_id], facts or facts_of())
+    session = AgentSession(host_id, key or KEYS[host_id], facts or facts_of(), clock)
     async with connect(
         hub.socket("/agent"), max_size=messages.MAX_MESSAGE, compression=None, proxy=None
     ) as socket:

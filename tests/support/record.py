@@ -7,7 +7,7 @@ import numpy as np
 from tukur.agent.images import Images
 from tukur.agent.recorder import Recorder, Sampled
 from tukur.agent.scrub import Scrubber
-from tukur.protocol.messages import Block, HostFacts
+from tukur.protocol.messages import PROTOCOL_VERSION, Block, Hello, HostFacts
 from tukur.records import ENDED, GROUP, TASK, Departed, HostSample, Losses, Snapshot
 from tukur.sources.identity import Identity
 from tukur.sources.oom import Kill
@@ -27,6 +27,13 @@ _HOST_NAMES = (
     "mem.available",
     "load.1",
 )
+
+
+def hello_of(host_id: str, facts: HostFacts | None = None, wall_ns: int = 0) -> Hello:
+    """The first word of a made-up host; wall_ns: what its clock shows."""
+    return Hello(
+        protocol=PROTOCOL_VERSION, host_id=host_id, signature=b"", facts=facts or facts_of(), wall_ns=wall_ns
+    )
 
 
 def facts_of(boot_id: str = BOOT, hostname: str = "owl") -> HostFacts:
@@ -67,7 +74,7 @@ class Machine:
 
     def restart_agent(self) -> None:
         """A new run of the agent: it knows nothing of what the last one saw."""
-        self._recorder = Recorder(self.boot_id, Images(Scrubber(), self._identities.get))
+        self.recorder = Recorder(self.boot_id, Images(Scrubber(), self._identities.get))
 
     def start(self, pid: int, name: str, *argv: str, start_ns: int | None = None, **fields: int) -> int:
         """A new process; its start_ns."""
@@ -157,7 +164,7 @@ class Machine:
         tasks = _records(TASK, [self._tasks[pid] for pid in sorted(self._tasks)])
         values = np.array([self._busy_ns, self._idle_ns, 8 * GIB, 6 * GIB, 500], dtype=np.int64)
         snapshot = Snapshot(self.wall_ns, self.boot_ns, HostSample(_HOST_NAMES, values), tasks)
-        sampled = self._recorder.add(snapshot, 0, self._take_departed(), self.kills)
+        sampled = self.recorder.add(snapshot, 0, self._take_departed(), self.kills)
         self.kills = []
         self.wall_ns += SECOND
         self.boot_ns += SECOND
@@ -172,7 +179,7 @@ class Machine:
         """The block of so many further samples and those not yet in one."""
         for _ in range(seconds):
             self.sample(busy)
-        block = self._recorder.flush()
+        block = self.recorder.flush()
         assert block is not None
         return block
 

@@ -147,6 +147,8 @@ class Agent:
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._untold += departed.lost
+        if self._recorder.torn_by(at):
+            self._flush()
         sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
         self._tell(sampled)
 

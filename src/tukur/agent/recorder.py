@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from tukur.agent.accounts import Accounts
-from tukur.agent.clock import SECOND
+from tukur.agent.clock import SECOND, Instant
 from tukur.agent.departures import Allowance, limited, with_departed
 from tukur.agent.frames import RowKeeper
 from tukur.agent.images import Images
 from tukur.agent.ooms import Ooms
 from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
-from tukur.protocol.messages import Block, HostMinute, Image, LifeGroup, Lost, Spread
+from tukur.protocol.messages import CLOCK_SET_NS, Block, HostMinute, Image, LifeGroup, Lost, Spread
 from tukur.records import (
     TASK,
     Departed,
@@ -128,6 +128,16 @@ class Recorder:
         into = self._last.wall_ns // SECOND % FLUSH_S
         age_ns = self._last.boot_ns - self._first_ns
         return into == FLUSH_S - 1 or age_ns >= (FLUSH_S - 1) * SECOND or self._builder.samples >= MAX_SAMPLES
+
+    def torn_by(self, at: Instant) -> bool:
+        """Whether somebody set the wall clock since the last sample: the block then ends with that one.
+
+        Within a block both clocks keep their distance, so that one figure puts all its times right.
+        """
+        if self._last is None or self._builder.samples == 0:
+            return False
+        distance = self._last.wall_ns - self._last.boot_ns
+        return abs(at.wall_ns - at.boot_ns - distance) > CLOCK_SET_NS
 
     def flush(self) -> Block | None:
         """The block; None where nothing was sampled since the last one."""

@@ -8,8 +8,8 @@ from tukur.blocks.layout import MAX_SAMPLES
 from tukur.blocks.reader import decode_host_samples, decode_samples
 from tukur.records import Snapshot
 
-Payloads = tuple[bytes, bytes]
-"""The columns of one block: (tasks, host)."""
+Payloads = tuple[bytes, bytes, int | None]
+"""The columns of one block, (tasks, host), and when its first sample was taken: see ``decode_table()``."""
 
 
 def merge_blocks(parts: Sequence[Payloads]) -> Encoded:
@@ -20,8 +20,8 @@ def merge_blocks(parts: Sequence[Payloads]) -> Encoded:
     """
     builder: BlockBuilder | None = None
     last_ns = 0
-    for tasks, host in parts:
-        before, own = _snapshots(tasks, host)
+    for part in parts:
+        before, own = _snapshots(*part)
         if builder is None:
             builder = BlockBuilder(before)
         elif before is None or before.boot_ns != last_ns:
@@ -36,10 +36,10 @@ def merge_blocks(parts: Sequence[Payloads]) -> Encoded:
     return builder.finish()
 
 
-def _snapshots(tasks: bytes, host: bytes) -> tuple[Snapshot | None, list[Snapshot]]:
+def _snapshots(tasks: bytes, host: bytes, first_ms: int | None) -> tuple[Snapshot | None, list[Snapshot]]:
     """The sample that the block goes on from, where it knows it, and the block's own."""
-    hosts = decode_host_samples(host)
-    tables = list(decode_samples(tasks, baseline=True))
+    hosts = decode_host_samples(host, first_ms)
+    tables = list(decode_samples(tasks, first_ms, baseline=True))
     if [boot_ns for _, boot_ns, _ in hosts.samples] != [boot_ns for _, boot_ns, _ in tables]:
         raise BlockDamagedError("the host's columns and the processes' are not of the same samples")
     snapshots = [

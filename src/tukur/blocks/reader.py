@@ -68,7 +68,7 @@ class HostPoint:
 class _Tasks:
     """Task columns taken apart; `at(step)` values are made by adding differences up, step by step."""
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, first_ms: int | None = None) -> None:
         header, body = unpack(TASK_MAGIC, TaskHeader, payload)
         self.header: TaskHeader = header
         if header.record > RECORD_VERSION or header.words < WORDS:
@@ -78,7 +78,8 @@ class _Tasks:
             )
         _check_counts(header)
         reader = PlaneReader(body)
-        self.wall_ns = reader.vector(header.steps)
+        wall_ns = reader.vector(header.steps)
+        self.wall_ns = wall_ns + _shift(int(wall_ns[int(header.baseline)]), first_ms)
         self.boot_ns = reader.vector(header.steps)
         new = reader.vector(header.steps)
         gone = reader.vector(header.steps)
@@ -122,6 +123,13 @@ class _Tasks:
         return np.ascontiguousarray(values[:, :WORDS]).astype("<u8", copy=False).view(TASK).reshape(-1)
 
 
+def _shift(wall_ns: int, first_ms: int | None) -> int:
+    shift = 0 if first_ms is None else (first_ms - wall_ns // 1_000_000) * 1_000_000
+    if abs(shift) >= 1 << 63:
+        raise BlockDamagedError(f"a first sample at {wall_ns} ns; its row says {first_ms} ms")
+    return shift
+
+
 def _check_counts(header: TaskHeader) -> None:
     """Zeros cost nothing in a payload, so a few bytes could ask for any amount of memory."""
     counts = (header.lives, header.changes, header.gone)
@@ -134,9 +142,13 @@ def _check_counts(header: TaskHeader) -> None:
         raise BlockDamagedError(f"records of {header.words} words; at most {4 * WORDS} expected")
 
 
-def decode_table(tasks: bytes, wall_ns: int) -> Table:
-    """The sample whose wall time is nearest to `wall_ns`. Raises BlockDamagedError."""
-    block = _Tasks(tasks)
+def decode_table(tasks: bytes, wall_ns: int, first_ms: int | None = None) -> Table:
+    """The sample whose wall time is nearest to `wall_ns`. Raises BlockDamagedError.
+
+    `first_ms`, here and below: when the block's first sample was taken, where its host's clock was wrong;
+    all wall times are moved with it.
+    """
+    block = _Tasks(tasks, first_ms)
     distance = np.abs(block.wall_ns[block.first :] - wall_ns)
     wanted = block.first + int(distance.argmin())
     previous = np.empty(0, dtype=TASK)
@@ -153,12 +165,14 @@ def decode_table(tasks: bytes, wall_ns: int) -> Table:
     )
 
 
-def decode_samples(tasks: bytes, *, baseline: bool = False) -> Iterator[tuple[int, int, TaskArray]]:
+def decode_samples(
+    tasks: bytes, first_ms: int | None = None, *, baseline: bool = False
+) -> Iterator[tuple[int, int, TaskArray]]:
     """Every sample of the block: (wall_ns, boot_ns, records sorted by pid).
 
     With `baseline` also the one before its first, where it knows it. Raises BlockDamagedError.
     """
-    block = _Tasks(tasks)
+    block = _Tasks(tasks, first_ms)
     first = 0 if baseline else block.first
     for step, values, alive in block.walk(block.header.steps - 1):
         if step >= first:
@@ -170,12 +184,14 @@ def _by_pid(records: TaskArray) -> TaskArray:
     return ordered
 
 
-def decode_totals(tasks: bytes, from_wall_ns: int, to_wall_ns: int) -> npt.NDArray[np.void]:
+def decode_totals(
+    tasks: bytes, from_wall_ns: int, to_wall_ns: int, first_ms: int | None = None
+) -> npt.NDArray[np.void]:
     """What each life did in samples with from <= wall time < to: an array of :data:`TOTALS`.
 
     A sample stands for the time since the one before it. Empty where no sample lies within.
     """
-    block = _Tasks(tasks)
+    block = _Tasks(tasks, first_ms)
     inside = (block.wall_ns >= from_wall_ns) & (block.wall_ns < to_wall_ns)
     inside[: block.first] = False
     steps = np.flatnonzero(inside)
@@ -236,7 +252,7 @@ class HostSamples:
     """How many processes there were at each."""
 
 
-def decode_host_samples(host: bytes) -> HostSamples:
+def decode_host_samples(host: bytes, first_ms: int | None = None) -> HostSamples:
     """The host's counters at each sample, the one before the first included. Raises BlockDamagedError."""
     header, body = unpack(HOST_MAGIC, HostHeader, host)
     if not (header.baseline < header.steps <= MAX_SAMPLES + 1):
@@ -246,16 +262,17 @@ def decode_host_samples(host: bytes) -> HostSamples:
     matrix = PlaneReader(body).words(header.steps, len(header.names) + 2)
     values = np.cumsum(matrix, axis=0, dtype=np.uint64).view(np.int64)
     names = tuple(header.names)
+    values[:, 0] += _shift(int(values[int(header.baseline), 0]), first_ms)
     samples = [(int(row[0]), int(row[1]), HostSample(names, row[2:])) for row in values]
     return HostSamples(bool(header.baseline), samples, header.processes)
 
 
-def decode_host(host: bytes) -> list[HostPoint]:
+def decode_host(host: bytes, first_ms: int | None = None) -> list[HostPoint]:
     """The host's figures at each sample of the block. Raises BlockDamagedError.
 
     The first sample of an agent's run has no sample before it: its rates are zero.
     """
-    found = decode_host_samples(host)
+    found = decode_host_samples(host, first_ms)
     points = []
     for step in range(int(found.baseline), len(found.samples)):
         wall_ns, boot_ns, sample = found.samples[step]

@@ -79,7 +79,7 @@ class Ingest:
             await older.close()
         self._current[host_id] = connection
         with self._bus.respond(agent_of(host_id), connection.respond):
-            number = self._presence.connected(host_id, hello.facts, time.time_ns())
+            number = self._presence.connected(hello, time.time_ns())
             log.info(
                 "host %s (%s) is connected, source %s", hello.facts.hostname, host_id, hello.facts.source
             )
@@ -97,7 +97,7 @@ class Ingest:
     async def store(self, connection: "_Connection", block: messages.Block | messages.Gap) -> None:
         """Stores one block or gap and tells its agent."""
         try:
-            await self._recorder.put(connection.host_id, block)
+            await self._recorder.put(connection.host_id, self._presence.corrected(connection.host_id, block))
         except BadBlockError as error:
             log.error("host %s: a block can never be stored: %s", connection.host_id, error)
             self._presence.fault(connection.host_id, "hub.rejected")

@@ -78,6 +78,8 @@ class Orders:
         deadline.add_done_callback(self._deadlines.discard)
 
     def _sign(self, order: Order, issued: int) -> messages.Order:
+        # By the clock that the agent will hold them against.
+        issued -= self._presence.shift_ns(order.host_id)
         body = msgspec.msgpack.encode(
             OrderBody(
                 order_id=order.order_id,

@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from tukur.hub.bus import Bus, status_of
-from tukur.protocol.messages import Heartbeat, HostFacts
+from tukur.hub.clocks import HostClock
+from tukur.protocol.messages import Block, Gap, Heartbeat, Hello, HostFacts
 
 RECENT = 30
 
@@ -21,6 +22,7 @@ class HostState:
     """The newest few: what a chart shows before the block of these seconds is recorded."""
     seen_wall_ns: int = 0
     """When the hub last heard of it, by the hub's clock."""
+    clock: HostClock = field(default_factory=HostClock)
     connection: int = 0
     """Which connection it speaks through: counts up."""
     faults: dict[str, int] = field(default_factory=dict)
@@ -43,10 +45,15 @@ class Presence:
         state = self._hosts.get(host_id)
         return state is not None and state.online
 
-    def connected(self, host_id: str, facts: HostFacts, wall_ns: int) -> int:
+    def connected(self, hello: Hello, wall_ns: int) -> int:
         """Notes a new connection; its number."""
+        host_id, facts = hello.host_id, hello.facts
         state = self._hosts.setdefault(host_id, HostState(facts))
         state.facts, state.heartbeat = facts, None
+        if hello.wall_ns:
+            # Its blocks may come before its first heartbeat.
+            boot_ns = max(hello.wall_ns - facts.booted_wall_ns, 0)
+            state.clock.measure(facts.boot_id, hello.wall_ns, boot_ns, wall_ns)
         state.online, state.seen_wall_ns = True, wall_ns
         state.connection += 1
         self._bus.publish(status_of(host_id), True)
@@ -57,6 +64,17 @@ class Presence:
         state = self._hosts[host_id]
         state.heartbeat, state.seen_wall_ns = heartbeat, wall_ns
         state.recent.append(heartbeat)
+        state.clock.measure(state.facts.boot_id, heartbeat.wall_ns, heartbeat.boot_ns, wall_ns)
+
+    def corrected(self, host_id: str, content: Block | Gap) -> Block | Gap:
+        """What a host recorded, at the hub's time."""
+        state = self._hosts.get(host_id)
+        return content if state is None else state.clock.corrected(content)
+
+    def shift_ns(self, host_id: str) -> int:
+        """What is added to the wall times that a host takes now; 0 where its clock is good."""
+        state = self._hosts.get(host_id)
+        return 0 if state is None else state.clock.shift_ns
 
     def fault(self, host_id: str, name: str) -> None:
         """Counts something that went wrong with this host's data at the hub."""

@@ -4,6 +4,8 @@ The hub speaks first: :meth:`AgentSession.receive` answers its challenge with th
 gives the messages that come once the hub has said welcome.
 """
 
+import time
+from collections.abc import Callable
 from enum import Enum, auto
 
 import msgspec
@@ -22,11 +24,15 @@ class _State(Enum):
 class AgentSession:
     """One connection as the agent sees it."""
 
-    def __init__(self, host_id: str, key: bytes, facts: messages.HostFacts) -> None:
+    def __init__(
+        self, host_id: str, key: bytes, facts: messages.HostFacts, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """`clock`: the host's wall clock, nanoseconds."""
         self._state = _State.NEW
         self._host_id = host_id
         self._key = key
         self._facts = facts
+        self._clock = clock
 
     @property
     def open(self) -> bool:
@@ -72,5 +78,6 @@ class AgentSession:
                 host_id=self._host_id,
                 signature=signature,
                 facts=self._facts,
+                wall_ns=self._clock(),
             )
         )

@@ -22,6 +22,10 @@ FRAME = b"\x02"
 MAX_MESSAGE = 32 * 1024 * 1024
 """Bytes. A larger message is an error of the peer's: the connection is closed."""
 
+CLOCK_SET_NS = 100_000_000
+"""Wall clock and boot clock that drew apart by more between two samples: somebody set the wall clock. Agents
+end a block there."""
+
 U64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """Unsigned and within what every database holds in a BIGINT."""
 Pid = Annotated[int, Meta(ge=0, le=2**22)]
@@ -214,6 +218,8 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     signature: Annotated[bytes, Meta(max_length=64)]
     """Ed25519 over ``protocol.auth.hello_text(challenge, host_id)`` by the host's key."""
     facts: HostFacts
+    wall_ns: Time = 0
+    """When this was said, by the host's clock; 0: an older agent."""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):

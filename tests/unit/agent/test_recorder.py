@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.support.record import BOOTED, SECOND, WALL, Machine
+from tukur.agent.clock import Instant
 from tukur.blocks import decode_host, decode_table, decode_totals
 from tukur.protocol.messages import Block, Ended, Image
 from tukur.records import ENDED, Losses
@@ -128,6 +129,19 @@ def test_a_life_whose_account_was_open_at_a_sample_loses_none_of_its_time() -> N
     assert {int(row["pid"]): int(row["cpu_ns"]) for row in totals} == {1: 0, 10: 40_000_000}
     assert [(row.pid, row.cpu_ns) for row in block.process_minutes] == [(10, 40_000_000)]
     assert (end.pid, end.cpu_ns, end.exact) == (10, 40_000_000, True)
+
+
+def test_a_wall_clock_that_is_set_ends_the_block_there() -> None:
+    machine = Machine()
+    machine.start(1, "init")
+    machine.sample()
+    recorder = machine.recorder
+    assert not recorder.torn_by(Instant(machine.wall_ns, machine.boot_ns))
+    assert not recorder.torn_by(Instant(machine.wall_ns + 90_000_000, machine.boot_ns)), "a late sample"
+    for step in (-300 * SECOND, SECOND):
+        assert recorder.torn_by(Instant(machine.wall_ns + step, machine.boot_ns))
+    machine.block()
+    assert not recorder.torn_by(Instant(machine.wall_ns + SECOND, machine.boot_ns)), "there is none to end"
 
 
 def machine_block_ending_now() -> Block:

@@ -36,7 +36,7 @@ def blocks_of(tables: list[Any], cuts: set[int], *, seeded: bool) -> list[Encode
 
 
 def merged(blocks: list[Encoded]) -> Encoded:
-    return merge_blocks([(block.tasks, block.host) for block in blocks])
+    return merge_blocks([(block.tasks, block.host, None) for block in blocks])
 
 
 @given(tables=histories(), cuts=st.sets(st.integers(0, 7)), seeded=st.booleans())
@@ -89,4 +89,4 @@ def test_columns_of_two_different_blocks_are_damage() -> None:
     tables = [tasks_of({"pid": 7, "start_ns": 1})] * 4
     first, last = blocks_of(tables, {1}, seeded=False)
     with pytest.raises(BlockDamagedError, match="not of the same samples"):
-        merge_blocks([(first.tasks, last.host)])
+        merge_blocks([(first.tasks, last.host, None)])

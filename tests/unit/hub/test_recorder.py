@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.support.hub import HOST, until
-from tests.support.record import WALL, Machine, facts_of
+from tests.support.record import WALL, Machine, hello_of
 from tukur.hub import recorder as module
 from tukur.hub.bus import Bus
 from tukur.hub.presence import Presence
@@ -47,7 +47,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 @contextlib.asynccontextmanager
 async def recording(store: Store) -> AsyncIterator[tuple[Recorder, Presence]]:
     presence = Presence(Bus())
-    presence.connected(HOST, facts_of(), WALL)
+    presence.connected(hello_of(HOST), WALL)
     recorder = Recorder(store, presence)
     task = asyncio.create_task(recorder.run())
     try:

@@ -54,6 +54,10 @@ class Host(Struct, kw_only=True):
     """The oldest recorded second."""
     last_ms: int | None
     """The newest recorded second."""
+    clock_ms: int | None
+    """How far the host's clock is ahead of ours, less what the quickest message took; null: not known."""
+    shift_ms: int
+    """What is added to the times that it tells, since its clock is wrong; 0: it is good."""
     rates: dict[str, float | int | list[float]] | None
     """The newest heartbeat's host figures; null while offline."""
     missed: int

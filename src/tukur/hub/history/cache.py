@@ -41,7 +41,7 @@ def _key(row: BlockRow) -> tuple[int, int, int]:
 
 def _decoded(row: BlockRow) -> list[HostPoint]:
     try:
-        return decode_host(row.host_columns)
+        return decode_host(row.host_columns, row.first_ms)
     except BlockDamagedError as error:
         log.error("the block at %d ns of boot %d is damaged, and left out: %s", row.first_ns, row.boot, error)
         return []

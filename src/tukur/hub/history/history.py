@@ -125,9 +125,11 @@ class History:
         # The newest seconds are not recorded yet: the heartbeats have them.
         state = self._presence.get(host_id)
         newest = max(found, default=0)
+        shift_ns = self._presence.shift_ns(host_id)
         for beat in state.recent if state is not None else ():
-            if beat.wall_ns // 1_000_000 > newest:
-                found[beat.wall_ns // 1_000_000] = dict(beat.rates)
+            at_ms = (beat.wall_ns + shift_ns) // 1_000_000
+            if at_ms > newest:
+                found[at_ms] = dict(beat.rates)
         times = sorted(at for at in found if begin <= at < end)
         values = {name: [float(found[at].get(name, 0)) for at in times] for name in series.FIGURES}
         return series.of_samples(times, values, begin, end, points)
@@ -163,9 +165,10 @@ class History:
     def _table_now(self, data: bytes, host_id: str) -> ProcessTable:
         frame = decode_frame(data)
         state = self._presence.get(host_id)
-        booted_ms = state.facts.booted_wall_ns // 1_000_000 if state is not None else 0
+        shift_ms = self._presence.shift_ns(host_id) // 1_000_000
+        booted_ms = state.facts.booted_wall_ns // 1_000_000 + shift_ms if state is not None else 0
         rows, images = frame.table(), table.live_images(frame)
-        at_ms = int(frame.wall_ms)
+        at_ms = int(frame.wall_ms) + shift_ms
         return ProcessTable(
             asked_ms=_now_ms(),
             at_ms=at_ms,
@@ -180,7 +183,7 @@ class History:
         if at_ms is None:
             now = await self._live.key_frame(host_id, NOW_S)
             if now is not None:
-                return now, int(decode_frame(now).wall_ms)
+                return now, int(decode_frame(now).wall_ms) + self._presence.shift_ns(host_id) // 1_000_000
         found = await self._find(host_id, at_ms if at_ms is not None else _now_ms())
         rows, images = await self._rows(found)
         data = encode_frame(
@@ -212,7 +215,9 @@ class History:
         row = await self._store.block_near(host.number, at_ms)
         if row is None:
             raise ProblemError(404, "nothing_recorded", f"nothing is recorded yet of host {host.name}")
-        decoded = await asyncio.to_thread(decode_table, row.tasks, min(at_ms * 1_000_000, _END_NS))
+        decoded = await asyncio.to_thread(
+            decode_table, row.tasks, min(at_ms * 1_000_000, _END_NS), row.first_ms
+        )
         boot_id, booted_ms = (await self._store.boots(host.number))[row.boot]
         points = await self._points.of([row])
         rates = next((point.rates for point in points if point.boot_ns == decoded.boot_ns), None)
@@ -291,7 +296,8 @@ class History:
         }
         state = self._presence.get(host_id)
         here = state is not None and state.online and state.facts.boot_id == boot_id
-        booted = state.facts.booted_wall_ns // 1_000_000 if state is not None and here else 0
+        booted_ns = state.facts.booted_wall_ns if state is not None and here else 0
+        booted = (booted_ns + self._presence.shift_ns(host_id)) // 1_000_000
         number, booted_ms = boots.get(boot_id, (-1, booted))
         image = (await self._store.images(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
         life = (await self._store.lives(number, [start_ns])).get((start_ns, pid))
@@ -363,13 +369,15 @@ def _host(row: HostRow, state: HostState | None) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
     seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms
+    offset_ns = state.clock.offset_ns if state is not None else None
+    shift_ms = state.clock.shift_ns // 1_000_000 if state is not None else 0
     return Host(
         host_id=row.host_id,
         name=row.name,
         online=state is not None and state.online,
         last_seen_ms=seen_ms,
         boot_id=facts.boot_id,
-        booted_ms=facts.booted_wall_ns // 1_000_000,
+        booted_ms=facts.booted_wall_ns // 1_000_000 + shift_ms,
         kernel=facts.kernel,
         os=facts.os,
         architecture=facts.architecture,
@@ -381,6 +389,8 @@ def _host(row: HostRow, state: HostState | None) -> Host:
         signals=facts.signals,
         first_ms=row.first_ms,
         last_ms=row.last_ms,
+        clock_ms=None if offset_ns is None else offset_ns // 1_000_000,
+        shift_ms=shift_ms,
         rates=beat.rates if beat is not None else None,
         missed=beat.missed if beat is not None else 0,
         spooled=beat.spooled if beat is not None else 0,

@@ -80,7 +80,7 @@ class _Sums:
         """What the samples in [from, to) say; without `counters` only the peaks of memory."""
         for row in blocks:
             try:
-                totals = decode_totals(row.tasks, from_ms * 1_000_000, to_ms * 1_000_000)
+                totals = decode_totals(row.tasks, from_ms * 1_000_000, to_ms * 1_000_000, row.first_ms)
             except BlockDamagedError as error:
                 log.error(
                     "the block at %d ns of boot %d is damaged, and left out: %s",

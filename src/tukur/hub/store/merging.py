@@ -117,7 +117,7 @@ def _groups(rows: Sequence[Any]) -> list[list[Any]]:
 def _merged(group: Sequence[Any]) -> Encoded | None:
     """None where they stay as they are: with a hole between them, damaged, or no smaller as one."""
     try:
-        encoded = merge_blocks([(row.tasks, row.host_columns) for row in group])
+        encoded = merge_blocks([(row.tasks, row.host_columns, row.first_ms) for row in group])
     except (BlockDamagedError, ValueError):
         return None
     size = sum(len(row.tasks) + len(row.host_columns) for row in group)

@@ -487,7 +487,7 @@ async def test_a_bad_parameter_is_told_and_nothing_of_the_inside_is(
 async def test_a_block_whose_columns_are_damaged_is_told_for_its_time_alone(
     hub: RunningHub, viewer: httpx.AsyncClient
 ) -> None:
-    machine = Machine(wall_ns=WALL + 10_000 * SECOND, boot_ns=20_000 * SECOND)
+    machine = Machine(wall_ns=WALL + 10_000 * SECOND, boot_ns=BOOTED + 10_000 * SECOND)
     machine.start(10, "worker")
     block = machine.block(5)
     tasks = bytearray(block.tasks)
@@ -506,7 +506,7 @@ async def test_a_block_whose_columns_are_damaged_is_told_for_its_time_alone(
 async def test_a_chart_over_a_damaged_block_has_a_gap_there(
     hub: RunningHub, viewer: httpx.AsyncClient
 ) -> None:
-    machine = Machine(wall_ns=WALL + 14_000 * SECOND, boot_ns=30_000 * SECOND)
+    machine = Machine(wall_ns=WALL + 14_000 * SECOND, boot_ns=BOOTED + 14_000 * SECOND)
     machine.start(10, "worker")
     block = machine.block(5, busy=0.5)
     half = len(block.host) // 2
@@ -521,7 +521,7 @@ async def test_a_chart_over_a_damaged_block_has_a_gap_there(
 async def test_charts_and_tables_are_the_same_once_their_blocks_are_merged(
     hub: RunningHub, viewer: httpx.AsyncClient
 ) -> None:
-    machine = Machine(wall_ns=WALL + 16_000 * SECOND, boot_ns=40_000 * SECOND)
+    machine = Machine(wall_ns=WALL + 16_000 * SECOND, boot_ns=BOOTED + 16_000 * SECOND)
     machine.start(10, "worker")
     blocks = [machine.block(10, busy=busy) for busy in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)]
     await recorded(hub, *blocks, host_id=OTHER)

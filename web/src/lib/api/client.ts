@@ -1,7 +1,7 @@
 /** Calls of the hub's API. A refusal is an ApiError with the hub's own code and words. */
 import { type Frame, decodeFrame } from "../frame/decode";
 import type { ProcessKey } from "../table/store";
-import type { Exits, Host, OomKills, Order, OrderRequest, ProcessDetail, Series, Session, TopBy, TopList } from "./types";
+import type { Exits, Host, OomKills, Order, OrderRequest, ProcessDetail, RecordGaps, Series, Session, StoreUsage, TopBy, TopList } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -96,6 +96,9 @@ export const api = {
     json<TopList>(`${host(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&group=${group}&limit=50`, { signal }),
   ooms: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
     json<OomKills>(`${host(id)}/ooms?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=500`, { signal }),
+  gaps: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
+    json<RecordGaps>(`${host(id)}/gaps?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=100`, { signal }),
+  store: () => json<StoreUsage>("/api/store"),
   exits: (id: string, fromMs: number, toMs: number, onlyFailed: boolean, after: string | null, signal?: AbortSignal) =>
     json<Exits>(
       `${host(id)}/exits?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&only=${onlyFailed ? "failed" : "all"}${after ? `&after=${after}` : ""}`,

@@ -536,6 +536,10 @@ export interface components {
             first_ms: number | null;
             /** @description The newest recorded second. */
             last_ms: number | null;
+            /** @description How far the host's clock is ahead of ours, less what the quickest message took; null: not known. */
+            clock_ms: number | null;
+            /** @description What is added to the times that it tells, since its clock is wrong; 0: it is good. */
+            shift_ms: number;
             /** @description The newest heartbeat's host figures; null while offline. */
             rates: {
                 [key: string]: number | number[];

@@ -33,6 +33,8 @@ export class LiveFeed {
   constructor(
     readonly hostId: string,
     private readonly onFrame: (frame: Frame) => void,
+    /** What is added to the times that the host tells. */
+    private readonly shiftMs: () => number,
   ) {
     this.#timers.push(window.setInterval(() => this.#watch(), 500));
     this.#connect();
@@ -78,6 +80,7 @@ export class LiveFeed {
     let frame: Frame;
     try {
       frame = decodeFrame(bytes);
+      frame.wallMs += this.shiftMs();
     } catch (error) {
       this.problem = error instanceof Error ? error.message : String(error);
       return;

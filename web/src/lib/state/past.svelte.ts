@@ -1,6 +1,6 @@
 /** The over-time page's state: range, cursor and picked stretch are in the address, what they show is fetched. */
 import { api } from "../api/client";
-import type { Exits, Host, OomKills, Series, TopBy, TopList } from "../api/types";
+import type { Exits, Host, OomKills, RecordGaps, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
 import { ENDED_FLAG, type ProcessKey } from "../table/store";
 import { lifeText } from "../table/view";
@@ -42,6 +42,8 @@ export class Past {
   /** Whom the kernel killed for want of memory within the range. */
   ooms = $state.raw<OomKills | null>(null);
   oomProblem = $state("");
+  gaps = $state.raw<RecordGaps | null>(null);
+  gapProblem = $state("");
   playing = $state(false);
   speed = $state(1);
 
@@ -112,6 +114,7 @@ export class Past {
     if (this.tableProblem) void this.loadTable();
     if (this.topProblem) void this.loadTop();
     if (this.oomProblem) void this.loadOoms();
+    if (this.gapProblem) void this.loadGaps();
     if (this.endedProblem) void this.loadEnded();
   }
 
@@ -129,6 +132,14 @@ export class Past {
       this.ooms = await api.ooms(this.host().host_id, from, to, signal);
       this.oomProblem = "";
     }, (text) => (this.oomProblem = text));
+  }
+
+  async loadGaps(): Promise<void> {
+    const { from, to } = this.range;
+    await this.#latest("gaps", 0, async (signal) => {
+      this.gaps = await api.gaps(this.host().host_id, from, to, signal);
+      this.gapProblem = "";
+    }, (text) => (this.gapProblem = text));
   }
 
   async loadTable(): Promise<void> {
