@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
 
-from tukur.hub.store.database import Database, insert_new, repeated
+from tukur.hub.store.bulk import insert_new
+from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.schema import session, sign_in_link, token, user
 
 

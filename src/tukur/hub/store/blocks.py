@@ -11,8 +11,8 @@ from sqlalchemy import insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store import rows
+from tukur.hub.store.bulk import insert_new, merge
 from tukur.hub.store.commands import command_numbers
-from tukur.hub.store.database import insert_new, merge
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.gaps import put_gap
 from tukur.hub.store.levels import mark_hours
@@ -129,7 +129,7 @@ async def put_in_order(connection: AsyncConnection, blocks: Sequence[Placed]) ->
     texts = [rows.command_texts(one) for _, one in images]
     newest_ms = max(entry.content.last_wall_ns for entry in blocks) // 1_000_000
     numbers = await command_numbers(connection, texts, newest_ms)
-    await _put_processes(connection, blocks)
+    await _put_lives(connection, blocks)
     await insert_new(
         connection,
         image,
@@ -190,20 +190,22 @@ async def _put_images(connection: AsyncConnection, entry: Placed, place: Place) 
         await keep_images_of_run(connection, boot_no, images, place.next_run)
     if place.late:
         await begun_earlier(connection, boot_no, content.images)
-    await _put_processes(connection, [entry])
+    await _put_lives(connection, [entry])
     await insert_new(connection, image, images)
 
 
-async def _put_processes(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
-    lives = [row for entry in blocks for row in rows.process_rows(entry.boot_no, entry.content)]
-    await merge(connection, process, lives, added=(), highest=("run_ns",))
+async def _put_lives(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
+    begun, ended = rows.life_rows([(entry.boot_no, entry.content) for entry in blocks])
+    await merge(connection, process, begun, highest=("run_ns",))
+    # The block that told of a beginning may come later, or never: it is given up where the spool is full.
+    # No UPDATE, which a server takes row by row: a fork storm ends thousands.
+    await merge(connection, process, ended, highest=("run_ns",), taken=rows.END)
 
 
 async def _put_rest(
     connection: AsyncConnection, blocks: Sequence[Placed], place: Place | None = None
 ) -> None:
-    """All but the blocks and their images. `place`: of a single block."""
-    await _put_ended(connection, blocks)
+    """All but the blocks, their lives and images. `place`: of a single block."""
     if place is not None and place.next_run is not None:
         await end_before_run(connection, blocks[0].boot_no, blocks[0].content, place.next_run)
     await merge(
@@ -233,10 +235,3 @@ async def _put_rest(
     )
     for entry in blocks:
         await put_ooms(connection, entry.boot_no, entry.content.ooms)
-
-
-async def _put_ended(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
-    # The block that told of a beginning may come later, or never: it is given up where the spool is full.
-    ended = [row for entry in blocks for row in rows.ended_rows(entry.boot_no, entry.content.ended)]
-    # One statement for many, and no UPDATE, which a server takes row by row: a fork storm ends thousands.
-    await merge(connection, process, ended, added=(), taken=rows.END)

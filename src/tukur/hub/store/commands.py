@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.database import insert_new
+from tukur.hub.store.bulk import insert_new
 from tukur.hub.store.schema import command, command_word, image
 from tukur.hub.store.words import COMMAND_TEXTS, command_hash, words_of
 

@@ -8,7 +8,8 @@ from sqlalchemy import Table, and_, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.database import Database, insert_new, merge
+from tukur.hub.store.bulk import insert_new, merge
+from tukur.hub.store.database import Database
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.schema import block, host, metadata
 
@@ -150,6 +151,6 @@ async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[st
     """Inserts the rows; where the key is there, all else becomes what they say."""
     others = tuple(column.name for column in table.columns if not column.primary_key)
     if others:
-        await merge(connection, table, rows, added=(), taken=others)
+        await merge(connection, table, rows, taken=others)
     else:
         await insert_new(connection, table, rows)

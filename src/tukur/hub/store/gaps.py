@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.database import Database, merge
+from tukur.hub.store.bulk import merge
+from tukur.hub.store.database import Database
 from tukur.hub.store.schema import block, gap
 from tukur.protocol.messages import Gap
 
@@ -37,7 +38,7 @@ async def put_gap(connection: AsyncConnection, boot_no: int, content: Gap) -> No
         "reason": content.reason[:_REASON],
     }
     grown = ("last_ns", "last_ms", "blocks", "samples")
-    await merge(connection, gap, [row], added=(), highest=grown)
+    await merge(connection, gap, [row], highest=grown)
 
 
 class GapStore:

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Select, Table, delete, false, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.database import Database, merge, repeated
+from tukur.hub.store.bulk import merge
+from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.schema import boot, host_hour, host_minute, process_hour, process_minute, recorded_hour
 
 MINUTE_MS = 60_000
@@ -21,7 +22,7 @@ async def mark_hours(connection: AsyncConnection, times: Iterable[tuple[int, int
     hours = sorted({(host_no, at_ms // HOUR_MS * HOUR_MS) for host_no, at_ms in times})
     rows = [{"host": host_no, "hour_ms": hour_ms, "stale": True} for host_no, hour_ms in hours]
     # The row is locked by both sides: what adds up sees the minutes of whoever marked before it.
-    await merge(connection, recorded_hour, rows, added=(), highest=("stale",))
+    await merge(connection, recorded_hour, rows, highest=("stale",))
 
 
 class LevelStore:

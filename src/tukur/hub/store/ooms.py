@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.database import Database, insert_new
+from tukur.hub.store.bulk import insert_new
+from tukur.hub.store.database import Database
 from tukur.hub.store.schema import oom_kill, process
 from tukur.protocol.messages import Ended, OomKill
 

@@ -1,6 +1,7 @@
 """What a block says, as rows of the tables. Pure functions."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ _PARTS = (("low", "low"), ("high", "high"), ("total", "sum"))
 """Part of a figure's columns, and of ``messages.Spread``."""
 
 Row = dict[str, Any]
+Life = tuple[int, int, int]
+"""(boot, start_ns, pid)"""
 
 
 def check(content: Block | Gap) -> None:
@@ -63,26 +66,55 @@ def block_row(host_no: int, boot_no: int, content: Block) -> Row:
     }
 
 
-def process_rows(boot_no: int, content: Block) -> list[Row]:
-    """The lives that its images are of."""
-    return [
-        {
-            "boot": boot_no,
-            "start_ns": entry.start_ns,
-            "pid": entry.pid,
-            "ppid": entry.ppid,
-            "kthread": entry.kthread,
-            "first_ms": entry.since_wall_ns // 1_000_000,
-            "last_ms": None,
-            "ended": False,
-            "cpu_ns": 0,
-            "rss_peak": 0,
-            "read_bytes": 0,
-            "write_bytes": 0,
-            "run_ns": content.first_ns if content.first_of_run else 0,
-        }
-        for entry in content.images
-    ]
+def life_rows(blocks: Sequence[tuple[int, Block]]) -> tuple[list[Row], list[Row]]:
+    """Lives that begin in (boot, block) pairs and go on, and lives that end, begun there or not.
+
+    One row for a life that does both, as most do that begin at all.
+    """
+    begun: dict[Life, Row] = {}
+    for boot_no, content in blocks:
+        run_ns = content.first_ns if content.first_of_run else 0
+        for entry in content.images:
+            life = (boot_no, entry.start_ns, entry.pid)
+            if life not in begun:
+                begun[life] = _begun_row(boot_no, entry, run_ns)
+    ended = []
+    for boot_no, content in blocks:
+        for end in content.ended:
+            row = begun.pop((boot_no, end.start_ns, end.pid), None) or _unknown_row(boot_no, end)
+            ended.append(row | _end(end))
+    return list(begun.values()), ended
+
+
+def _begun_row(boot_no: int, entry: Image, run_ns: int) -> Row:
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "ppid": entry.ppid,
+        "kthread": entry.kthread,
+        "first_ms": entry.since_wall_ns // 1_000_000,
+        "last_ms": None,
+        "ended": False,
+        "cpu_ns": 0,
+        "rss_peak": 0,
+        "read_bytes": 0,
+        "write_bytes": 0,
+        "run_ns": run_ns,
+    }
+
+
+def _unknown_row(boot_no: int, entry: Ended) -> Row:
+    """What can be said of a life of which only the end is known."""
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "ppid": 0,
+        "kthread": False,
+        "first_ms": entry.last_wall_ns // 1_000_000,
+        "run_ns": 0,
+    }
 
 
 def image_row(boot_no: int, entry: Image, command_no: int) -> Row:
@@ -120,30 +152,20 @@ END = (
 """Columns of a life that its end tells."""
 
 
-def ended_rows(boot_no: int, ended: list[Ended]) -> list[Row]:
-    """How lives ended; the rest is what can be said of one of which only the end is known."""
-    return [
-        {
-            "boot": boot_no,
-            "start_ns": entry.start_ns,
-            "pid": entry.pid,
-            "ppid": 0,
-            "kthread": False,
-            "first_ms": entry.last_wall_ns // 1_000_000,
-            "ended": True,
-            "last_ms": entry.last_wall_ns // 1_000_000,
-            "cpu_ns": entry.cpu_ns,
-            "rss_peak": entry.rss_peak,
-            "read_bytes": entry.read_bytes,
-            "write_bytes": entry.write_bytes,
-            "exact": entry.exact,
-            "exit_code": entry.exit_code,
-            "exit_signal": entry.exit_signal,
-            "cause": entry.cause[:_CAUSE],
-            "gone_ns": 0,
-        }
-        for entry in ended
-    ]
+def _end(entry: Ended) -> Row:
+    return {
+        "ended": True,
+        "last_ms": entry.last_wall_ns // 1_000_000,
+        "cpu_ns": entry.cpu_ns,
+        "rss_peak": entry.rss_peak,
+        "read_bytes": entry.read_bytes,
+        "write_bytes": entry.write_bytes,
+        "exact": entry.exact,
+        "exit_code": entry.exit_code,
+        "exit_signal": entry.exit_signal,
+        "cause": entry.cause[:_CAUSE],
+        "gone_ns": 0,
+    }
 
 
 def host_minute_row(host_no: int, content: Block) -> Row:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.database import insert_new
+from tukur.hub.store.bulk import insert_new
 from tukur.hub.store.schema import block, image, process, run
 from tukur.protocol.messages import Block, Image
 

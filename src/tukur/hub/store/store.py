@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tukur.hub.store.accounts import Accounts
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.blocks import host_number, in_order, put, put_in_order
+from tukur.hub.store.bulk import insert_new
 from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
-from tukur.hub.store.database import Database, insert_new, repeated
+from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.engine import Backend
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.mysql import MysqlServer

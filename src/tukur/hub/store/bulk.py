@@ -1,0 +1,168 @@
+"""Inserts many rows: SQLAlchemy puts each statement together, once; the rows go by it to the driver.
+
+It would look at every value of every row again, which was most of what a fleet's record cost.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Boolean, Dialect, Integer, Table, func
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+Row = Mapping[str, Any]
+Names = tuple[str, ...]
+
+_ROWS = 100
+"""Rows in one statement of SQLite: its thread asks for the interpreter once for them all."""
+_VARIABLES = 32_766
+"""What one statement of SQLite takes."""
+_LENGTH = 2**20
+"""Characters in one statement to a server, unless a single row has more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    """A statement in two parts; between them go the rows."""
+
+    head: str
+    marks: str
+    """The places of one row's values."""
+    tail: str
+    take: Callable[[Row], tuple[Any, ...]]
+    """A row's values in that order."""
+    form: str
+    """One row of literals, as for ``%``."""
+    quoted: Sequence[int]
+    """Which of its values are not simply whole numbers."""
+
+
+async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts the rows; one whose key is there already changes nothing. All have the same columns."""
+    if rows:
+        await _send(connection, _insert(connection.dialect, table, tuple(rows[0]), None), rows)
+
+
+async def merge(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Row],
+    added: Sequence[str] = (),
+    highest: Sequence[str] = (),
+    lowest: Sequence[str] = (),
+    taken: Sequence[str] = (),
+) -> None:
+    """Inserts the rows; where the key is there, columns are added up, the highest, lowest or newest kept."""
+    if rows:
+        rule = tuple(added), tuple(highest), tuple(lowest), tuple(taken)
+        await _send(connection, _insert(connection.dialect, table, tuple(rows[0]), rule), rows)
+
+
+async def _send(connection: AsyncConnection, insert: _Insert, rows: Sequence[Row]) -> None:
+    values = [insert.take(row) for row in rows]
+    if connection.dialect.name == "sqlite":
+        for text, parameters in _for_sqlite(insert, values):
+            await connection.exec_driver_sql(text, parameters)
+    else:
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        for text in _for_server(insert, values, raw.escape):
+            await connection.exec_driver_sql(text, execution_options={"no_parameters": True})
+
+
+def _for_sqlite(insert: _Insert, values: list[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
+    """Statements with their parameters. Few texts, so that SQLite keeps them prepared."""
+    together = max(min(_ROWS, _VARIABLES // len(values[0])), 1)
+    whole = len(values) - len(values) % together
+    text = f"{insert.head}{', '.join([insert.marks] * together)}{insert.tail}"
+    for at in range(0, whole, together):
+        yield text, tuple(chain.from_iterable(values[at : at + together]))
+    if whole < len(values):
+        yield f"{insert.head}{insert.marks}{insert.tail}", values[whole:]
+
+
+def _for_server(
+    insert: _Insert, values: list[tuple[Any, ...]], escape: Callable[[Any], str]
+) -> Iterator[str]:
+    """Statements as they are sent: the driver would quote value by value what is nearly all numbers."""
+    part: list[str] = []
+    length = 0
+    for row in values:
+        if insert.quoted:
+            given: list[Any] = list(row)
+            for at in insert.quoted:
+                given[at] = escape(given[at])
+            row = tuple(given)  # noqa: PLW2901
+        literal = insert.form % row
+        if part and length + len(literal) > _LENGTH:
+            yield f"{insert.head}{','.join(part)}{insert.tail}"
+            part, length = [], 0
+        part.append(literal)
+        length += len(literal) + 1
+    yield f"{insert.head}{','.join(part)}{insert.tail}"
+
+
+@functools.lru_cache
+def _insert(
+    dialect: Dialect, table: Table, names: Names, rule: tuple[Names, Names, Names, Names] | None
+) -> _Insert:
+    statement = _keeping(dialect, table) if rule is None else _merging(dialect, table, *rule)
+    compiled = statement.compile(dialect=dialect, column_keys=names)
+    order: list[str] = compiled.positiontup
+    mark = "?" if dialect.name == "sqlite" else "%s"
+    marks = f"({', '.join([mark] * len(order))})"
+    head, _, tail = str(compiled).partition(f"VALUES {marks}")
+    columns = [table.c[name] for name in order]
+    whole = [isinstance(column.type, Integer | Boolean) and not column.nullable for column in columns]
+    pick = itemgetter(*order)
+    return _Insert(
+        head=f"{head}VALUES ",
+        marks=marks,
+        tail=tail,
+        take=pick if len(order) > 1 else lambda row: (pick(row),),
+        form=f"({','.join('%d' if each else '%s' for each in whole)})",
+        quoted=[at for at, each in enumerate(whole) if not each],
+    )
+
+
+def _keeping(dialect: Dialect, table: Table) -> Any:
+    if dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    # INSERT IGNORE would store what does not fit as something else.
+    key = next(iter(table.primary_key))
+    return mysql.insert(table).on_duplicate_key_update({key.name: key})
+
+
+def _merging(
+    dialect: Dialect, table: Table, added: Names, highest: Names, lowest: Names, taken: Names
+) -> Any:
+    statement: Any
+    most: Any
+    least: Any
+    if dialect.name == "sqlite":
+        statement = sqlite.insert(table)
+        new, most, least = statement.excluded, func.max, func.min
+    else:
+        statement = mysql.insert(table)
+        new, most, least = statement.inserted, func.greatest, func.least
+    # What one side does not know is what the other says.
+    pairs = {
+        name: (func.coalesce(table.c[name], new[name]), func.coalesce(new[name], table.c[name]))
+        if table.c[name].nullable
+        else (table.c[name], new[name])
+        for name in (*added, *highest, *lowest)
+    }
+    values: dict[str, ColumnElement[Any]] = {
+        **{name: func.coalesce(table.c[name] + new[name], pairs[name][0]) for name in added},
+        **{name: most(*pairs[name]) for name in highest},
+        **{name: least(*pairs[name]) for name in lowest},
+        **{name: new[name] for name in taken},
+    }
+    if dialect.name == "sqlite":
+        keys = [column.name for column in table.primary_key]
+        return statement.on_conflict_do_update(index_elements=keys, set_=values)
+    return statement.on_duplicate_key_update(**values)
