@@ -112,7 +112,7 @@ def _by_table(path: Path, samples: int) -> dict[str, float]:
     """Bytes for one sample by table, its indexes with it; nothing where SQLite was built without the tool."""
     wanted = (
         "select m.tbl_name, sum(s.pgsize) from dbstat s join sqlite_master m on m.name = s.name "
-        "where s.aggregate group by 1 order by 2 desc"
+        "where s.aggregate=true group by 1 order by 2 desc"
     )
     with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.OperationalError):
         found = database.execute(wanted).fetchall()
