@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from litestar import Litestar
 
+from tukur.hub.api.leaving import EndWithClient
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
 from tukur.hub.auth.gate import check_rights, guard
@@ -91,6 +92,6 @@ def create_app(hub: Hub) -> Litestar:
     )
     app.state.hub = hub
     # Around the whole application: Litestar's own middleware does not see what no route answers.
-    app.asgi_handler = Site(app.asgi_handler, host_names(hub.settings))
+    app.asgi_handler = Site(EndWithClient(app.asgi_handler), host_names(hub.settings))
     check_rights(app.routes)
     return app

@@ -10,7 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from tukur.blocks import BlockDamagedError
 from tukur.hub.api.models import Problem
 from tukur.hub.errors import ProblemError
-from tukur.hub.store.errors import StoreError
+from tukur.hub.store.errors import EndedError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ def _faults(error: ValidationException) -> list[str]:
 
 
 def _store(_: Request[Any, Any, Any], error: StoreError) -> Response[Problem]:
-    log.error("the store: %s", error)
+    # Whose client has left is no fault.
+    log.log(logging.DEBUG if isinstance(error, EndedError) else logging.ERROR, "the store: %s", error)
     return _response(503, error.code, str(error))
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import contextvars
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import stamina
@@ -32,6 +33,45 @@ def repeated(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     return again
 
 
+class Questions:
+    """What is read in one context, so that somebody outside can end it.
+
+    To cancel whoever asks is not enough: the database would work on to the end of its answer.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[AsyncConnection, Backend] = {}
+
+    def context(self) -> contextvars.Context:
+        """Where questions are asked that :meth:`end` is to end."""
+        context = contextvars.copy_context()
+        context.run(_QUESTIONS.set, self._open)
+        return context
+
+    async def end(self) -> None:
+        """Each of them fails, with EndedError."""
+        for connection, backend in list(self._open.items()):
+            await backend.interrupt(connection)
+
+
+_QUESTIONS: contextvars.ContextVar[dict[AsyncConnection, Backend] | None] = contextvars.ContextVar(
+    "questions", default=None
+)
+
+
+@contextlib.contextmanager
+def _open(backend: Backend, connection: AsyncConnection) -> Iterator[None]:
+    questions = _QUESTIONS.get()
+    if questions is None:
+        yield
+        return
+    questions[connection] = backend
+    try:
+        yield
+    finally:
+        del questions[connection]
+
+
 class Database:
     """One writer, a few readers."""
 
@@ -51,7 +91,8 @@ class Database:
         """A transaction that sees one state of the database. Raises StoreError."""
         with told(self.backend):
             async with asyncio.timeout(self.backend.patience_s), self._readers.connect() as connection:
-                yield connection
+                with _open(self.backend, connection):
+                    yield connection
 
     async def alone(self, *statements: str) -> None:
         """Runs statements that no transaction may hold. Raises StoreError."""

@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tukur.hub.store import errors
 
@@ -28,8 +28,18 @@ class Backend(Protocol):
     async def prepare(self) -> None:
         """Checks the database and brings the schema up to date. Raises StoreError."""
 
+    async def interrupt(self, connection: AsyncConnection) -> None:
+        """Ends the question that the connection works at, if it does: it fails."""
+
     def kind(self, error: Exception) -> errors.StoreError | None:
         """An error of the driver or the system by its kind; None: it is not the database's."""
+
+
+def driver_connection(connection: AsyncConnection) -> Any:
+    """The driver's own connection; None: it has none any more."""
+    if connection.sync_connection is None or connection.invalidated:
+        return None
+    return connection.sync_connection.connection.driver_connection
 
 
 @contextlib.contextmanager

@@ -23,6 +23,12 @@ class ConflictError(BusyError):
     code = "store_conflict"
 
 
+class EndedError(StoreError):
+    """The question was ended before its answer was there: nobody waits for it, or an administrator did it."""
+
+    code = "store_ended"
+
+
 class UnreachableError(StoreError):
     """The server does not answer, or the connection to it broke."""
 

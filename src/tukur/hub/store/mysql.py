@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,15 @@ import aiomysql
 from pymysql import converters, err
 from pymysql.constants import CLIENT, FIELD_TYPE
 from sqlalchemy import URL, Connection, NullPool, event, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tukur.hub.store import errors, mysql_errors
 from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.engine import told
+from tukur.hub.store.engine import driver_connection, told
 from tukur.hub.store.migrate import migrate
+
+log = logging.getLogger(__name__)
 
 READERS = 4
 CONNECT_S = 10
@@ -67,6 +71,22 @@ class MysqlServer:
                     await connection.run_sync(self._prepare)
             finally:
                 await engine.dispose()
+
+    async def interrupt(self, connection: AsyncConnection) -> None:
+        """Ends the question that the connection works at, if it does."""
+        driver = driver_connection(connection)
+        if driver is None:
+            return
+        # The server hears of a client that left only when it has something to send.
+        engine = self._engine(poolclass=NullPool)
+        try:
+            async with asyncio.timeout(CONNECT_S), engine.connect() as other:
+                await other.exec_driver_sql(f"KILL QUERY {driver.thread_id()}")
+        except (DBAPIError, OSError, TimeoutError) as error:
+            # It has ended by itself, or will: there is a bound.
+            log.debug("a question could not be ended: %s", error)
+        finally:
+            await engine.dispose()
 
     def kind(self, error: Exception) -> errors.StoreError | None:
         """The error by its kind; None: it is not the database's."""

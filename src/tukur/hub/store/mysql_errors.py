@@ -20,7 +20,8 @@ _KINDS: tuple[_Kind, ...] = (
     # 1305: a savepoint is gone, with all of the transaction that a deadlock undid.
     (frozenset({1205, 1213, 1020, 1305, 3572}), errors.ConflictError, "held rows that somebody else wanted"),
     (frozenset({1040, 1203, 1226}), errors.BusyError, "takes no more connections"),
-    (frozenset({1969, 3024, 1317}), errors.BusyError, "took too long"),
+    (frozenset({1969, 3024}), errors.BusyError, "took too long"),
+    (frozenset({1317}), errors.EndedError, "ended the question"),
     (
         # Of the client, then of a server that goes down or comes up, or of somebody who ended the connection.
         frozenset({2000, 2002, 2003, 2005, 2006, 2013, 2014, 2055, 1053, 1077, 1079, 1080, 1152, 1158, 1159})

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tukur.hub.store import errors
-from tukur.hub.store.engine import told
+from tukur.hub.store.engine import driver_connection, told
 from tukur.hub.store.migrate import migrate
 
 DATABASE = "tukur.db"
@@ -59,6 +59,12 @@ class SqliteFile:
                     migrate(connection, str(self))
             finally:
                 engine.dispose()
+
+    async def interrupt(self, connection: AsyncConnection) -> None:
+        """Ends the question that the connection works at, if it does."""
+        driver: Any = driver_connection(connection)
+        if driver is not None:
+            await driver.interrupt()
 
     def kind(self, error: Exception) -> errors.StoreError | None:
         """The error by its kind; None: it is not the database's."""
@@ -125,6 +131,7 @@ _KINDS: tuple[tuple[tuple[str, ...], type[errors.StoreError], str], ...] = (
         errors.NotWritableError,
         "the database {path} is not writable: {text}",
     ),
+    (("interrupted",), errors.EndedError, "the database {path} ended the question"),
     (("locked", "busy"), errors.BusyError, "the database {path} is held by another program: {text}"),
     (
         ("not a database", "malformed", "corrupt", "no such table", "no such column", "already exists"),

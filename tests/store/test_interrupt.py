@@ -1,0 +1,54 @@
+"""A question that nobody waits for any more ends, and costs the next one nothing."""
+
+import asyncio
+import time
+
+from sqlalchemy import select, text
+
+from tukur.hub.store.database import Questions
+from tukur.hub.store.errors import EndedError
+from tukur.hub.store.schema import host
+from tukur.hub.store.sqlite import READERS
+from tukur.hub.store.store import Store
+
+SLOW = {
+    "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000000000) "
+    "SELECT SUM(x) FROM n",
+    "mysql": "SELECT SLEEP(40)",
+}
+
+
+async def slow_question(store: Store) -> None:
+    async with store.database.read() as connection:
+        await connection.execute(text(SLOW[connection.dialect.name]))
+
+
+async def test_questions_that_nobody_wants_end_at_once_and_their_connections_serve_the_next(
+    store: Store,
+) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(2):
+        questions = Questions()
+        asked = [loop.create_task(slow_question(store), context=questions.context()) for _ in range(READERS)]
+        await asyncio.sleep(0.3)
+        assert not any(question.done() for question in asked)
+        begun = time.monotonic()
+        await questions.end()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(answer, EndedError) for answer in answers)
+        async with store.database.read() as connection:
+            assert len((await connection.execute(select(host.c.id))).all()) == 2
+        assert time.monotonic() - begun < 5
+    if store.database.backend.patience_s:
+        async with store.database.read() as connection:
+            left = await connection.execute(
+                text("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(%'")
+            )
+            assert left.scalar_one() == 0, "the server goes on with none of them"
+
+
+async def test_there_is_nothing_to_end_where_nothing_is_asked(store: Store) -> None:
+    questions = Questions()
+    await asyncio.get_running_loop().create_task(store.hosts(), context=questions.context())
+    await questions.end()
+    assert len(await store.hosts()) == 2
