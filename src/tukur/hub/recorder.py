@@ -11,8 +11,10 @@ from tukur.protocol.messages import Block, Gap
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
+BATCH = 128
 """Blocks in one transaction, at most: one commit costs as much for many as for one."""
+GATHER_S = 0.1
+"""How long the first waits for others to go with: to each transaction belong some ten statements."""
 _RETRY_S = (0.5, 15.0)
 
 
@@ -46,6 +48,8 @@ class Recorder:
         """Stores, for ever."""
         while True:
             batch = [await self._queue.get()]
+            if self._queue.qsize() < BATCH:
+                await asyncio.sleep(GATHER_S)
             while len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             # A connection that ended meanwhile waits no more; its agent will send the block again.

@@ -37,6 +37,7 @@ from tukur.hub.store.schema import (
     life_group,
     process,
     process_minute,
+    run,
 )
 from tukur.protocol.messages import Block, Gap
 
@@ -75,35 +76,36 @@ async def boot_number(connection: AsyncConnection, host_no: int, boot_id: str, b
 
 
 async def in_order(connection: AsyncConnection, items: Sequence[Item]) -> dict[int, Placed]:
-    """Those of the items that go on where their boot's record ends, by their places in `items`.
+    """Those of the items that go on where their boot's record ends, or begin it, by their places in `items`.
 
     They can be written together, before all others. Nothing is checked of what is in them.
     """
     boots = await _boots(connection, items)
-    known = {
-        at: boots[host_id, content.boot_id]
+    asked = {
+        at: (boots[host_id, content.boot_id][1], content.first_ns)
         for at, (host_id, content) in enumerate(items)
         if (host_id, content.boot_id) in boots
     }
-    asked = [(boot_no, items[at][1].first_ns) for at, (_, boot_no) in known.items()]
-    places = dict(zip(known, await places_of(connection, asked), strict=True))
+    places = dict(zip(asked, await places_of(connection, list(asked.values())), strict=True))
+    begun = await _begin_boots(connection, [item for at, item in enumerate(items) if at not in asked])
     found: dict[int, Placed] = {}
     disturbed: set[tuple[str, str]] = set()
     for at, (host_id, content) in enumerate(items):
+        key = host_id, content.boot_id
         place = places.get(at)
-        plain = (
-            place is not None
-            and not (place.known or place.earliest or place.late or place.next_run is not None)
-            and isinstance(content, Block)
-            and not content.first_of_run
-            and (host_id, content.boot_id) not in disturbed
-        )
-        if plain and isinstance(content, Block):
-            found[at] = Placed(*known[at], content)
-        else:
+        first = place is None and key in begun
+        if isinstance(content, Block) and key not in disturbed and (first or _goes_on(place, content)):
+            found[at] = Placed(*(begun if first else boots)[key], content)
+        if key not in boots or at not in found:
             # What comes after it in this batch may depend on it.
-            disturbed.add((host_id, content.boot_id))
+            disturbed.add(key)
     return found
+
+
+def _goes_on(place: Place | None, content: Block) -> bool:
+    if place is None or content.first_of_run:
+        return False
+    return not (place.known or place.earliest or place.late or place.next_run is not None)
 
 
 async def _boots(
@@ -120,10 +122,33 @@ async def _boots(
     return {(host_id, boot_id): (host_no, boot_no) for host_id, boot_id, host_no, boot_no in found}
 
 
+async def _begin_boots(
+    connection: AsyncConnection, items: Sequence[Item]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Makes boots of which nothing was known, where the first that is told of them is a block; as _boots."""
+    firsts: dict[tuple[str, str], Item] = {}
+    for item in items:
+        firsts.setdefault((item[0], item[1].boot_id), item)
+    firsts = {key: item for key, item in firsts.items() if isinstance(item[1], Block)}
+    if not firsts:
+        return {}
+    wanted = select(host.c.host_id, host.c.id).where(host.c.host_id.in_([key[0] for key in firsts]))
+    hosts = {row.host_id: row.id for row in await connection.execute(wanted)}
+    made = [
+        {"host": hosts[host_id], "boot_id": boot_id, "booted_ms": rows.booted_ms(content)}
+        for (host_id, boot_id), (_, content) in firsts.items()
+        if host_id in hosts
+    ]
+    await insert_new(connection, boot, made)
+    return await _boots(connection, list(firsts.values()))
+
+
 async def put_in_order(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
     """Stores blocks that :func:`in_order` found. Raises BadBlockError where one can never be stored."""
     for entry in blocks:
         rows.check(entry.content)
+    runs = [entry for entry in blocks if entry.content.first_of_run]
+    await insert_new(connection, run, [rows.run_row(entry.boot_no, entry.content) for entry in runs])
     await connection.execute(insert(block), [rows.block_row(*entry) for entry in blocks])
     images = [(entry.boot_no, one) for entry in blocks for one in entry.content.images]
     texts = [rows.command_texts(one) for _, one in images]

@@ -66,6 +66,11 @@ def block_row(host_no: int, boot_no: int, content: Block) -> Row:
     }
 
 
+def run_row(boot_no: int, content: Block) -> Row:
+    """The run of the agent that it is the first block of."""
+    return {"boot": boot_no, "first_ns": content.first_ns, "first_ms": content.first_wall_ns // 1_000_000}
+
+
 def life_rows(blocks: Sequence[tuple[int, Block]]) -> tuple[list[Row], list[Row]]:
     """Lives that begin in (boot, block) pairs and go on, and lives that end, begun there or not.
 

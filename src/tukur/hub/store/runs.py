@@ -13,6 +13,7 @@ from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.bulk import insert_new
+from tukur.hub.store.rows import run_row
 from tukur.hub.store.schema import block, image, process, run
 from tukur.protocol.messages import Block, Image
 
@@ -95,8 +96,7 @@ def _places(number: int) -> TextClause:
 async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -> None:
     """Takes note of a run by its first block, which is not stored yet, and of what ended before it."""
     first_ns = content.first_ns
-    row = {"boot": boot_no, "first_ns": first_ns, "first_ms": content.first_wall_ns // 1_000_000}
-    await insert_new(connection, run, [row])
+    await insert_new(connection, run, [run_row(boot_no, content)])
     columns = process.c
     # What began after this block's first sample is not its to end: of a late block that may be known already.
     seen_before = exists().where(
