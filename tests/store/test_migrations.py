@@ -20,6 +20,7 @@ from tests.support.record import BOOT, WALL, Machine
 from tukur.hub.store import migrate
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.database import Database
+from tukur.hub.store.days import PARTITIONED
 from tukur.hub.store.engine import Backend
 from tukur.hub.store.errors import DamagedError, NewerVersionError
 from tukur.hub.store.exits import ExitStore
@@ -127,11 +128,19 @@ async def test_a_record_of_each_version_is_brought_forward_with_its_rows(
             await store.close()
 
 
-async def test_the_schema_is_what_the_program_takes_it_for(store: Store) -> None:
-    def differences(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, metadata))
+def differences(connection: Connection) -> list[Any]:
+    """What the database has otherwise than the program takes it for."""
+    partitioned = {table.name for table, _ in PARTITIONED} if connection.dialect.name == "mysql" else set()
 
+    def counts(thing: Any, _: Any, kind: str, *__: Any) -> bool:
+        # Where there are partitions the server takes no foreign keys.
+        return kind != "foreign_key_constraint" or thing.table.name not in partitioned
+
+    options = {"compare_type": True, "include_object": counts}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+async def test_the_schema_is_what_the_program_takes_it_for(store: Store) -> None:
     assert await run(store.database.backend, differences) == []
 
 
@@ -171,11 +180,7 @@ async def test_a_migration_that_was_interrupted_anywhere_is_run_again(
         break
     assert most > 1, "nothing was interrupted"
     await backend.prepare()
-    found = await run(
-        backend,
-        lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": True}), metadata),
-    )
-    assert found == []
+    assert await run(backend, differences) == []
     if before:
         counts = mariadb.sql(
             "select (select count(*) from process), (select count(*) from image)",

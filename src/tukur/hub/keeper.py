@@ -76,6 +76,7 @@ class Keeper:
     async def round(self) -> None:
         """All that is due now. Raises StoreError."""
         now_ms = await self._record_ms()
+        await self._retention.prepare_days(now_ms)
         while await self._levels.add_up(now_ms - LATE_MS, 50):
             await self._rest(0.05)
         await self.trim(now_ms)
@@ -84,7 +85,7 @@ class Keeper:
     async def trim(self, now_ms: int) -> int:
         """Deletes what is older than it is kept, and more where all takes too much room; how many rows."""
         keep = self._settings.keep
-        deleted = await self._delete(keep.cutoffs(now_ms))
+        deleted = await self._delete(await self._retention.by_days(keep.cutoffs(now_ms)))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
             deleted += await self._shrink(now_ms, keep.max_bytes)
         while await self.space.give_back():

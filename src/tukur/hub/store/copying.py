@@ -10,7 +10,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tukur.hub.store.bulk import insert_new, merge
 from tukur.hub.store.database import Database
+from tukur.hub.store.days import DayStore
 from tukur.hub.store.errors import StoreError
+from tukur.hub.store.retention import RetentionStore
 from tukur.hub.store.schema import block, host, metadata
 
 _ROWS = 500
@@ -64,6 +66,7 @@ class Copy:
         Raises StoreError; ForeignRecordError before anything is written.
         """
         await self._check()
+        await self._make_days()
         gone: list[tuple[Table, list[Key]]] = []
         for table in metadata.sorted_tables:
             state = Copied(table.name, 0, 0, 0)
@@ -80,6 +83,13 @@ class Copy:
                 yield state
         for table, keys in reversed(gone):
             await self._delete(table, keys)
+
+    async def _make_days(self) -> None:
+        source = RetentionStore(self._source)
+        oldest, newest_ms = await source.oldest(), await source.newest_ms()
+        if oldest is not None:
+            until_ms = max(oldest.minutes_ms, newest_ms or 0)
+            await DayStore(self._target).ensure(oldest.minutes_ms, until_ms)
 
     async def _check(self) -> None:
         hosts = []

@@ -80,10 +80,14 @@ class Database:
         self._writer, self._readers = backend.engines()
 
     @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end, or changes nothing. Raises StoreError."""
+    async def write(self, *, unhurried: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end, or changes nothing; unhurried: however long it takes.
+
+        Raises StoreError.
+        """
+        patience_s = None if unhurried else self.backend.patience_s
         with told(self.backend):
-            async with asyncio.timeout(self.backend.patience_s), self._writer.begin() as connection:
+            async with asyncio.timeout(patience_s), self._writer.begin() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager

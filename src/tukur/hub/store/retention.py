@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.commands import delete_commands, unused_commands
 from tukur.hub.store.database import Database
+from tukur.hub.store.days import DayStore
 from tukur.hub.store.keep import DAY_MS, Cutoffs
 from tukur.hub.store.schema import (
     block,
@@ -52,11 +53,27 @@ class RetentionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._days = DayStore(database)
+
+    async def by_days(self, cutoffs: Cutoffs) -> Cutoffs:
+        """The same, or where the database keeps days by themselves a little earlier: whole days go."""
+        if not await self._days.has_days():
+            return cutoffs
+        return Cutoffs(
+            cutoffs.seconds_ms // DAY_MS * DAY_MS, cutoffs.minutes_ms // DAY_MS * DAY_MS, cutoffs.hours_ms
+        )
+
+    async def prepare_days(self, now_ms: int) -> None:
+        """Sees to it that what is recorded next has its day."""
+        oldest = await self.oldest()
+        await self._days.ensure(min(oldest.minutes_ms, now_ms) if oldest else now_ms, now_ms)
 
     async def trim(self, cutoffs: Cutoffs) -> AsyncGenerator[int, None]:
         """All that lies before the cutoffs."""
         for part in (
+            self._days.drop(cutoffs.seconds_ms),
             self.blocks(cutoffs.seconds_ms),
+            self._days.drop_minutes(cutoffs.minutes_ms),
             self._timed(_MINUTES, cutoffs.minutes_ms),
             self._timed(_HOURS, cutoffs.hours_ms),
             self._lives(cutoffs.hours_ms),

@@ -203,8 +203,8 @@ class Store(OrderTable):
         wanted = (
             select(*columns)
             .where(block.c.host == host_no, block.c.last_ms >= from_ms, block.c.first_ms < to_ms)
-            # A block lasts a minute at most: the bound keeps the index scan to the range.
-            .where(block.c.last_ms < to_ms + 120_000)
+            # A block lasts a minute at most: the bounds keep the scan to the range, of the index and of days.
+            .where(block.c.last_ms < to_ms + 120_000, block.c.first_ms >= from_ms - 120_000)
             .order_by(block.c.last_ms)
         )
         async with self._database.read() as connection:
