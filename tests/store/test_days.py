@@ -105,7 +105,7 @@ async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_w
     await record(store, 0, 1, 2, 3)
     retention = RetentionStore(store.database)
     cutoff = NOON + 2 * DAY_MS + 60_000
-    whole = await retention.by_days(Cutoffs(cutoff, cutoff, 0))
+    whole = await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + 2 * DAY_MS)
     assert whole.seconds_ms == whole.minutes_ms == NOON + 2 * DAY_MS - DAY_MS // 2
     assert sum([deleted async for deleted in retention.trim(whole)]) > 0
     assert await counts(store) == [2, 2, 2]
@@ -113,6 +113,7 @@ async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_w
     assert await counts(store) == [1, 2, 2]
     names = [part.name for part in await DayStore(store.database).partitions(block)]
     assert names[0] == "d20231116"
+    assert await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + DAY_MS) == Cutoffs(cutoff, cutoff, 0)
 
 
 async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_waits(store: Store) -> None:
@@ -176,13 +177,14 @@ async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
 
 async def test_the_keeper_makes_days_and_drops_them(store: Store, tmp_path: Path) -> None:
     await record(store, 0, 1, 2)
-    settings = HubSettings(data_dir=tmp_path, order_key=b"", keep=Keep(seconds_ms=DAY_MS, minutes_ms=DAY_MS))
-    now = NOON + 2 * DAY_MS + 60_000
+    keep = Keep(seconds_ms=2 * DAY_MS, minutes_ms=2 * DAY_MS)
+    settings = HubSettings(data_dir=tmp_path, order_key=b"", keep=keep)
+    now = NOON + 3 * DAY_MS - 60_000
     keeper = Keeper(store, settings, lambda: now)
     await keeper.round()
     assert await counts(store) == [2, 2, 2]
     names = [part.name for part in await DayStore(store.database).partitions(block)]
-    assert names == ["d20231115", "d20231116", "d20231117", "later"]
+    assert names == ["d20231115", "d20231116", "d20231117", "d20231118", "later"]
 
 
 async def test_without_the_right_to_change_tables_what_is_too_old_goes_row_by_row(

@@ -85,7 +85,7 @@ class Keeper:
     async def trim(self, now_ms: int) -> int:
         """Deletes what is older than it is kept, and more where all takes too much room; how many rows."""
         keep = self._settings.keep
-        deleted = await self._delete(await self._retention.by_days(keep.cutoffs(now_ms)))
+        deleted = await self._delete(await self._retention.by_days(keep.cutoffs(now_ms), now_ms))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
             deleted += await self._shrink(now_ms, keep.max_bytes)
         while await self.space.give_back():

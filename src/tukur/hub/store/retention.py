@@ -28,6 +28,8 @@ from tukur.hub.store.schema import (
 
 BATCH = 500
 """Blocks or lives that one transaction deletes, at most."""
+BY_DAYS_MS = 2 * DAY_MS
+"""What is kept so long goes by whole days where there are partitions."""
 ROWS = 2000
 """Rows of minutes or hours that one transaction deletes, and then those of one more instant."""
 
@@ -55,13 +57,16 @@ class RetentionStore:
         self._database = database
         self._days = DayStore(database)
 
-    async def by_days(self, cutoffs: Cutoffs) -> Cutoffs:
+    async def by_days(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
         """The same, or where the database keeps days by themselves a little earlier: whole days go."""
         if not await self._days.has_days():
             return cutoffs
-        return Cutoffs(
-            cutoffs.seconds_ms // DAY_MS * DAY_MS, cutoffs.minutes_ms // DAY_MS * DAY_MS, cutoffs.hours_ms
-        )
+
+        def floored(cutoff_ms: int) -> int:
+            # Of what is kept for hours only, a day more would be too much.
+            return cutoff_ms // DAY_MS * DAY_MS if now_ms - cutoff_ms >= BY_DAYS_MS else cutoff_ms
+
+        return Cutoffs(floored(cutoffs.seconds_ms), floored(cutoffs.minutes_ms), cutoffs.hours_ms)
 
     async def prepare_days(self, now_ms: int) -> None:
         """Sees to it that what is recorded next has its day."""
