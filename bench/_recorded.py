@@ -33,7 +33,17 @@ def load(count: int) -> Iterator[None]:
 
 def record(folder: Path, seconds: int) -> list[Block]:
     """Whole ten-second blocks of an agent that runs for so long, and finds no hub."""
-    command = [sys.executable, "-m", "tukur", "agent", "--data", str(folder), "--hub", "http://127.0.0.1:9"]
+    command = [
+        sys.executable,
+        "-m",
+        "tukur",
+        "agent",
+        "run",
+        "--data",
+        str(folder),
+        "--hub",
+        "http://127.0.0.1:9",
+    ]
     agent = subprocess.Popen(
         [*command, "--order-key", _KEY, "--log-level", "error"], stderr=subprocess.DEVNULL
     )

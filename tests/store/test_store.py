@@ -361,10 +361,12 @@ async def test_thousands_of_lives_are_found_at_once(store: Store) -> None:
 
 async def test_a_host_that_is_enrolled_again_keeps_its_record_and_gets_the_new_key(store: Store) -> None:
     await put(store, busy_machine().block(2))
-    await store.enrol(HOST, bytes(32), "renamed", WALL)
-    assert await store.host_key(HOST) == bytes(32)
+    await store.enrol(HOST, bytes(32), "another", WALL)
+    known = await store.enrolments.key(HOST)
+    assert known is not None
+    assert known.public == bytes(32)
     row = await the_host(store)
-    assert (row.name, row.last_ms) == ("renamed", START + 3000)
+    assert (row.name, row.last_ms) == ("host-1", START + 3000)
     assert len(await store.hosts()) == 2
 
 
@@ -374,5 +376,5 @@ async def test_what_a_host_said_of_itself_is_kept(store: Store) -> None:
     row = await the_host(store)
     assert row.facts == facts_of(hostname="señor-owl")
     assert row.seen_ms == START
-    assert await store.host_key("no such host") is None
+    assert await store.enrolments.key("no such host") is None
     assert await store.hosts("no such host") == []

@@ -15,10 +15,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.record import facts_of
-from tukur.hub.app import create_app, open_hub
+from tukur.hub.app import open_hub
 from tukur.hub.auth.identity import Role
 from tukur.hub.parts import Hub
-from tukur.hub.serve import listen
+from tukur.hub.serve import listen, server_config
 from tukur.hub.settings import HubSettings
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
@@ -43,7 +43,7 @@ class RunningHub:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.parts.settings.tls.encrypted else 'http'}://127.0.0.1:{self.port}"
 
     def socket(self, path: str) -> str:
         """The address of a WebSocket."""
@@ -89,18 +89,8 @@ async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningH
     options = {"data_dir": data_dir, "order_key": ORDER_KEY, "enrol": enrol, **settings}
     parts = await open_hub(HubSettings(**options))
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(
-        create_app(parts),
-        http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=messages.MAX_MESSAGE,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
+    config = server_config(parts)
+    config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:

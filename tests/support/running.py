@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,7 @@ class Up:
     def __init__(self, data: Path, *arguments: str, command: list[str] | None = None) -> None:
         self.data = data
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if '--host' in arguments else 'http'}://127.0.0.1:{self.port}"
         with tempfile.NamedTemporaryFile(prefix="tukur-log-", delete=False) as log:
             self.log_path = Path(log.name)
             self._process = subprocess.Popen(
@@ -60,7 +61,7 @@ class Up:
     def _await_link(self) -> str:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            found = re.search(r"http://\S+/sign-in#token=\S+", line)
+            found = re.search(r"https?://\S+/sign-in#token=\S+", line)
             if found:
                 return found.group()
         raise AssertionError(f"tukur up ended with {self._process.wait()}: {self.log()}")
@@ -71,7 +72,9 @@ class Up:
 
     def sign_in(self) -> httpx.Client:
         """A client with a session, by the link."""
-        client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url})
+        authority = self.data / "tls" / "ca.pem"
+        verify = ssl.create_default_context(cafile=authority if authority.exists() else None)
+        client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url}, verify=verify)
         answer = client.post("/api/session", json={"token": self.link.partition("token=")[2]})
         assert answer.status_code == 201, answer.text
         return client

@@ -26,7 +26,7 @@ ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "20"))
 
 
 class AgentProcess:
-    """A real ``tukur agent`` for the hub at a port."""
+    """A real ``tukur agent run`` for the hub at a port."""
 
     def __init__(self, data: Path, log: Path, port: int, *options: str) -> None:
         data.mkdir(exist_ok=True)
@@ -34,7 +34,7 @@ class AgentProcess:
         (data / "host_id").write_text(HOST)
         (data / "agent.key").write_bytes(KEYS[HOST])
         (data / "agent.key").chmod(0o600)
-        self._command = [*TUKUR, "agent", "--data", str(data), "--hub", f"http://127.0.0.1:{port}"]
+        self._command = [*TUKUR, "agent", "run", "--data", str(data), "--hub", f"http://127.0.0.1:{port}"]
         self._command += ["--order-key", auth.public_key(ORDER_KEY).hex(), "--log-level", "debug", *options]
         self._log = log
         self.start()

@@ -13,6 +13,7 @@ from tukur.agent.clock import SECOND, Instant, Ticker, now
 from tukur.agent.drain import DEFAULT_RATE
 from tukur.agent.facts import boot_id, host_facts
 from tukur.agent.frames import FrameMaker, top_of
+from tukur.agent.identity import IdentitySource
 from tukur.agent.images import Images
 from tukur.agent.inspect import inspect
 from tukur.agent.link import Link, hub_uri
@@ -21,7 +22,7 @@ from tukur.agent.recorder import Recorder, Sampled
 from tukur.agent.scrub import Scrubber
 from tukur.agent.signals import Executor, OrderGate, RefusedError
 from tukur.agent.spool import Bounds, Spool
-from tukur.protocol import messages
+from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.records import Losses, Snapshot, TaskArray
 from tukur.sources.base import Source
@@ -40,13 +41,7 @@ before a sample is not just before it."""
 class AgentSettings:
     """What an agent needs to know."""
 
-    hub: str
-    """http(s)://host:port"""
-    host_id: str
-    key: bytes
-    """Ed25519 secret, 32 bytes."""
-    order_key: bytes
-    """The hub's public order key, 32 bytes: pinned."""
+    identity: IdentitySource
     spool: Path
     policy: Policy
     spool_bounds: Bounds = field(default_factory=Bounds)
@@ -56,10 +51,11 @@ class AgentSettings:
 
 
 class Agent:
-    """One host's agent. :meth:`run` is all that is called from outside."""
+    """One host's agent. :meth:`run` is all that is called from outside. Raises IdentityError when made."""
 
     def __init__(self, settings: AgentSettings, source: Source) -> None:
         self._settings = settings
+        identity = settings.identity.load()
         self._source = source
         self._boot_id = boot_id()
         self._host = HostReader()
@@ -70,17 +66,20 @@ class Agent:
         self._recorder = Recorder(self._boot_id, self._images)
         self._frames = FrameMaker(self._boot_id)
         self._watched = False
-        self._gate = OrderGate(settings.host_id, self._boot_id, settings.order_key)
+        self._gate = OrderGate(identity.host_id, self._boot_id, identity.order_key)
         self._executor = Executor(settings.policy, self._exact_start)
         self._spool = Spool(settings.spool, settings.spool_bounds)
         self._link = Link(
-            hub_uri(settings.hub),
+            hub_uri(identity.hub),
             self._session,
             self._spool,
             self._handle,
             self._frames.request_key,
             settings.drain_rate,
+            lambda: settings.identity.load().trust,
         )
+        self._session_before: AgentSession | None = None
+        self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._source_faults = 0
         self._source_name = source.name
@@ -190,13 +189,29 @@ class Agent:
 
     # --- what the hub asks
 
-    def _session(self) -> AgentSession:
+    def _session(self, certificate: bytes) -> AgentSession:
         # A new connection begins unwatched: the hub says so again where somebody watches.
         self._watched = False
         newest = self._recorder.newest
         mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
         facts = host_facts(self._source, self._settings.policy, mem_total, self._oom_blind())
-        return AgentSession(self._settings.host_id, self._settings.key, facts)
+        identity = self._settings.identity.load()
+        # While a new key is put in place of the old one, either may be the one that the hub knows.
+        keys = [key for key in (identity.key, identity.next_key) if key]
+        if self._session_before is not None and not self._session_before.open:
+            self._turn += 1
+        session = AgentSession(identity.host_id, keys[self._turn % len(keys)], facts, certificate=certificate)
+        self._session_before = session
+        return session
+
+    async def _believe(self, told: messages.Authorities) -> None:
+        source = self._settings.identity
+        identity = source.load()
+        text = auth.authorities_text(identity.host_id, told.certificates)
+        if not auth.verify(identity.order_key, text, told.signature):
+            log.error("other authorities are named for the hub, and not by its order key: refused")
+        elif await asyncio.to_thread(source.believe, told.certificates):
+            log.info("the hub has another authority; it is trusted from now on")
 
     def _oom_blind(self) -> list[str]:
         return [self._oom.blind_spot] if self._oom.blind_spot else []
@@ -208,6 +223,8 @@ class Agent:
                 self._frames.request_key()
             case messages.Order():
                 self._spawn(self._order(message))
+            case messages.Authorities():
+                self._spawn(self._believe(message))
             case messages.Inspect():
                 self._spawn(self._inspect(message))
             case _:

@@ -13,8 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from tukur.agent.drain import DEFAULT_RATE, Drain
+from tukur.agent.identity import IdentityError
 from tukur.agent.spool import Spool
 from tukur.agent.spool_format import span_of
+from tukur.agent.trust import Trust, seen, tls_options
 from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import ProtocolError
@@ -55,12 +57,15 @@ class Link:
     def __init__(
         self,
         uri: str,
-        session: Callable[[], AgentSession],
+        session: Callable[[bytes], AgentSession],
         spool: Spool,
         handler: Callable[[messages.FromHub], Awaitable[None]],
         frames_lost: Callable[[], None],
         rate: float = DEFAULT_RATE,
+        trust: Callable[[], Trust] = lambda: Trust(None),
     ) -> None:
+        """`session`: to a hub whose certificate has this SHA-256; `trust`: asked each time."""
+        self._trust = trust
         self._uri = uri
         self._new_session = session
         self._spool = spool
@@ -136,6 +141,8 @@ class Link:
             except ProtocolError as error:
                 log.error("the hub refuses this agent: %s (%s)", error.detail, error.code)
                 delay = max(delay, 2.0)
+            except (ssl.SSLError, IdentityError) as error:
+                log.error("the hub cannot be trusted: %s", error)
             except (OSError, ConnectionClosed, InvalidHandshake, InvalidURI, TimeoutError) as error:
                 log.debug("no connection to the hub: %s", error)
             if self.connected.is_set():
@@ -160,10 +167,9 @@ class Link:
         self._heartbeat = None
 
     async def _connect_once(self) -> None:
-        tls = ssl.create_default_context() if self._uri.startswith("wss:") else None
         async with connect(
             self._uri,
-            ssl=tls,
+            **tls_options(self._uri, self._trust()),
             max_size=messages.MAX_MESSAGE,
             # Blocks are compressed already, and compressing frames would cost the watched host.
             compression=None,
@@ -172,7 +178,7 @@ class Link:
             ping_timeout=20,
             proxy=None,
         ) as socket:
-            session = self._new_session()
+            session = self._new_session(seen(socket))
             self._socket = socket
             async with asyncio.timeout(10):
                 while not session.open:

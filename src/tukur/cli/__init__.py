@@ -21,7 +21,8 @@ class Command(NamedTuple):
 COMMANDS = [
     Command("up", "tukur.cli.up", "hub, agent and page on this machine, in one command"),
     Command("hub", "tukur.cli.hub", "the hub alone: API, page, record"),
-    Command("agent", "tukur.cli.agent", "the agent alone: watches this machine for a hub"),
+    Command("agent", "tukur.cli.agent", "the agent alone: join a hub, run, rotate the key"),
+    Command("join-token", "tukur.cli.join_token", "tokens that let machines join: create, list, revoke"),
     Command("sign-in-link", "tukur.cli.sign_in_link", "a new link that signs a person in, once"),
     Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),

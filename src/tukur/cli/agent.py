@@ -1,124 +1,30 @@
-"""``tukur agent``: watches this machine for a hub."""
+"""``tukur agent``: watches this machine for a hub, and makes it one of the hub's hosts."""
 
 import argparse
-import asyncio
-import os
-import signal
-from pathlib import Path
 
-from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
-from tukur.cli.errors import CommandError, Exit
-from tukur.cli.logs import add_log_option, begin_logging
-
-# Numpy's linear algebra is never used: without this its threads take memory at import.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from tukur.cli import agent_join, agent_run
+from tukur.cli.data import add_data_option
+from tukur.cli.logs import add_log_option
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    add_data_option(parser)
-    add_log_option(parser)
-    parser.add_argument("--hub", default="http://127.0.0.1:8787", metavar="URL", help="the hub's address")
-    parser.add_argument(
-        "--order-key", required=True, metavar="HEX", help="the hub's public order key, 64 hexadecimal digits"
-    )
-    parser.add_argument(
-        "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
-    )
-    parser.add_argument(
-        "--policy",
-        type=Path,
-        default=Path("/etc/tukur/policy.toml"),
-        metavar="FILE",
-        help="what the hub may do here; no file: monitor-only",
-    )
-    parser.add_argument("--allow-signals", action="store_true", help="allow every signal; no policy file")
-    parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
-    parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
-    _spool_options(parser)
-    parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
-
-
-def _spool_options(parser: argparse.ArgumentParser) -> None:
-    for name, default, unit, text in (
-        ("--spool-size", 512, "MIB", "what waits for the hub takes at most so many MiB of disk"),
-        ("--spool-age", 7, "DAYS", "what waits for the hub is given up when it is so old"),
-        ("--drain-rate", 1024, "KIB", "KiB a second at which older blocks are sent once the hub is back"),
+    """The command's actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    running = actions.add_parser("run", help="watch this machine")
+    agent_run.arguments(running)
+    joining = actions.add_parser("join", help="make this machine a host of a hub")
+    agent_join.join_arguments(joining)
+    rotating = actions.add_parser("rotate-key", help="put a new key in place of this host's")
+    for action, work in (
+        (running, agent_run.run),
+        (joining, agent_join.join),
+        (rotating, agent_join.rotate_key),
     ):
-        parser.add_argument(
-            name, type=_above_zero, default=default, metavar=unit, help=f"{text} (default: {default})"
-        )
-
-
-def _above_zero(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r}; a number above 0 expected")
-    return value
+        add_data_option(action)
+        add_log_option(action)
+        action.set_defaults(work=work)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the agent until SIGTERM or SIGINT."""
-    from tukur.agent.agent import Agent, AgentSettings
-    from tukur.agent.link import LinkError, hub_uri
-    from tukur.agent.policy import SIGNALS, Policy, PolicyError, load_signals
-    from tukur.agent.scrub import Scrubber
-    from tukur.agent.spool import Bounds
-    from tukur.cli.supervise import die_with_parent
-    from tukur.protocol.auth import new_key
-    from tukur.sources.base import Source, SourceUnavailableError
-    from tukur.sources.registry import choose
-    from tukur.sources.steady import SteadySource
-
-    begin_logging(options, "agent")
-    if options.supervisor:
-        die_with_parent(options.supervisor)
-    folder = data_dir(options)
-    try:
-        hub_uri(options.hub)
-        signals = SIGNALS if options.allow_signals else load_signals(options.policy)
-        scrubber = Scrubber(patterns=options.scrub, strip_all=options.strip_arguments)
-        source: Source = choose(options.source)[0]
-        if options.source is None:
-            source = SteadySource(source, lambda: choose()[0])
-    except (LinkError, PolicyError, ValueError) as error:
-        raise CommandError(Exit.USAGE, str(error)) from error
-    except SourceUnavailableError as error:
-        raise CommandError(Exit.SOURCE_UNAVAILABLE, str(error)) from error
-    settings = AgentSettings(
-        hub=options.hub,
-        host_id=host_id(folder),
-        key=secret_file(folder / "agent.key", new_key()),
-        order_key=_order_key(options.order_key),
-        spool=folder / "spool",
-        policy=Policy(signals=signals, own_pid=os.getpid(), supervisor=options.supervisor),
-        scrubber=scrubber,
-        spool_bounds=Bounds(int(options.spool_size * 2**20), options.spool_age * 86_400),
-        drain_rate=options.drain_rate * 1024,
-    )
-
-    async def work() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        await Agent(settings, source).run(stop)
-
-    try:
-        asyncio.run(work())
-    except OSError as error:
-        raise CommandError(Exit.FAILED, f"the agent ended: {error}") from error
-    return 0
-
-
-def _order_key(text: str) -> bytes:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise CommandError(Exit.USAGE, f"--order-key {text!r}; 64 hexadecimal digits expected")
-    return key
+    """Runs, joins or changes the key."""
+    return int(options.work(options))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from tukur.cli.errors import CommandError, Exit
+from tukur.files import fill_secret
 
 
 def default_data_dir() -> Path:
@@ -91,11 +92,7 @@ def secret_file(path: Path, make: bytes) -> bytes:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if not path.exists():
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(make)
-                file.flush()
-                os.fsync(file.fileno())
+            fill_secret(temporary, make)
             with contextlib.suppress(FileExistsError):
                 path.hardlink_to(temporary)
         return path.read_bytes()

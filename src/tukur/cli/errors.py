@@ -20,6 +20,10 @@ class Exit(IntEnum):
     DATABASE_UNREACHABLE = 12
     DATABASE_REFUSED = 13
     DATABASE_UNFIT = 14
+    CERTIFICATE = 15
+    JOIN_REFUSED = 16
+    HUB_UNREACHABLE = 17
+    HUB_NOT_TRUSTED = 18
 
 
 class CommandError(Exception):

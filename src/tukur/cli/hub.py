@@ -10,6 +10,7 @@ from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.keep import add_keep_options, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
+from tukur.cli.tls import add_tls_options, tls_settings
 
 if TYPE_CHECKING:
     from tukur.hub.app import HubSettings
@@ -37,12 +38,15 @@ def add_address_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8787, help="port to listen on (default: %(default)s)")
     parser.add_argument(
+        "--name",
         "--allow-host",
+        dest="names",
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name that browsers may call the hub by",
+        help="a further name that browsers and agents may call the hub by; its own certificate holds it too",
     )
+    add_tls_options(parser)
 
 
 def check_port(host: str, port: int) -> None:
@@ -91,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         die_with_parent(options.supervisor)
     folder = data_dir(options)
     enrolled = tuple(parse_enrol(text) for text in options.enrol)
-    keep = parse_keep(options)
+    keep, tls = parse_keep(options), tls_settings(options)
     server = database(options)
     check_port(options.host, options.port)
     with DataLock(folder):
@@ -101,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
                 database=server,
                 host=options.host,
                 port=options.port,
-                allowed_hosts=tuple(options.allow_host),
+                allowed_hosts=tuple(options.names),
+                tls=tls,
                 enrol=enrolled,
                 order_key=order_key(folder),
                 keep=keep,
@@ -116,10 +121,13 @@ def serve(settings: "HubSettings") -> None:
     from tukur.hub.errors import PortBusyError
     from tukur.hub.serve import run as run_hub
     from tukur.hub.store.errors import StoreError
+    from tukur.hub.tls.authority import CertificateError
 
     try:
         run_hub(settings)
     except StoreError as error:
         raise command_error(error) from error
+    except CertificateError as error:
+        raise CommandError(Exit.CERTIFICATE, str(error)) from error
     except PortBusyError as error:
         raise CommandError(Exit.PORT_BUSY, str(error)) from error

@@ -2,8 +2,6 @@
 
 import argparse
 import asyncio
-import json
-from pathlib import Path
 
 from tukur.cli.data import add_data_option, data_dir
 from tukur.cli.database import add_database_options, database
@@ -18,17 +16,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the link."""
     from tukur.cli.store_errors import store_call
+    from tukur.hub.address import HubAddress, announced
     from tukur.hub.admin import create_sign_in_link
 
     folder = data_dir(options, create=False)
     token = asyncio.run(store_call(create_sign_in_link(folder, database(options))))
-    print(f"{hub_address(folder)}/sign-in#token={token}")
+    print(f"{(announced(folder) or HubAddress()).url}/sign-in#token={token}")
     return 0
-
-
-def hub_address(folder: Path) -> str:
-    """Where the hub of this data directory last listened."""
-    try:
-        return str(json.loads((folder / "address.json").read_text(encoding="utf-8"))["url"])
-    except (OSError, ValueError, KeyError):
-        return "http://127.0.0.1:8787"

@@ -2,15 +2,12 @@
 
 import argparse
 import asyncio
-import json
 import os
 import platform
 import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
@@ -20,7 +17,10 @@ from tukur.cli.hub import add_address_options, check_port, order_key
 from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
 from tukur.cli.supervise import Child
-from tukur.hub.store.address import ServerAddress, is_loopback
+from tukur.cli.tls import tls_arguments, tls_settings
+from tukur.hub.address import HubAddress, announced, withdraw
+from tukur.hub.store.address import ServerAddress
+from tukur.hub.tls.settings import TlsSettings
 
 START_S = 60.0
 """How long the hub may take to answer: a large database may have to be migrated first."""
@@ -46,22 +46,23 @@ def run(options: argparse.Namespace) -> int:
     begin_logging(options, "up")
     parse_keep(options)
     folder = data_dir(options)
-    server = database(options)
+    server, tls = database(options), tls_settings(options)
     check_port(options.host, options.port)
     check_source(options.source)
     hub, agent = (
         Child("hub", _hub_arguments(options, folder)),
-        Child("agent", _agent_arguments(options, folder), without=(VARIABLE,)),
+        Child("agent", _agent_arguments(options, folder, tls), without=(VARIABLE,)),
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        withdraw(folder)
         hub.start()
-        _await_hub(hub, options, stop)
-        if not stop.is_set():
+        address = _await_hub(hub, folder, stop)
+        if address is not None:
             agent.start()
-            _welcome(options, folder, server)
+            _welcome(address, folder, server)
         while not stop.wait(0.2):
             hub.tend()
             agent.tend()
@@ -88,12 +89,10 @@ def check_source(name: str | None) -> None:
     source.close()
 
 
-def address(options: argparse.Namespace) -> str:
-    """The address that a browser on this machine uses."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)  # noqa: S104
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return f"http://{host}:{options.port}"
+def local_url(options: argparse.Namespace, *, encrypted: bool) -> str:
+    """The address that the agent of this machine uses."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host.strip("[]"))  # noqa: S104
+    return f"{'https' if encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{options.port}"
 
 
 def _common(options: argparse.Namespace, folder: Path) -> list[str]:
@@ -113,21 +112,27 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
         options.host,
         "--port",
         str(options.port),
-        *(word for allowed in options.allow_host for word in ("--allow-host", allowed)),
+        *(word for name in options.names for word in ("--name", name)),
+        *tls_arguments(options),
         *keep_arguments(options),
         "--enrol",
         f"{host_id(folder)}:{public_key(key).hex()}:{name}",
     ]
 
 
-def _agent_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
+def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings) -> list[str]:
     from tukur.protocol.auth import public_key
 
+    # Its own hub's certificate, whatever name it was given for: nothing else is trusted.
+    pinned = tls.certificate or (folder / "tls" / "ca.pem" if tls.own else None)
     return [
         "agent",
+        "run",
         *_common(options, folder),
         "--hub",
-        address(options),
+        local_url(options, encrypted=tls.encrypted),
+        *(("--pin", str(pinned)) if pinned else ()),
+        *(("--tls-name", _name_in(tls.certificate)) if tls.certificate else ()),
         "--order-key",
         public_key(order_key(folder)).hex(),
         *(("--source", options.source) if options.source else ()),
@@ -137,32 +142,46 @@ def _agent_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
     ]
 
 
-def _await_hub(hub: Child, options: argparse.Namespace, stop: threading.Event) -> None:
-    """Waits until the hub answers. Where it ends instead, it has said why: its exit code is ours."""
+def _name_in(path: Path) -> str:
+    from tukur.hub.tls.authority import CertificateError, names_of
+    from tukur.hub.tls.files import load_certificates
+
+    try:
+        names = names_of(load_certificates(path)[0])
+    except CertificateError as error:
+        raise CommandError(Exit.CERTIFICATE, str(error)) from error
+    if not names:
+        raise CommandError(Exit.CERTIFICATE, f"{path} is made out to no name; a subjectAltName expected")
+    return names[0].replace("*", "hub")
+
+
+def _await_hub(hub: Child, folder: Path, stop: threading.Event) -> HubAddress | None:
+    """Waits until the hub says where it is. Where it ends instead, it has said why: its exit code is ours."""
     until = time.monotonic() + START_S
     while not stop.is_set():
         code = hub.poll()
         if code is not None:
             sys.exit(code if code > 0 else Exit.FAILED)
-        try:
-            with urllib.request.urlopen(f"{address(options)}/healthz", timeout=2):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError):
-            stop.wait(0.05)
+        address = announced(folder)
+        if address is not None:
+            return address
+        stop.wait(0.05)
         if time.monotonic() > until:
             raise CommandError(Exit.FAILED, f"the hub did not answer within {START_S:.0f} s")
+    return None
 
 
-def _welcome(options: argparse.Namespace, folder: Path, server: ServerAddress | None) -> None:
+def _welcome(address: HubAddress, folder: Path, server: ServerAddress | None) -> None:
     from tukur.hub.admin import create_sign_in_link
 
-    (folder / "address.json").write_text(json.dumps({"url": address(options)}), encoding="utf-8")
     token = asyncio.run(create_sign_in_link(folder, server))
     print(f"tukur {_version()} watches this machine; the record is in {server or folder}")
     print("Sign in (once, within 10 minutes; another link: `tukur sign-in-link`):")
-    print(f"\n    {address(options)}/sign-in#token={token}\n", flush=True)
-    if not is_loopback(options.host):
-        print(f"Careful: other machines can reach {options.host}, and nothing is encrypted.", flush=True)
+    print(f"\n    {address.url}/sign-in#token={token}\n", flush=True)
+    if address.trust == "pinned":
+        print(f"The certificate is of this hub's own authority: {address.ca}", flush=True)
+    if address.join:
+        print("Another machine joins by `tukur join-token create`, then what it prints.", flush=True)
     if os.geteuid() != 0:
         print("Not root: other users' processes show less; see `tukur doctor`.", flush=True)
 

@@ -1,23 +1,32 @@
-"""What the command line does with a hub's accounts, while the hub runs or not."""
+"""What the command line does with a hub's accounts and hosts, while the hub runs or not."""
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tukur.hub.auth.identity import Role
-from tukur.hub.auth.service import Auth
+from tukur.hub.auth.identity import Role, hash_of
+from tukur.hub.auth.service import Auth, now_ms
 from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.enrolment import JoinTokenRow
 from tukur.hub.store.store import Store
+from tukur.protocol.join_token import SECRET, JoinToken
+
+
+@contextlib.asynccontextmanager
+async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[Store]:
+    store = await Store.open(data_dir, server)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 @contextlib.asynccontextmanager
 async def _auth(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[Auth]:
-    store = await Store.open(data_dir, server)
-    try:
+    async with _store(data_dir, server) as store:
         yield Auth(store.accounts)
-    finally:
-        await store.close()
 
 
 async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = None) -> str:
@@ -44,3 +53,35 @@ async def revoke_token(data_dir: Path, name: str, server: ServerAddress | None =
     """Ends a token at once; False: there is none of that name. Raises StoreError."""
     async with _auth(data_dir, server) as auth:
         return await auth.revoke_token(name)
+
+
+async def create_join_token(
+    data_dir: Path,
+    label: str,
+    uses: int,
+    seconds: int,
+    authority: bytes | None,
+    server: ServerAddress | None = None,
+) -> str:
+    """The text of a token for so many machines, shown this once; `authority`: see ``JoinToken``.
+
+    Raises StoreError, and ValueError where the label is taken.
+    """
+    token, now = JoinToken(secrets.token_bytes(SECRET), authority), now_ms()
+    async with _store(data_dir, server) as store:
+        kept = await store.enrolments.add_token(hash_of(token.secret), label, uses, now, now + seconds * 1000)
+    if not kept:
+        raise ValueError(f"there is a join token labelled {label!r} already; another label expected")
+    return token.text()
+
+
+async def list_join_tokens(data_dir: Path, server: ServerAddress | None = None) -> list[JoinTokenRow]:
+    """Every join token, without its secret. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.enrolments.tokens()
+
+
+async def revoke_join_token(data_dir: Path, label: str, server: ServerAddress | None = None) -> bool:
+    """Ends a join token at once; False: there is none of that label. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.enrolments.drop_token(label)

@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator
 
 from litestar import Litestar
 
+from tukur.hub.address import address_of, announce
 from tukur.hub.api.leaving import EndWithClient
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
 from tukur.hub.auth.gate import check_rights, guard
-from tukur.hub.auth.limits import FailureLimit
 from tukur.hub.auth.service import Auth
 from tukur.hub.auth.site import Site, host_names
 from tukur.hub.bus import Bus
+from tukur.hub.enrolment import Enrolment
 from tukur.hub.history.history import History
 from tukur.hub.ingest import Ingest
 from tukur.hub.keeper import Keeper
@@ -26,6 +27,8 @@ from tukur.hub.presence import Presence
 from tukur.hub.recorder import Recorder
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.store import Store
+from tukur.hub.tls.names import own_names
+from tukur.hub.tls.serving import Tls
 
 __all__ = ["HubSettings", "create_app", "open_hub"]
 
@@ -36,7 +39,8 @@ MAX_BODY = 64 * 1024
 
 
 async def open_hub(settings: HubSettings) -> Hub:
-    """Opens the store and wires the parts. Raises StoreError."""
+    """Opens the store and wires the parts. Raises StoreError, CertificateError."""
+    tls = Tls(settings.tls, settings.data_dir, own_names(settings.host, settings.allowed_hosts))
     store = await Store.open(settings.data_dir, settings.database)
     for host_id, public, name in settings.enrol:
         await store.enrol(host_id, public, name, time.time_ns())
@@ -51,13 +55,13 @@ async def open_hub(settings: HubSettings) -> Hub:
         bus=bus,
         presence=presence,
         recorder=recorder,
-        ingest=Ingest(store, bus, presence, recorder),
+        ingest=Ingest(store, bus, presence, recorder, Enrolment(store.enrolments, tls, settings.order_key)),
         live=live,
         orders=Orders(store, bus, presence, settings.order_key),
         history=History(store, bus, presence, live),
         auth=auth,
         keeper=Keeper(store, settings),
-        sign_in_limit=FailureLimit(),
+        tls=tls,
     )
 
 
@@ -67,14 +71,23 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
         asyncio.create_task(hub.recorder.run(), name="recorder"),
         asyncio.create_task(hub.orders.run(), name="orders"),
         asyncio.create_task(hub.keeper.run(), name="keeper"),
+        asyncio.create_task(hub.tls.run(), name="tls"),
     ]
     try:
+        _announce(hub)
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await hub.store.close()
+
+
+def _announce(hub: Hub) -> None:
+    try:
+        announce(hub.settings.data_dir, address_of(hub.settings, hub.tls.names))
+    except OSError as error:
+        log.error("where this hub is cannot be written down for other commands: %s", error)
 
 
 def create_app(hub: Hub) -> Litestar:

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, frames_of
+from tukur.hub.enrolment import Enrolment
 from tukur.hub.presence import Presence
 from tukur.hub.recorder import Recorder
 from tukur.hub.store.errors import BadBlockError, StoreError
@@ -31,45 +32,59 @@ Socket = WebSocket[Any, Any, State]
 class Ingest:
     """Admits agents and passes on what they say. One agent's errors end its own connection only."""
 
-    def __init__(self, store: Store, bus: Bus, presence: Presence, recorder: Recorder) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, presence: Presence, recorder: Recorder, enrolment: Enrolment
+    ) -> None:
         self._store = store
         self._bus = bus
         self._presence = presence
         self._recorder = recorder
+        self._enrolment = enrolment
         self._current: dict[str, _Connection] = {}
 
     async def handle(self, socket: Socket) -> None:
         """One connection, from its first byte to its last."""
         await socket.accept()
-        session = HubSession()
+        session = self._enrolment.session()
         try:
             try:
                 hello = await self._admit(socket, session)
             except (ProtocolError, TimeoutError) as error:
                 await _refuse(socket, session, error)
                 return
+            if hello is None:
+                await socket.close()
+                return
             connection = _Connection(socket, session, hello.host_id, self)
             await self._run(connection, hello)
         except WebSocketDisconnect:
             return
 
-    async def _admit(self, socket: Socket, session: HubSession) -> messages.Hello:
+    async def _admit(self, socket: Socket, session: HubSession) -> messages.Hello | None:
+        """The hello of a host that is let in; None: it came for something else, and has its answer."""
         await socket.send_bytes(session.challenge())
         async with asyncio.timeout(HELLO_S):
-            hello = session.receive(await _receive(socket))
-        if not isinstance(hello, messages.Hello):
-            raise ProtocolError("out_of_order", "something else than a hello")
+            first = session.receive(await _receive(socket))
         try:
-            public = await self._store.host_key(hello.host_id)
-            welcome = None if public is None else session.admit(public, time.time_ns())
-            if welcome is None:
-                # The same words for an unknown host and a wrong key: who asks learns nothing.
-                raise ProtocolError("not_admitted", "this host is not enrolled here, or its key is another")
-            await self._store.save_facts(hello.host_id, hello.facts, time.time_ns())
+            match first:
+                case messages.Hello():
+                    answer = await self._enrolment.admit(session, first)
+                    await self._store.save_facts(first.host_id, first.facts, time.time_ns())
+                case messages.Join():
+                    answer = pack(await self._enrolment.join(session, first, _address(socket)))
+                case messages.Rotate():
+                    answer = pack(await self._enrolment.rotate(session, first))
+                case _:
+                    raise ProtocolError("out_of_order", "something else than a first word")
         except StoreError as error:
             raise ProtocolError(error.code, str(error)) from error
-        await socket.send_bytes(welcome)
-        return hello
+        await socket.send_bytes(answer)
+        if not isinstance(first, messages.Hello):
+            return None
+        authorities = self._enrolment.authorities(first.host_id) if first.certificate else None
+        if authorities is not None:
+            await socket.send_bytes(pack(authorities))
+        return first
 
     async def _run(self, connection: "_Connection", hello: messages.Hello) -> None:
         host_id = hello.host_id
@@ -209,6 +224,10 @@ class _Connection:
         except (WebSocketDisconnect, RuntimeError):
             # It had just ended by itself.
             return
+
+
+def _address(socket: Socket) -> str:
+    return socket.client.host if socket.client else ""
 
 
 async def _receive(socket: Socket) -> bytes:

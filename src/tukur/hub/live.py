@@ -50,7 +50,7 @@ class Live:
 
     async def handle(self, socket: Socket, host_id: str, identity: Identity) -> None:
         """One browser that watches one host."""
-        if await self._store.host_key(host_id) is None:
+        if await self._store.enrolments.key(host_id) is None:
             await socket.close(code=4404, reason="no such host")
             return
         await socket.accept()

@@ -39,7 +39,7 @@ class Orders:
     async def issue(self, host_id: str, request: OrderRequest, actor: str) -> Order:
         """Stores, signs and sends an order. Raises ProblemError: 400, 404 unknown host, 409 offline."""
         target = process_key(request.boot_id, request.pid, request.start_ns)
-        if await self._store.host_key(host_id) is None:
+        if await self._store.enrolments.key(host_id) is None:
             raise ProblemError(404, "host_unknown", f"there is no host {host_id!r}")
         if not self._presence.online(host_id):
             raise _offline(host_id)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types only: describing the API (openapi.py) must not need a database driver.
-    from tukur.hub.auth.limits import FailureLimit
     from tukur.hub.auth.service import Auth
     from tukur.hub.bus import Bus
     from tukur.hub.history.history import History
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from tukur.hub.recorder import Recorder
     from tukur.hub.settings import HubSettings
     from tukur.hub.store.store import Store
+    from tukur.hub.tls.serving import Tls
 
 
 class Hub:
@@ -38,7 +38,7 @@ class Hub:
         history: "History",
         auth: "Auth",
         keeper: "Keeper",
-        sign_in_limit: "FailureLimit",
+        tls: "Tls",
     ) -> None:
         self.settings = settings
         self.store = store
@@ -51,4 +51,4 @@ class Hub:
         self.history = history
         self.auth = auth
         self.keeper = keeper
-        self.sign_in_limit = sign_in_limit
+        self.tls = tls

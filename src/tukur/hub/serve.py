@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import ssl
+from collections.abc import Callable
 
 import uvicorn
 import uvloop
 
 from tukur.hub.app import create_app, open_hub
 from tukur.hub.errors import PortBusyError
+from tukur.hub.parts import Hub
 from tukur.hub.settings import HubSettings
 from tukur.protocol.messages import MAX_MESSAGE
 
@@ -27,25 +30,36 @@ async def serve(settings: HubSettings) -> None:
     listening = listen(settings.host, settings.port)
     try:
         hub = await open_hub(settings)
-        config = uvicorn.Config(
-            create_app(hub),
-            http="httptools",
-            ws="websockets-sansio",
-            ws_max_size=MAX_MESSAGE,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            # Whoever asks directly says who it is: nobody's word for it is taken.
-            proxy_headers=False,
-            timeout_graceful_shutdown=2,
-        )
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await uvicorn.Server(server_config(hub)).serve(sockets=[listening])
     finally:
         listening.close()
+
+
+def server_config(hub: Hub) -> uvicorn.Config:
+    """How a hub is served."""
+    proxied = hub.settings.tls.proxied is not None
+    return uvicorn.Config(
+        create_app(hub),
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        ssl_context_factory=_handing(hub.tls.context),
+        # Whoever asks directly says who it is. A proxy's word for it is taken where the hub was told of one.
+        proxy_headers=proxied,
+        forwarded_allow_ips=["127.0.0.1", "::1"] if proxied else [],
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _handing(context: ssl.SSLContext | None) -> Callable[..., ssl.SSLContext] | None:
+    return None if context is None else lambda *_: context
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.keep import Keep
+from tukur.hub.tls.settings import TlsSettings
 from tukur.protocol.messages import HostId
 
 Enrolled = tuple[HostId, bytes, str]
@@ -26,7 +27,9 @@ class HubSettings:
     port: int = 8787
     """0: the system chooses one."""
     allowed_hosts: tuple[str, ...] = ()
-    """Further names, without port, that browsers may call the hub by."""
+    """Further names, without port, that the hub may be called by."""
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    """What the hub proves itself with; by default it speaks plain HTTP, for this machine only."""
     enrol: tuple[Enrolled, ...] = ()
     """Hosts that are admitted from the start on."""
     keep: Keep = field(default_factory=Keep)

@@ -15,6 +15,19 @@ from tukur.protocol.errors import ProtocolError
 from tukur.protocol.hub_side import pack
 
 
+def unpack(data: bytes) -> messages.FromHub:
+    """What the hub says. Raises ProtocolError where that is none of its messages, or a refusal."""
+    if data[:1] != messages.TYPED:
+        raise ProtocolError("bad_kind", f"a message of kind {data[:1]!r}; {messages.TYPED!r} expected")
+    try:
+        message: messages.FromHub = messages.from_hub.decode(data[1:])
+    except msgspec.DecodeError as error:
+        raise ProtocolError("bad_message", str(error)) from error
+    if isinstance(message, messages.Refused):
+        raise ProtocolError(message.code, message.detail)
+    return message
+
+
 class _State(Enum):
     NEW = auto()
     PROVING = auto()
@@ -25,14 +38,20 @@ class AgentSession:
     """One connection as the agent sees it."""
 
     def __init__(
-        self, host_id: str, key: bytes, facts: messages.HostFacts, clock: Callable[[], int] = time.time_ns
+        self,
+        host_id: str,
+        key: bytes,
+        facts: messages.HostFacts,
+        clock: Callable[[], int] = time.time_ns,
+        certificate: bytes = b"",
     ) -> None:
-        """`clock`: the host's wall clock, nanoseconds."""
+        """`clock`: the wall clock, nanoseconds. `certificate`: SHA-256 of the one that the hub shows."""
         self._state = _State.NEW
         self._host_id = host_id
         self._key = key
         self._facts = facts
         self._clock = clock
+        self._certificate = certificate
 
     @property
     def open(self) -> bool:
@@ -44,14 +63,7 @@ class AgentSession:
 
         Raises ProtocolError where the hub breaks the protocol or refuses this agent.
         """
-        if data[:1] != messages.TYPED:
-            raise ProtocolError("bad_kind", f"a message of kind {data[:1]!r}; {messages.TYPED!r} expected")
-        try:
-            message: messages.FromHub = messages.from_hub.decode(data[1:])
-        except msgspec.DecodeError as error:
-            raise ProtocolError("bad_message", str(error)) from error
-        if isinstance(message, messages.Refused):
-            raise ProtocolError(message.code, message.detail)
+        message = unpack(data)
         return message, self._step(message)
 
     def _step(self, message: messages.FromHub) -> bytes | None:
@@ -71,7 +83,7 @@ class AgentSession:
         )
 
     def _hello(self, challenge: messages.Challenge) -> bytes:
-        signature = auth.sign(self._key, auth.hello_text(challenge.nonce, self._host_id))
+        signature = auth.sign(self._key, auth.hello_text(challenge.nonce, self._host_id, self._certificate))
         return pack(
             messages.Hello(
                 protocol=messages.PROTOCOL_VERSION,
@@ -79,5 +91,6 @@ class AgentSession:
                 signature=signature,
                 facts=self._facts,
                 wall_ns=self._clock(),
+                certificate=self._certificate,
             )
         )

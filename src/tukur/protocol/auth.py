@@ -1,15 +1,47 @@
 """The texts that are signed, and their keys: Ed25519, no I/O."""
 
+import hashlib
+from collections.abc import Sequence
+
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 _HELLO = b"tukur hello v1\0"
+_BOUND_HELLO = b"tukur hello v2\0"
+_JOIN = b"tukur join v1\0"
+_ROTATE = b"tukur rotate v1\0"
+_AUTHORITIES = b"tukur authorities v1\0"
 _ORDER = b"tukur order v1\0"
 
 
-def hello_text(nonce: bytes, host_id: str) -> bytes:
-    """What a host signs to prove its key: fresh by the hub's nonce, bound to its own identity."""
-    return _HELLO + nonce + host_id.encode()
+def hello_text(nonce: bytes, host_id: str, certificate: bytes = b"") -> bytes:
+    """What a host signs to prove its key: fresh by the hub's nonce, bound to its own and the hub's identity.
+
+    `certificate`: SHA-256 of the certificate that the agent sees; empty: a connection within one machine.
+    Whoever ends TLS between the two shows another one, and cannot pass the proof on.
+    """
+    if not certificate:
+        return _HELLO + nonce + host_id.encode()
+    return _BOUND_HELLO + nonce + certificate + host_id.encode()
+
+
+def join_text(nonce: bytes, certificate: bytes, public: bytes, secret: bytes) -> bytes:
+    """What a new host signs by its new key, over the token's secret: both are one person's."""
+    return _JOIN + nonce + _lengthened(certificate) + public + secret
+
+
+def rotate_text(nonce: bytes, certificate: bytes, host_id: str, public: bytes) -> bytes:
+    """What a host signs by its old key and by the new one, `public`."""
+    return _ROTATE + nonce + _lengthened(certificate) + public + host_id.encode()
+
+
+def authorities_text(host_id: str, authorities: Sequence[bytes]) -> bytes:
+    """What the hub signs by its order key: whose certificates a host shall take for the hub's, as DER."""
+    return _AUTHORITIES + host_id.encode() + b"".join(hashlib.sha256(one).digest() for one in authorities)
+
+
+def _lengthened(text: bytes) -> bytes:
+    return bytes([len(text)]) + text
 
 
 def order_text(body: bytes) -> bytes:

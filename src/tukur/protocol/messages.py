@@ -209,6 +209,10 @@ class HostFacts(Struct, frozen=True, kw_only=True):
 
 # --- agent to hub
 
+Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+MaybeDigest = Annotated[bytes, Meta(max_length=32)]
+Signature = Annotated[bytes, Meta(max_length=64)]
+
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """The agent's first word, in answer to :class:`Challenge`."""
@@ -220,6 +224,36 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     facts: HostFacts
     wall_ns: Time = 0
     """When this was said, by the host's clock; 0: an older agent."""
+    certificate: MaybeDigest = b""
+    """SHA-256 of the certificate by which the agent knows the hub; empty: without TLS, within one machine."""
+
+
+class Join(Message, frozen=True, kw_only=True, tag="join"):
+    """The first word of a machine that has a join token, in answer to :class:`Challenge`."""
+
+    protocol: int
+    secret: Annotated[bytes, Meta(max_length=64)]
+    """The token's."""
+    public_key: Digest
+    """Its new Ed25519 key."""
+    signature: Signature
+    """Over ``protocol.auth.join_text`` by that key."""
+    hostname: Annotated[str, Meta(min_length=1, max_length=255)]
+    certificate: MaybeDigest = b""
+
+
+class Rotate(Message, frozen=True, kw_only=True, tag="rotate"):
+    """The first word of a host that changes its key, in answer to :class:`Challenge`."""
+
+    protocol: int
+    host_id: HostId
+    public_key: Digest
+    """The new one."""
+    signature: Signature
+    """Over ``protocol.auth.rotate_text`` by the old key."""
+    proof: Signature
+    """The same by the new key."""
+    certificate: MaybeDigest = b""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
@@ -365,6 +399,30 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     """Whether :class:`Gap` is understood."""
 
 
+Certificate = Annotated[bytes, Meta(max_length=16_384)]
+"""One, as DER."""
+
+
+class Joined(Message, frozen=True, kw_only=True, tag="joined"):
+    """The machine is a host of this hub; the connection is closed after this."""
+
+    host_id: HostId
+    order_key: Digest
+    """The hub's public order key, to be pinned."""
+
+
+class Rotated(Message, frozen=True, kw_only=True, tag="rotated"):
+    """The new key holds and the old one does not; the connection is closed after this."""
+
+
+class Authorities(Message, frozen=True, kw_only=True, tag="authorities"):
+    """Whose certificates are the hub's from now on, in place of those trusted before."""
+
+    certificates: Annotated[list[Certificate], Meta(min_length=1, max_length=8)]
+    signature: Signature
+    """Over ``protocol.auth.authorities_text`` by the order key."""
+
+
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
     """The agent may not speak; the connection is closed after this."""
 
@@ -427,8 +485,10 @@ class Inspect(Message, frozen=True, kw_only=True, tag="inspect"):
     target: ProcessKey
 
 
-FromAgent: TypeAlias = Hello | Heartbeat | Block | Gap | OrderResult | Inspection | AgentLog
-FromHub: TypeAlias = Challenge | Welcome | Refused | Watch | Ack | Reject | Order | Inspect
+FromAgent: TypeAlias = Hello | Join | Rotate | Heartbeat | Block | Gap | OrderResult | Inspection | AgentLog
+FromHub: TypeAlias = (
+    Challenge | Welcome | Joined | Rotated | Authorities | Refused | Watch | Ack | Reject | Order | Inspect
+)
 
 encoder = msgspec.msgpack.Encoder()
 from_agent = msgspec.msgpack.Decoder(FromAgent)

@@ -93,7 +93,7 @@ insmod /tukur_ram.ko && insmod /tukur_cpu.ko && insmod /net.ko || exit 1
 ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 || exit 1
 mkdir -m 700 /state && cp /host_id /agent.key /state && chmod 600 /state/*
 PYTHON /relay.py PORT &
-PYTHON -m tukur agent --data /state --order-key ORDER_KEY --source module --log-level info > /out/agent 2>&1 &
+PYTHON -m tukur agent run --data /state --order-key ORDER_KEY --source module > /out/agent 2>&1 &
 agent=$!
 sleep 30
 i=0; while [ $i -lt 20 ]; do /bin/busybox sleep 0.0$i; i=$((i + 1)); done

@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tukur.agent.agent import Agent, AgentSettings
 from tukur.agent.facts import boot_id, parse_os_release
+from tukur.agent.identity import GivenIdentity, Identity, JoinedFile
 from tukur.agent.policy import SIGNALS, Policy
 from tukur.agent.spool import Spool
 from tukur.blocks import decode_samples
@@ -70,10 +71,14 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
     async with serve(scripted.handle, "127.0.0.1", 0, max_size=2**25) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         settings = AgentSettings(
-            hub=f"http://127.0.0.1:{port}",
-            host_id=HOST,
-            key=AGENT_KEY,
-            order_key=auth.public_key(ORDER_KEY),
+            identity=GivenIdentity(
+                Identity(
+                    hub=f"http://127.0.0.1:{port}",
+                    host_id=HOST,
+                    key=AGENT_KEY,
+                    order_key=auth.public_key(ORDER_KEY),
+                )
+            ),
             spool=tmp_path / "spool",
             policy=Policy(signals=SIGNALS, own_pid=os.getpid()),
         )
@@ -175,3 +180,21 @@ async def test_it_tells_what_it_knows_of_a_process(hub: Hub) -> None:
 def test_the_systems_name_is_read_from_os_release() -> None:
     assert parse_os_release('NAME=x\nPRETTY_NAME="Debian GNU/Linux 12"\n') == "Debian GNU/Linux 12"
     assert parse_os_release("") == "Linux"
+
+
+async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(tmp_path: Path) -> None:
+    file = JoinedFile(tmp_path)
+    order_key = auth.public_key(ORDER_KEY)
+    file.save(Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=order_key, authorities=[b"1"]))
+    policy = Policy(signals=SIGNALS, own_pid=os.getpid())
+    agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
+    new = [b"2", b"1"]
+    other_host = "22222222-2222-3333-4444-555555555555"
+    forged = auth.sign(auth.new_key(), auth.authorities_text(HOST, new))
+    for_another = auth.sign(ORDER_KEY, auth.authorities_text(other_host, new))
+    for signature in (forged, for_another):
+        await agent._believe(messages.Authorities(certificates=new, signature=signature))
+        assert file.load().authorities == [b"1"]
+    signature = auth.sign(ORDER_KEY, auth.authorities_text(HOST, new))
+    await agent._believe(messages.Authorities(certificates=new, signature=signature))
+    assert file.load().authorities == new

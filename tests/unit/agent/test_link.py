@@ -111,7 +111,7 @@ async def linked(
     rate: float = 10**6,
 ) -> AsyncIterator[Link]:
     uri = hub_uri(f"http://127.0.0.1:{hub.port}")
-    link = Link(uri, lambda: AgentSession(HOST, KEY, FACTS), spool, handler, lost, rate)
+    link = Link(uri, lambda _: AgentSession(HOST, KEY, FACTS), spool, handler, lost, rate)
     task = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(5):

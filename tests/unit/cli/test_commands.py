@@ -11,7 +11,7 @@ import pytest
 from tukur.cli import COMMANDS, main
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import check_port, parse_enrol
-from tukur.cli.up import address
+from tukur.cli.up import local_url
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "11111111-2222-3333-4444-555555555555"
@@ -55,14 +55,14 @@ def test_a_users_mistake_is_one_line_and_an_exit_code(
 def test_an_order_key_that_is_none_is_refused(
     key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["agent", "--order-key", key, "--data", str(tmp_path)]) == Exit.USAGE
+    assert main(["agent", "run", "--order-key", key, "--data", str(tmp_path)]) == Exit.USAGE
     assert "64 hexadecimal digits expected" in capsys.readouterr().err
 
 
 def test_a_scrub_pattern_that_is_no_regex_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["agent", "--order-key", "00" * 32, "--data", str(tmp_path), "--scrub", "("]
+    arguments = ["agent", "run", "--order-key", "00" * 32, "--data", str(tmp_path), "--scrub", "("]
     assert main(arguments) == Exit.USAGE
     assert "'('" in capsys.readouterr().err
 
@@ -106,5 +106,5 @@ def test_an_enrolment_that_is_none_is_refused(text: str) -> None:
         ("::", "http://[::1]:80"),
     ],
 )
-def test_the_link_is_one_that_a_browser_here_can_open(host: str, url: str) -> None:
-    assert address(argparse.Namespace(host=host, port=80)) == url
+def test_the_agent_of_this_machine_finds_its_hub_wherever_that_listens(host: str, url: str) -> None:
+    assert local_url(argparse.Namespace(host=host, port=80), encrypted=False) == url

@@ -13,6 +13,7 @@ from tukur.hub.api.models import Health
 from tukur.hub.api.problems import problems
 from tukur.hub.errors import ProblemError
 from tukur.hub.parts import Hub
+from tukur.hub.tls.authority import pem
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 """Where the build puts the page."""
@@ -57,6 +58,14 @@ async def static(file_path: FromPath[str]) -> Response[bytes]:
 async def docs() -> Response[bytes]:
     """The API's description for a reader; it loads /api/openapi.json."""
     return await _file("docs.html")
+
+
+@get("/ca.pem", include_in_schema=False)
+async def authorities(hub: NamedDependency[Hub]) -> Response[bytes]:
+    """The hub's own authority, and the one before it while that is trusted: who joins knows its hash."""
+    if not hub.tls.roots:
+        raise ProblemError(404, "not_found", "this hub has no authority of its own")
+    return Response(pem(hub.tls.roots), media_type="application/x-pem-file")
 
 
 @get("/api/openapi.json", include_in_schema=False)

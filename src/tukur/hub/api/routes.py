@@ -45,6 +45,7 @@ OTHER_ROUTES: list[Any] = [
     sockets.live,
     pages.openapi,
     pages.docs,
+    pages.authorities,
     pages.root,
     pages.static,
 ]

@@ -22,7 +22,7 @@ def _session(identity: Identity) -> Session:
     return Session(user=identity.user, role=identity.role.word, expires_ms=identity.expires_ms)
 
 
-def _cookie(request: ApiRequest, value: str, max_age: int) -> Cookie:
+def _cookie(hub: Hub, value: str, max_age: int) -> Cookie:
     return Cookie(
         key=COOKIE,
         value=value,
@@ -30,7 +30,8 @@ def _cookie(request: ApiRequest, value: str, max_age: int) -> Cookie:
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # Not by what the request says: it may have come through a proxy.
+        secure=hub.settings.tls.shown,
     )
 
 
@@ -50,7 +51,7 @@ async def sign_in(
     The session is a cookie that scripts cannot read.
     """
     client = request.client.host if request.client else ""
-    wait_s = hub.sign_in_limit.wait_s(client)
+    wait_s = hub.auth.failures.wait_s(client)
     if wait_s > 0:
         raise ProblemError(
             429,
@@ -60,14 +61,14 @@ async def sign_in(
         )
     signed_in = await hub.auth.sign_in(data.token)
     if signed_in is None:
-        hub.sign_in_limit.failed(client)
+        hub.auth.failures.failed(client)
         raise ProblemError(
             401, "link_not_valid", "this link is unknown, expired or was used before; ask for a new one"
         )
     return Response(
         _session(signed_in.identity),
         status_code=201,
-        cookies=[_cookie(request, signed_in.secret, SESSION_S)],
+        cookies=[_cookie(hub, signed_in.secret, SESSION_S)],
     )
 
 
@@ -94,4 +95,4 @@ async def get_session(request: ApiRequest) -> Session:
 async def sign_out(request: ApiRequest, hub: NamedDependency[Hub]) -> Response[None]:
     """Ends the session at once. A bearer token is not ended by this."""
     await hub.auth.sign_out(request.user)
-    return Response(None, status_code=204, cookies=[_cookie(request, "", 0)])
+    return Response(None, status_code=204, cookies=[_cookie(hub, "", 0)])

@@ -55,6 +55,6 @@ def new_secret(prefix: str = "") -> str:
     return prefix + secrets.token_urlsafe(32)
 
 
-def hash_of(secret: str) -> bytes:
-    """What is stored of a secret. A plain hash is enough: the secret is 256 random bits."""
-    return hashlib.sha256(secret.encode()).digest()
+def hash_of(secret: str | bytes) -> bytes:
+    """What is stored of a secret. A plain hash is enough: the secret is 192 random bits or more."""
+    return hashlib.sha256(secret.encode() if isinstance(secret, str) else secret).digest()

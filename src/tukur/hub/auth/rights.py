@@ -11,6 +11,7 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/{file_path}"): PUBLIC,
     ("GET", "/api/docs"): PUBLIC,
     ("GET", "/healthz"): PUBLIC,
+    ("GET", "/ca.pem"): PUBLIC,
     ("POST", "/api/session"): PUBLIC,
     ("WEBSOCKET", "/agent"): PUBLIC,
     ("GET", "/api/openapi.json"): Role.VIEWER,

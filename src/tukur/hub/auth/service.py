@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from tukur.hub.auth.identity import TOKEN_PREFIX, Identity, Role, hash_of, new_secret
+from tukur.hub.auth.limits import FailureLimit
 from tukur.hub.store.accounts import Accounts, TokenRow
 
 LINK_S = 600
@@ -30,6 +31,8 @@ class Auth:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
+        self.failures = FailureLimit()
+        """By address: sign-ins that failed."""
 
     async def new_link(self, user: str = OWNER, role: Role = Role.ADMIN) -> str:
         """A token that signs `user` in once, within :data:`LINK_S`."""

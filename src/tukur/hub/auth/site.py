@@ -6,9 +6,7 @@ from typing import Any
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tukur.hub.settings import HubSettings
-
-_LOCAL = ("127.0.0.1", "localhost", "[::1]")
-_ANY = ("0.0.0.0", "::", "[::]")  # noqa: S104
+from tukur.hub.tls.names import bracketed, own_names
 
 _CSP = "; ".join(
     (
@@ -38,9 +36,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 def host_names(settings: HubSettings) -> frozenset[str]:
     """The names, without port, that a Host header may hold."""
-    listens = settings.host if ":" not in settings.host or settings.host[0] == "[" else f"[{settings.host}]"
-    own = () if listens in _ANY else (listens,)
-    return frozenset(name.lower() for name in (*_LOCAL, *own, *settings.allowed_hosts))
+    return frozenset(bracketed(name) for name in own_names(settings.host, settings.allowed_hosts))
 
 
 def name_of(host: str) -> str:
@@ -88,7 +84,7 @@ async def _misdirected(scope: Scope, send: Send, name: str) -> None:
     if str(scope["type"]) == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "host not allowed"})
         return
-    detail = f"this hub is not called {name[:100]}; see --allow-host"
+    detail = f"this hub is not called {name[:100]}; see --name"
     body = json.dumps({"code": "host_not_allowed", "detail": detail}).encode()
     head: Any = {
         "type": "http.response.start",

@@ -57,8 +57,34 @@ host = Table(
     Column("facts", LONG_TEXT, nullable=True),
     Column("created_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=True),
+    Column("revoked_ms", BigInteger, nullable=True),
+    Column("only_boot", _UUID, nullable=True),
 )
-"""A monitored machine. facts: ``messages.HostFacts`` as JSON, of the newest connection."""
+"""A monitored machine. facts: ``messages.HostFacts`` as JSON, of the newest connection. revoked_ms: since
+when its key opens nothing. only_boot: the one boot let in, since two machines had its key; NULL: any."""
+
+held = Table(
+    "held",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
+    Column("boot_id", _UUID, primary_key=True),
+    Column("hostname", String(255), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+)
+"""Who came with a host's key while another machine used it, and was not let in."""
+
+join_token = Table(
+    "join_token",
+    metadata,
+    Column("hash", HASH, primary_key=True),
+    Column("label", String(100), nullable=False, unique=True),
+    Column("uses", Integer, nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+)
 
 boot = Table(
     "boot",

@@ -17,6 +17,7 @@ from tukur.hub.store.bulk import insert_new
 from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
 from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.engine import Backend
+from tukur.hub.store.enrolment import Enrolments
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.mysql import MysqlServer
 from tukur.hub.store.orders import OrderTable
@@ -66,6 +67,7 @@ class Store(OrderTable):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.accounts = Accounts(database)
+        self.enrolments = Enrolments(database)
 
     @classmethod
     async def open(cls, data_dir: Path, server: ServerAddress | None = None) -> Self:
@@ -87,20 +89,13 @@ class Store(OrderTable):
 
     @repeated
     async def enrol(self, host_id: str, public_key: bytes, name: str, wall_ns: int) -> None:
-        """Admits a host by its public key; where it is known its key and name become these."""
+        """Admits a host by its public key; where it is known, its key becomes this one, its name stays."""
         row = {"host_id": host_id, "public_key": public_key, "name": name, "created_ms": wall_ns // 1_000_000}
         async with self._database.write() as connection:
             await insert_new(connection, host, [row])
             await connection.execute(
-                update(host).where(host.c.host_id == host_id).values(public_key=public_key, name=name)
+                update(host).where(host.c.host_id == host_id).values(public_key=public_key)
             )
-
-    async def host_key(self, host_id: str) -> bytes | None:
-        """The host's public key; None: it is not enrolled."""
-        async with self._database.read() as connection:
-            found = await connection.execute(select(host.c.public_key).where(host.c.host_id == host_id))
-            key = found.scalar_one_or_none()
-        return None if key is None else bytes(key)
 
     @repeated
     async def save_facts(self, host_id: str, facts: HostFacts, wall_ns: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tukur.hub.api.openapi import document
 from tukur.hub.auth.rights import RIGHTS
 
-UNDESCRIBED = {"/", "/{file_path}", "/api/docs", "/api/openapi.json"}
+UNDESCRIBED = {"/", "/{file_path}", "/api/docs", "/api/openapi.json", "/ca.pem"}
 """The page's own."""
 
 

@@ -23,6 +23,7 @@ PUBLIC = {
     ("GET", "/{file_path}"),
     ("GET", "/api/docs"),
     ("GET", "/healthz"),
+    ("GET", "/ca.pem"),
     ("POST", "/api/session"),
     ("WEBSOCKET", "/agent"),
 }

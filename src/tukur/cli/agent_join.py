@@ -1,0 +1,97 @@
+"""``tukur agent join`` and ``tukur agent rotate-key``."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+
+from tukur.cli.data import data_dir
+from tukur.cli.errors import CommandError, Exit
+
+
+def join_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which hub."""
+    parser.add_argument("hub", metavar="URL", help="the hub's address, https://HOST[:PORT]")
+    parser.add_argument(
+        "token",
+        metavar="TOKEN",
+        help="what `tukur join-token create` printed; -: read it from standard input",
+    )
+    parser.add_argument(
+        "--hostname", default=platform.node(), help="what it is to be called (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="join anew, as another host, where it has joined"
+    )
+
+
+def join(options: argparse.Namespace) -> int:
+    """Joins, and keeps the new identity."""
+    from tukur.agent.identity import JoinedFile
+    from tukur.agent.join import join as join_hub
+    from tukur.protocol.join_token import JoinToken, TokenError
+
+    file = JoinedFile(data_dir(options))
+    if file.exists() and not options.again:
+        raise CommandError(
+            Exit.FAILED,
+            f"this machine has joined a hub already: {file.path}; --again joins anew, as another host",
+        )
+    if not options.hub.startswith("https://"):
+        raise CommandError(Exit.USAGE, f"hub address {options.hub!r}; https://HOST[:PORT] expected")
+    if not 0 < len(options.hostname) <= 255:
+        raise CommandError(Exit.USAGE, f"--hostname of {len(options.hostname)} characters; 1 to 255 expected")
+    try:
+        token = JoinToken.parse(sys.stdin.readline() if options.token == "-" else options.token)  # noqa: S105
+    except TokenError as error:
+        raise CommandError(Exit.USAGE, f"this is no join token: {error}") from error
+    with told():
+        identity = asyncio.run(join_hub(options.hub, token, options.hostname))
+        file.save(identity)
+    print(
+        f"{options.hostname} is host {identity.host_id} of {identity.hub} now; `tukur agent run` watches it"
+    )
+    if os.geteuid() != 0:
+        print("Not root: other users' processes will show less; see `tukur doctor`.")
+    return 0
+
+
+def rotate_key(options: argparse.Namespace) -> int:
+    """Changes the key; an agent that runs goes on, and takes the new one when it connects next."""
+    from tukur.agent.identity import JoinedFile
+    from tukur.agent.join import rotate
+
+    file = JoinedFile(data_dir(options, create=False))
+    if not file.exists():
+        raise CommandError(Exit.FAILED, f"there is no {file.path}: this machine has joined no hub")
+    with told():
+        asyncio.run(rotate(file))
+    print("this host has a new key; the old one opens nothing any more")
+    return 0
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """What goes wrong between a machine and its hub becomes the command's error."""
+    from tukur.agent.identity import IdentityError
+    from tukur.agent.join import UnreachableError, UntrustedError
+    from tukur.agent.link import LinkError
+    from tukur.protocol.errors import ProtocolError
+
+    try:
+        yield
+    except IdentityError as error:
+        raise CommandError(Exit.FAILED, str(error)) from error
+    except LinkError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+    except UnreachableError as error:
+        raise CommandError(Exit.HUB_UNREACHABLE, str(error)) from error
+    except UntrustedError as error:
+        raise CommandError(Exit.HUB_NOT_TRUSTED, str(error)) from error
+    except ProtocolError as error:
+        # The refusal of an honest hub to an agent that sees a stranger's certificate.
+        code = Exit.HUB_NOT_TRUSTED if error.code == "not_this_hub" else Exit.JOIN_REFUSED
+        raise CommandError(code, f"the hub refuses: {error.detail} ({error.code})") from error

@@ -1,0 +1,166 @@
+"""``tukur agent run``: watches this machine for a hub."""
+
+import argparse
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tukur.cli.data import data_dir, host_id, secret_file
+from tukur.cli.errors import CommandError, Exit
+from tukur.cli.logs import begin_logging
+
+if TYPE_CHECKING:
+    from tukur.agent.identity import IdentitySource
+
+# Numpy's linear algebra is never used: without this its threads take memory at import.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "--hub", default=None, metavar="URL", help="the hub's address (default: the one that was joined)"
+    )
+    parser.add_argument(
+        "--order-key",
+        default=None,
+        metavar="HEX",
+        help="the hub's public order key, 64 hexadecimal digits: where the hub was told of this machine",
+    )
+    parser.add_argument(
+        "--pin",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="with --order-key: trust these certificates alone",
+    )
+    parser.add_argument(
+        "--tls-name", default="", metavar="NAME", help="with --pin: what the hub's certificate is made out to"
+    )
+    parser.add_argument(
+        "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
+    )
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        default=Path("/etc/tukur/policy.toml"),
+        metavar="FILE",
+        help="what the hub may do here; no file: monitor-only",
+    )
+    parser.add_argument("--allow-signals", action="store_true", help="allow every signal; no policy file")
+    parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
+    parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
+    _spool_options(parser)
+    parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def _spool_options(parser: argparse.ArgumentParser) -> None:
+    for name, default, unit, text in (
+        ("--spool-size", 512, "MIB", "what waits for the hub takes at most so many MiB of disk"),
+        ("--spool-age", 7, "DAYS", "what waits for the hub is given up when it is so old"),
+        ("--drain-rate", 1024, "KIB", "KiB a second at which older blocks are sent once the hub is back"),
+    ):
+        parser.add_argument(
+            name, type=_above_zero, default=default, metavar=unit, help=f"{text} (default: {default})"
+        )
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r}; a number above 0 expected")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the agent until SIGTERM or SIGINT."""
+    from tukur.agent.agent import Agent, AgentSettings
+    from tukur.agent.identity import IdentityError
+    from tukur.agent.link import LinkError, hub_uri
+    from tukur.agent.policy import SIGNALS, Policy, PolicyError, load_signals
+    from tukur.agent.scrub import Scrubber
+    from tukur.agent.spool import Bounds
+    from tukur.cli.supervise import die_with_parent
+    from tukur.sources.base import Source, SourceUnavailableError
+    from tukur.sources.registry import choose
+    from tukur.sources.steady import SteadySource
+
+    begin_logging(options, "agent")
+    if options.supervisor:
+        die_with_parent(options.supervisor)
+    folder = data_dir(options)
+    try:
+        identity = _identity(options, folder)
+        hub_uri(identity.load().hub)
+        signals = SIGNALS if options.allow_signals else load_signals(options.policy)
+        scrubber = Scrubber(patterns=options.scrub, strip_all=options.strip_arguments)
+        source: Source = choose(options.source)[0]
+        if options.source is None:
+            source = SteadySource(source, lambda: choose()[0])
+    except (IdentityError, LinkError, PolicyError, ValueError) as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+    except SourceUnavailableError as error:
+        raise CommandError(Exit.SOURCE_UNAVAILABLE, str(error)) from error
+    settings = AgentSettings(
+        identity=identity,
+        spool=folder / "spool",
+        policy=Policy(signals=signals, own_pid=os.getpid(), supervisor=options.supervisor),
+        scrubber=scrubber,
+        spool_bounds=Bounds(int(options.spool_size * 2**20), options.spool_age * 86_400),
+        drain_rate=options.drain_rate * 1024,
+    )
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await Agent(settings, source).run(stop)
+
+    try:
+        asyncio.run(work())
+    except OSError as error:
+        raise CommandError(Exit.FAILED, f"the agent ended: {error}") from error
+    return 0
+
+
+def _identity(options: argparse.Namespace, folder: Path) -> "IdentitySource":
+    """Of a machine that has joined, or that its hub was told of. Raises CommandError."""
+    from tukur.agent.identity import GivenIdentity, Identity, JoinedFile
+    from tukur.protocol.auth import new_key
+
+    if options.order_key is None:
+        joined = JoinedFile(folder)
+        if not joined.exists():
+            raise CommandError(
+                Exit.USAGE,
+                f"this machine has joined no hub ({joined.path}); `tukur agent join URL TOKEN` does",
+            )
+        if options.hub:
+            joined.change(lambda known: msgspec.structs.replace(known, hub=options.hub))
+        return joined
+    identity = Identity(
+        hub=options.hub or "http://127.0.0.1:8787",
+        host_id=host_id(folder),
+        key=secret_file(folder / "agent.key", new_key()),
+        order_key=_order_key(options.order_key),
+        tls_name=options.tls_name,
+    )
+    return GivenIdentity(identity, options.pin)
+
+
+def _order_key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise CommandError(Exit.USAGE, f"--order-key {text!r}; 64 hexadecimal digits expected")
+    return key

@@ -1,0 +1,91 @@
+"""``tukur join-token``: what lets further machines in."""
+
+import argparse
+import asyncio
+import datetime
+import os
+import re
+from pathlib import Path
+
+from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
+from tukur.cli.errors import CommandError, Exit
+
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+_LONGEST_S = 30 * 86_400
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = actions.add_parser("create", help="make a token and print it; it is shown this once")
+    create.add_argument("--uses", type=int, default=1, metavar="N", help="for so many machines (default: 1)")
+    create.add_argument(
+        "--expires", default="1h", metavar="TIME", help="good for so long, as 30m, 1h, 7d (default: 1h)"
+    )
+    create.add_argument("--label", default=None, help="what it is for (default: the time)")
+    revoke = actions.add_parser("revoke", help="end a token at once")
+    revoke.add_argument("label", help="its label")
+    for action in (create, revoke, actions.add_parser("list", help="the tokens there are, without secrets")):
+        add_data_option(action)
+        add_database_options(action)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Creates, lists or revokes."""
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import admin
+
+    folder, server = data_dir(options, create=False), database(options)
+    if options.action == "create":
+        return _create(options, folder)
+    if options.action == "revoke":
+        if not asyncio.run(store_call(admin.revoke_join_token(folder, options.label, server))):
+            raise CommandError(Exit.FAILED, f"there is no join token labelled {options.label!r}")
+        return 0
+    for token in asyncio.run(store_call(admin.list_join_tokens(folder, server))):
+        until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
+        print(f"{token.label}\t{token.uses_left} of {token.uses} uses left\tuntil {until:%Y-%m-%d %H:%M} UTC")
+    return 0
+
+
+def _create(options: argparse.Namespace, folder: Path) -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import admin
+    from tukur.hub.address import announced
+    from tukur.hub.tls.authority import CertificateError, fingerprint
+    from tukur.hub.tls.files import load_certificates
+
+    if not 0 < options.uses <= 100_000:
+        raise CommandError(Exit.USAGE, f"--uses {options.uses}; 1 to 100000 expected")
+    seconds = parse_duration(options.expires)
+    label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
+    if not 0 < len(label) <= 100 or not label.isprintable():
+        raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
+    address = announced(folder)
+    if address is None or not address.join:
+        raise CommandError(
+            Exit.FAILED,
+            "no other machine can reach this hub: it listens on this one only, without TLS. Start it with "
+            "--host 0.0.0.0 (its own certificate), --tls-cert or --behind-proxy",
+        )
+    try:
+        authority = fingerprint(load_certificates(Path(address.ca))[0]) if address.ca else None
+    except CertificateError as error:
+        raise CommandError(Exit.CERTIFICATE, str(error)) from error
+    made = admin.create_join_token(folder, label, options.uses, seconds, authority, database(options))
+    text = asyncio.run(store_call(made))
+    # The token alone on standard output, for a script.
+    print(text)
+    if os.isatty(1):
+        print(f"\nOn each machine, as root:\n\n    tukur agent join {address.join} {text}")
+    return 0
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of a time such as 30m, 1h or 7d. Raises CommandError."""
+    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 0 < seconds <= _LONGEST_S:
+        raise CommandError(Exit.USAGE, f"--expires {text!r}; a time up to 30d expected, such as 30m, 1h, 7d")
+    return seconds

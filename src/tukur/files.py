@@ -1,0 +1,30 @@
+"""Files that hold secrets: whole or not there, and their owner's alone."""
+
+import os
+from pathlib import Path
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Replaces the file, with mode 0600: whoever reads finds the old content or the new. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fill_secret(temporary, content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fill_secret(path: Path, content: bytes) -> None:
+    """Writes a file with mode 0600 to the disk. Raises OSError."""
+    path.unlink(missing_ok=True)
+    # Never through a link that somebody laid there.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,214 @@
+"""The hub's own certificate authority: makes certificates, touches no file.
+
+ECDSA on P-256, for browsers take no Ed25519. An authority's key signs servers of one hub only: its name holds
+a random word, so that the one before it and the one after it are told apart by name.
+"""
+
+import datetime
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_DAYS = 3650
+SERVER_DAYS = 90
+RENEW_DAYS = 30
+"""A server's certificate is made anew when so many days are left."""
+_SKEW = datetime.timedelta(hours=1)
+"""Certificates begin so long ago: the clock of a machine that joins may be behind."""
+
+
+class CertificateError(Exception):
+    """A certificate or key cannot be used. The text says what was found and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The authority that signs, and the one before it while agents may still trust only that."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    crossed: x509.Certificate | None = None
+    """The same key and name, signed by the authority before: leads those who trust that one here."""
+    before: x509.Certificate | None = None
+
+    @property
+    def roots(self) -> list[x509.Certificate]:
+        """What an agent may trust, the newest first."""
+        return [self.certificate, *([self.before] if self.before else [])]
+
+    @property
+    def chain(self) -> list[x509.Certificate]:
+        """What a server shows beyond its own certificate."""
+        return [self.crossed] if self.crossed else []
+
+
+def fingerprint(certificate: x509.Certificate) -> bytes:
+    """SHA-256 of the certificate, 32 bytes."""
+    return hashlib.sha256(der(certificate)).digest()
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    """The certificate's bytes."""
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def pem(certificates: Sequence[x509.Certificate]) -> bytes:
+    """Certificates as text, one after the other."""
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A secret key as text, not encrypted: the file's mode guards it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def new_authority(now: datetime.datetime) -> Authority:
+    """One that nobody trusts yet."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"tukur hub {secrets.token_hex(4)}")])
+    return Authority(key, _authority_certificate(key, name, key, name, now))
+
+
+def next_authority(old: Authority, now: datetime.datetime) -> Authority:
+    """A new authority that those who trust `old` trust too."""
+    new = new_authority(now)
+    subject = new.certificate.subject
+    crossed = _authority_certificate(new.key, subject, old.key, old.certificate.subject, now)
+    return Authority(new.key, new.certificate, crossed, old.certificate)
+
+
+def retired(authority: Authority) -> Authority:
+    """The same without the one before it."""
+    return Authority(authority.key, authority.certificate)
+
+
+def _authority_certificate(
+    key: ec.EllipticCurvePrivateKey,
+    subject: x509.Name,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    now: datetime.datetime,
+) -> x509.Certificate:
+    return (
+        _builder(key, subject, issuer, now, AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+        .add_extension(_usage(sign=False), critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+        .sign(issuer_key, hashes.SHA256())
+    )
+
+
+def new_server(
+    authority: Authority, names: Sequence[str], now: datetime.datetime
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """A server's key and certificate, good for these names and addresses."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    # The names are in the extension; the subject's own may hold 64 characters only.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tukur hub")])
+    certificate = (
+        _builder(key, subject, authority.certificate.subject, now, SERVER_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
+        )
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .sign(authority.key, hashes.SHA256())
+    )
+    return key, certificate
+
+
+def _builder(
+    key: ec.EllipticCurvePrivateKey, subject: x509.Name, issuer: x509.Name, now: datetime.datetime, days: int
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=sign,
+        key_cert_sign=not sign,
+        crl_sign=not sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(name)
+    except ValueError as error:
+        raise CertificateError(f"{name!r} is no name of a host; ASCII (or its xn-- form) expected") from error
+
+
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses that a server's certificate is good for."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    addresses = extension.get_values_for_type(x509.IPAddress)
+    return [*extension.get_values_for_type(x509.DNSName), *(str(address) for address in addresses)]
+
+
+def due(certificate: x509.Certificate, names: Sequence[str], now: datetime.datetime) -> bool:
+    """Whether a server's certificate ends soon, or is not good for all of these names."""
+    left = certificate.not_valid_after_utc - now
+    missing = {_plain(name) for name in names} - {_plain(name) for name in names_of(certificate)}
+    return left < datetime.timedelta(days=RENEW_DAYS) or bool(missing)
+
+
+def _plain(name: str) -> str:
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name.lower()
+
+
+def parse_authority(text: bytes) -> Authority:
+    """Of :func:`authority_text`. Raises CertificateError."""
+    try:
+        key = serialization.load_pem_private_key(text, None)
+        certificates = x509.load_pem_x509_certificates(text)
+    except (ValueError, TypeError) as error:
+        raise CertificateError(f"not a key and its certificates: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or len(certificates) not in (1, 3):
+        raise CertificateError(f"{len(certificates)} certificates; a P-256 key and one or three expected")
+    if certificates[0].public_key() != key.public_key():
+        raise CertificateError("the certificate is not that of the key")
+    return Authority(key, *certificates)
+
+
+def authority_text(authority: Authority) -> bytes:
+    """An authority as one text: with it in one file, no part of it is ever without the others."""
+    certificates = [authority.certificate, authority.crossed, authority.before]
+    return key_pem(authority.key) + pem([one for one in certificates if one])

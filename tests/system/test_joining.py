@@ -1,0 +1,138 @@
+"""A second machine's agent, as a process of its own, joins a real hub over TLS and is seen."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.running import TUKUR, Up, eventually, running, tukur
+from tukur.cli.errors import Exit
+from tukur.protocol.join_token import JoinToken
+
+
+@pytest.fixture(scope="module")
+def client(up: Up) -> Iterator[httpx.Client]:
+    signed_in = up.sign_in()
+    yield signed_in
+    signed_in.close()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with running(tmp_path_factory.mktemp("joining") / "hub", "--host", "0.0.0.0") as started:
+        yield started
+
+
+def new_token(up: Up, *options: str) -> str:
+    made = tukur("join-token", "create", "--data", str(up.data), *options)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+def join(up: Up, folder: Path, token: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    return tukur("agent", "join", up.url, token, "--data", str(folder), *options)
+
+
+@contextlib.contextmanager
+def agent(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen([*TUKUR, "agent", "run", "--data", str(folder)], stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(15) == 0
+
+
+def host(client: httpx.Client, name: str) -> dict[str, Any] | None:
+    try:
+        hosts: list[dict[str, Any]] = client.get("/api/hosts").json()["hosts"]
+    except (httpx.HTTPError, KeyError):
+        return None
+    return next((one for one in hosts if one["name"] == name and one["online"]), None)
+
+
+def test_a_machine_that_joined_is_watched_beside_the_hubs_own(
+    up: Up, client: httpx.Client, tmp_path: Path
+) -> None:
+    joined = join(up, tmp_path / "agent", new_token(up), "--hostname", "second")
+    assert joined.returncode == 0, joined.stderr
+    with agent(tmp_path / "agent"):
+
+        def recorded() -> bool:
+            hosts = client.get("/api/hosts").json()["hosts"]
+            return len(hosts) > 1 and all(one["online"] and one["last_ms"] for one in hosts)
+
+        eventually(recorded, 30, "both hosts are online and recorded")
+
+
+def test_a_token_serves_once_and_the_second_is_told_why(up: Up, tmp_path: Path) -> None:
+    token = new_token(up, "--label", "once")
+    assert join(up, tmp_path / "one", token).returncode == 0
+    refused = join(up, tmp_path / "two", token)
+    assert refused.returncode == Exit.JOIN_REFUSED
+    assert "no uses left" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert not (tmp_path / "two" / "joined.json").exists()
+    listed = tukur("join-token", "list", "--data", str(up.data)).stdout
+    assert "once\t0 of 1 uses left" in listed
+    assert token not in listed
+
+
+def test_a_revoked_token_lets_nobody_in(up: Up, tmp_path: Path) -> None:
+    token = new_token(up, "--label", "gone", "--uses", "5")
+    assert tukur("join-token", "revoke", "gone", "--data", str(up.data)).returncode == 0
+    refused = join(up, tmp_path / "agent", token)
+    assert refused.returncode == Exit.JOIN_REFUSED
+    assert "not known here" in refused.stderr
+
+
+def test_what_else_goes_wrong_is_one_line_with_its_exit_code(up: Up, tmp_path: Path) -> None:
+    token = new_token(up)
+    other = JoinToken(bytes(24), bytes(32)).text()
+    nowhere = ("agent", "join", "https://127.0.0.1:9", token, "--data", str(tmp_path / "a"))
+    plain = ("agent", "join", "http://hub.example", token, "--data", str(tmp_path / "a"))
+    for done, code, words in (
+        (tukur(*nowhere), Exit.HUB_UNREACHABLE, "cannot be reached"),
+        (tukur(*plain), Exit.USAGE, "https://HOST[:PORT] expected"),
+        (join(up, tmp_path / "a", token[:-1]), Exit.USAGE, "copied whole"),
+        (join(up, tmp_path / "a", other), Exit.HUB_NOT_TRUSTED, "is not the hub of this token"),
+        (tukur("agent", "run", "--data", str(tmp_path / "a")), Exit.USAGE, "joined no hub"),
+    ):
+        assert done.returncode == code, done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+        assert token not in done.stderr
+
+
+def test_a_machine_joins_anew_only_when_told_to(up: Up, tmp_path: Path) -> None:
+    token = new_token(up, "--uses", "2")
+    assert join(up, tmp_path / "agent", token).returncode == 0
+    before = (tmp_path / "agent" / "joined.json").read_bytes()
+    assert join(up, tmp_path / "agent", token).returncode == Exit.FAILED
+    assert (tmp_path / "agent" / "joined.json").read_bytes() == before
+    assert join(up, tmp_path / "agent", token, "--again").returncode == 0
+    assert (tmp_path / "agent" / "joined.json").read_bytes() != before
+
+
+def test_the_key_is_rotated_while_the_agent_runs_without_a_gap(
+    up: Up, client: httpx.Client, tmp_path: Path
+) -> None:
+    assert join(up, tmp_path / "agent", new_token(up), "--hostname", "rotating").returncode == 0
+    with agent(tmp_path / "agent"):
+        eventually(lambda: host(client, "rotating"), 20, "the host is online")
+        rotated = tukur("agent", "rotate-key", "--data", str(tmp_path / "agent"))
+        assert rotated.returncode == 0, rotated.stderr
+        assert host(client, "rotating")
+        up.kill("hub")
+        eventually(lambda: host(client, "rotating"), 40, "the host is online again, by its new key")
+
+
+def test_a_hub_that_only_this_machine_reaches_makes_no_tokens(tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as local:
+        refused = tukur("join-token", "create", "--data", str(local.data))
+    assert refused.returncode == Exit.FAILED
+    assert "no other machine can reach this hub" in refused.stderr
