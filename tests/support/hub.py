@@ -15,11 +15,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.record import facts_of
+from tukur.agent.trust import Trust, seen, tls_options
 from tukur.hub.app import open_hub
 from tukur.hub.auth.identity import Role
 from tukur.hub.parts import Hub
 from tukur.hub.serve import listen, server_config
 from tukur.hub.settings import HubSettings
+from tukur.hub.tls.authority import der
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import ProtocolError
@@ -47,7 +49,12 @@ class RunningHub:
 
     def socket(self, path: str) -> str:
         """The address of a WebSocket."""
-        return f"ws://127.0.0.1:{self.port}{path}"
+        return f"{self.url.replace('http', 'ws', 1)}{path}"
+
+    @property
+    def trust(self) -> Trust:
+        """By what agents know it."""
+        return Trust(tuple(der(root) for root in self.parts.tls.roots) or None)
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         """Nobody yet."""
@@ -177,10 +184,10 @@ async def connection(
     clock: Callable[[], int] = time.time_ns,
 ) -> AsyncIterator[ScriptedAgent]:
     """A connection whose agent answers the challenge; not awaited to be admitted."""
-    session = AgentSession(host_id, key or KEYS[host_id], facts or facts_of(), clock)
-    async with connect(
-        hub.socket("/agent"), max_size=messages.MAX_MESSAGE, compression=None, proxy=None
-    ) as socket:
+    uri = hub.socket("/agent")
+    options: dict[str, Any] = {"max_size": messages.MAX_MESSAGE, "compression": None, "proxy": None}
+    async with connect(uri, **options, **tls_options(uri, hub.trust)) as socket:
+        session = AgentSession(host_id, key or KEYS[host_id], facts or facts_of(), clock, seen(socket))
         scripted = ScriptedAgent(socket, session)
         try:
             yield scripted

@@ -72,10 +72,14 @@ class Up:
 
     def sign_in(self) -> httpx.Client:
         """A client with a session, by the link."""
+        return self.sign_in_by(self.link)
+
+    def sign_in_by(self, link: str) -> httpx.Client:
+        """The same by another link."""
         authority = self.data / "tls" / "ca.pem"
         verify = ssl.create_default_context(cafile=authority if authority.exists() else None)
         client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url}, verify=verify)
-        answer = client.post("/api/session", json={"token": self.link.partition("token=")[2]})
+        answer = client.post("/api/session", json={"token": link.strip().partition("token=")[2]})
         assert answer.status_code == 201, answer.text
         return client
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.running import TUKUR, Up, eventually, running, tukur
+from tukur.agent.identity import JoinedFile
 from tukur.cli.errors import Exit
 from tukur.protocol.join_token import JoinToken
 
@@ -129,6 +130,47 @@ def test_the_key_is_rotated_while_the_agent_runs_without_a_gap(
         assert host(client, "rotating")
         up.kill("hub")
         eventually(lambda: host(client, "rotating"), 40, "the host is online again, by its new key")
+
+
+def test_a_revoked_host_goes_at_once_and_comes_back_only_by_joining_anew(
+    up: Up, client: httpx.Client, tmp_path: Path
+) -> None:
+    folder = tmp_path / "agent"
+    assert join(up, folder, new_token(up), "--hostname", "leaving").returncode == 0
+    with agent(folder):
+        eventually(lambda: host(client, "leaving"), 20, "the host is online")
+        revoked = tukur("host", "revoke", "leaving", "--data", str(up.data))
+        assert revoked.returncode == 0, revoked.stderr
+        eventually(lambda: host(client, "leaving") is None, 1, "its connection has ended")
+        assert "leaving\trevoked" in tukur("host", "list", "--data", str(up.data)).stdout
+    rotated = tukur("agent", "rotate-key", "--data", str(folder))
+    assert rotated.returncode == Exit.JOIN_REFUSED
+    assert join(up, folder, new_token(up), "--hostname", "returned", "--again").returncode == 0
+    with agent(folder):
+        eventually(lambda: host(client, "returned"), 20, "the new host is online")
+
+
+def test_the_authority_is_replaced_under_a_running_fleet_and_nobody_joins_anew(tmp_path: Path) -> None:
+    with running(tmp_path / "hub", "--host", "0.0.0.0") as up:
+        for name in ("present", "absent"):
+            assert join(up, tmp_path / name, new_token(up), "--hostname", name).returncode == 0
+        before = (tmp_path / "absent" / "joined.json").read_bytes()
+        pinned = JoinedFile(tmp_path / "present")
+        with agent(tmp_path / "present"), contextlib.closing(up.sign_in()) as client:
+            eventually(lambda: host(client, "present"), 20, "the one host is online")
+            rotated = tukur("ca", "rotate", "--data", str(up.data))
+            assert rotated.returncode == 0, rotated.stderr
+            assert len(tukur("ca", "status", "--data", str(up.data)).stdout.splitlines()) == 2
+            eventually(lambda: len(pinned.load().authorities or ()) == 2, 5, "it trusts both authorities")
+        assert (tmp_path / "absent" / "joined.json").read_bytes() == before
+        link = tukur("sign-in-link", "--data", str(up.data)).stdout
+        with contextlib.closing(up.sign_in_by(link)) as client:
+            with agent(tmp_path / "absent"):
+                eventually(lambda: host(client, "absent"), 20, "who was away finds its way by the old trust")
+            assert tukur("ca", "retire", "--data", str(up.data)).returncode == 0
+            for name in ("present", "absent"):
+                with agent(tmp_path / name):
+                    eventually(lambda name=name: host(client, name), 20, f"{name} is online by the new trust")  # type: ignore[misc]
 
 
 def test_a_hub_that_only_this_machine_reaches_makes_no_tokens(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import uuid
 from pathlib import Path
 from typing import IO, Self
@@ -81,6 +82,23 @@ class DataLock:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def poke_hub(folder: Path) -> None:
+    """Tells the hub that runs on a data directory, if one does, that something was changed beside it.
+
+    The PID in the lock's file may be of a time or of a namespace that is gone: only a process that has this
+    very file open is signalled.
+    """
+    lock = folder / "hub.lock"
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(lock.read_text(encoding="ascii"))
+        held = lock.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(descriptor.stat(), held):
+                    os.kill(pid, signal.SIGHUP)
+                    return
 
 
 def secret_file(path: Path, make: bytes) -> bytes:

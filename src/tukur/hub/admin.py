@@ -10,7 +10,7 @@ from tukur.hub.auth.service import Auth, now_ms
 from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.enrolment import JoinTokenRow
-from tukur.hub.store.store import Store
+from tukur.hub.store.store import HostRow, Store
 from tukur.protocol.join_token import SECRET, JoinToken
 
 
@@ -85,3 +85,21 @@ async def revoke_join_token(data_dir: Path, label: str, server: ServerAddress | 
     """Ends a join token at once; False: there is none of that label. Raises StoreError."""
     async with _store(data_dir, server) as store:
         return await store.enrolments.drop_token(label)
+
+
+async def list_hosts(data_dir: Path, server: ServerAddress | None = None) -> list[HostRow]:
+    """Every host, by name. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.hosts()
+
+
+async def revoke_host(data_dir: Path, host_id: str, server: ServerAddress | None = None) -> bool:
+    """The host is let in no more; False: there is none of that id. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.enrolments.revoke(host_id, now_ms())
+
+
+async def rename_host(data_dir: Path, host_id: str, name: str, server: ServerAddress | None = None) -> bool:
+    """Gives a host another name; False: there is none of that id. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.enrolments.rename(host_id, name)

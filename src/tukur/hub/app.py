@@ -17,6 +17,7 @@ from tukur.hub.auth.service import Auth
 from tukur.hub.auth.site import Site, host_names
 from tukur.hub.bus import Bus
 from tukur.hub.enrolment import Enrolment
+from tukur.hub.fleet import Fleet
 from tukur.hub.history.history import History
 from tukur.hub.ingest import Ingest
 from tukur.hub.keeper import Keeper
@@ -49,19 +50,21 @@ async def open_hub(settings: HubSettings) -> Hub:
     recorder = Recorder(store, presence)
     auth = Auth(store.accounts)
     live = Live(store, bus, presence, auth)
+    enrolment = Enrolment(store.enrolments, tls, settings.order_key)
     return Hub(
         settings=settings,
         store=store,
         bus=bus,
         presence=presence,
         recorder=recorder,
-        ingest=Ingest(store, bus, presence, recorder, Enrolment(store.enrolments, tls, settings.order_key)),
+        ingest=Ingest(store, bus, presence, recorder, enrolment),
         live=live,
         orders=Orders(store, bus, presence, settings.order_key),
         history=History(store, bus, presence, live),
         auth=auth,
         keeper=Keeper(store, settings),
         tls=tls,
+        fleet=Fleet(store.enrolments, bus, presence, enrolment, tls),
     )
 
 
@@ -71,7 +74,7 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
         asyncio.create_task(hub.recorder.run(), name="recorder"),
         asyncio.create_task(hub.orders.run(), name="orders"),
         asyncio.create_task(hub.keeper.run(), name="keeper"),
-        asyncio.create_task(hub.tls.run(), name="tls"),
+        asyncio.create_task(hub.fleet.run(), name="fleet"),
     ]
     try:
         _announce(hub)

@@ -15,6 +15,9 @@ from tukur.protocol.hub_side import HubSession
 
 log = logging.getLogger(__name__)
 
+REVOKED = messages.Refused(
+    code="revoked", detail="this host was revoked; `tukur agent join` makes its machine a new one"
+)
 _WORDS = {
     "token_unknown": "this join token is not known here: revoked, or of another hub",
     "token_expired": "this join token has expired",
@@ -43,7 +46,7 @@ class Enrolment:
         if known is None or welcome is None:
             raise _not_admitted()
         if known.revoked:
-            raise ProtocolError("revoked", "this host was revoked; `tukur agent join` makes it a new one")
+            raise ProtocolError(REVOKED.code, REVOKED.detail)
         return welcome
 
     def authorities(self, host_id: str) -> messages.Authorities | None:

@@ -91,7 +91,7 @@ class Ingest:
         older = self._current.get(host_id)
         if older is not None:
             log.warning("host %s connects a second time; the older connection is closed", host_id)
-            await older.close()
+            await older.close("another connection of this host took over")
         self._current[host_id] = connection
         with self._bus.respond(agent_of(host_id), connection.respond):
             number = self._presence.connected(hello, time.time_ns())
@@ -191,6 +191,8 @@ class _Connection:
         """Sends a message to the agent; of an Inspect the answer is awaited. Raises NobodyThereError."""
         if not isinstance(message, messages.Inspect):
             await self._tell(message)
+            if isinstance(message, messages.Refused):
+                await self.close(message.code)
             return None
         waiting: asyncio.Future[messages.Inspection] = asyncio.get_running_loop().create_future()
         self._inspections[message.request_id] = waiting
@@ -217,10 +219,10 @@ class _Connection:
         """One typed message."""
         await self.socket.send_bytes(pack(message))
 
-    async def close(self) -> None:
+    async def close(self, reason: str) -> None:
         """Ends the connection from this side."""
         try:
-            await self.socket.close(code=1008, reason="another connection of this host took over")
+            await self.socket.close(code=1008, reason=reason)
         except (WebSocketDisconnect, RuntimeError):
             # It had just ended by itself.
             return

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     # Types only: describing the API (openapi.py) must not need a database driver.
     from tukur.hub.auth.service import Auth
     from tukur.hub.bus import Bus
+    from tukur.hub.fleet import Fleet
     from tukur.hub.history.history import History
     from tukur.hub.ingest import Ingest
     from tukur.hub.keeper import Keeper
@@ -24,7 +25,7 @@ class Hub:
     A plain class on purpose: Litestar would take a dataclass for data and try to convert it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part, and each is named
         self,
         *,
         settings: "HubSettings",
@@ -39,6 +40,7 @@ class Hub:
         auth: "Auth",
         keeper: "Keeper",
         tls: "Tls",
+        fleet: "Fleet",
     ) -> None:
         self.settings = settings
         self.store = store
@@ -52,3 +54,4 @@ class Hub:
         self.auth = auth
         self.keeper = keeper
         self.tls = tls
+        self.fleet = fleet

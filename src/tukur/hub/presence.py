@@ -45,6 +45,10 @@ class Presence:
         state = self._hosts.get(host_id)
         return state is not None and state.online
 
+    def all_online(self) -> frozenset[str]:
+        """Every host whose agent is connected."""
+        return frozenset(host_id for host_id, state in self._hosts.items() if state.online)
+
     def connected(self, hello: Hello, wall_ns: int) -> int:
         """Notes a new connection; its number."""
         host_id, facts = hello.host_id, hello.facts

@@ -1,6 +1,7 @@
 """Runs a hub until it is told to stop."""
 
 import asyncio
+import signal
 import socket
 import ssl
 from collections.abc import Callable
@@ -30,6 +31,8 @@ async def serve(settings: HubSettings) -> None:
     listening = listen(settings.host, settings.port)
     try:
         hub = await open_hub(settings)
+        # A command changed something beside this process.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hub.fleet.poke)
         await uvicorn.Server(server_config(hub)).serve(sockets=[listening])
     finally:
         listening.close()

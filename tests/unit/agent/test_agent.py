@@ -185,7 +185,9 @@ def test_the_systems_name_is_read_from_os_release() -> None:
 async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(tmp_path: Path) -> None:
     file = JoinedFile(tmp_path)
     order_key = auth.public_key(ORDER_KEY)
-    file.save(Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=order_key, authorities=[b"1"]))
+    file.save(
+        Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=order_key, authorities=[b"1"])
+    )
     policy = Policy(signals=SIGNALS, own_pid=os.getpid())
     agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
     new = [b"2", b"1"]

@@ -37,6 +37,8 @@ class Host(Struct, kw_only=True):
     host_id: str
     name: str
     online: bool
+    revoked: bool
+    """Its key opens nothing any more."""
     last_seen_ms: int | None
     boot_id: str
     booted_ms: int
@@ -63,6 +65,10 @@ class Host(Struct, kw_only=True):
     missed: int
     spooled: int
     faults: dict[str, int]
+
+
+class HostChange(Struct, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class Figure(Struct, kw_only=True):

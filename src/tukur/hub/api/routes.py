@@ -5,7 +5,7 @@ from typing import Any
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from tukur.hub.api import exits, gaps, hosts, lives, ooms, orders, pages, sessions, sockets, store
+from tukur.hub.api import exits, fleet, gaps, hosts, lives, ooms, orders, pages, sessions, sockets, store
 from tukur.hub.parts import Hub
 
 
@@ -28,6 +28,8 @@ API_ROUTES: list[Any] = [
     hosts.list_fleet_top,
     hosts.get_difference,
     hosts.get_process,
+    fleet.revoke_host,
+    fleet.change_host,
     lives.find_lives,
     exits.list_exits,
     ooms.list_ooms,

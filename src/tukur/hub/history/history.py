@@ -375,6 +375,7 @@ def _host(row: HostRow, state: HostState | None) -> Host:
         host_id=row.host_id,
         name=row.name,
         online=state is not None and state.online,
+        revoked=row.revoked_ms is not None,
         last_seen_ms=seen_ms,
         boot_id=facts.boot_id,
         booted_ms=facts.booted_wall_ns // 1_000_000 + shift_ms,

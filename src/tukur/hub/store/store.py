@@ -40,6 +40,7 @@ class HostRow:
     name: str
     facts: HostFacts | None
     seen_ms: int | None
+    revoked_ms: int | None
     first_ms: int | None
     last_ms: int | None
 
@@ -274,7 +275,9 @@ def _reason(error: Exception) -> str:
 
 def _host_row(row: Any) -> HostRow:
     facts = None if row.facts is None else msgspec.json.decode(row.facts, type=HostFacts)
-    return HostRow(row.id, row.host_id, row.name, facts, row.seen_ms, row.first_ms, row.last_ms)
+    return HostRow(
+        row.id, row.host_id, row.name, facts, row.seen_ms, row.revoked_ms, row.first_ms, row.last_ms
+    )
 
 
 def _block_row(row: Any) -> BlockRow:

@@ -1,6 +1,5 @@
 """What the hub proves itself with, while it runs: certificates renewed and read anew without a restart."""
 
-import asyncio
 import datetime
 import logging
 import ssl
@@ -17,8 +16,6 @@ from tukur.hub.tls.settings import TlsSettings
 
 log = logging.getLogger(__name__)
 
-CHECK_S = 60.0
-"""How often the files are looked at."""
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL"
 """Of TLS 1.2: forward secrecy and AEAD only. Those of TLS 1.3 are all good."""
 
@@ -126,15 +123,6 @@ class Tls:
             raise CertificateError(
                 f"{where} cannot be used; a certificate and its key expected: {error}"
             ) from error
-
-    async def run(self) -> None:
-        """Renews what is due, for ever."""
-        while True:
-            await asyncio.sleep(CHECK_S)
-            try:
-                await asyncio.to_thread(self.refresh)
-            except CertificateError as error:
-                log.error("the certificate stays as it is: %s", error)
 
 
 def _context() -> ssl.SSLContext:

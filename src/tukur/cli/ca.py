@@ -1,0 +1,55 @@
+"""``tukur ca``: the hub's own certificate authority."""
+
+import argparse
+import datetime
+from pathlib import Path
+
+from tukur.cli.data import add_data_option, data_dir, poke_hub
+from tukur.cli.errors import CommandError, Exit
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in (
+        ("status", "what agents trust"),
+        ("rotate", "a new authority, signed by the old one; agents trust both"),
+        ("retire", "end the trust in the authority before"),
+    ):
+        add_data_option(actions.add_parser(name, help=text))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Shows, rotates or retires. A hub that runs takes it over at once and tells its agents."""
+    from tukur.hub.tls.authority import CertificateError
+
+    folder = data_dir(options, create=False)
+    if not (folder / "tls" / "authority.pem").exists():
+        raise CommandError(Exit.FAILED, f"there is no authority in {folder}: this hub has made none")
+    try:
+        return _act(options.action, folder)
+    except CertificateError as error:
+        raise CommandError(Exit.CERTIFICATE, str(error)) from error
+
+
+def _act(action: str, folder: Path) -> int:
+    from tukur.hub.tls import authority
+    from tukur.hub.tls.files import TlsFolder
+
+    now = datetime.datetime.now(datetime.UTC)
+    files = TlsFolder(folder)
+    current = files.authority(now)
+    if action == "rotate":
+        if current.before is not None:
+            raise CommandError(Exit.FAILED, "the authority before is trusted still; `tukur ca retire` first")
+        files.keep(authority.next_authority(current, now))
+    elif action == "retire":
+        if current.before is None:
+            raise CommandError(Exit.FAILED, "there is no authority before; `tukur ca rotate` makes a new one")
+        files.keep(authority.retired(current))
+    else:
+        for root in current.roots:
+            print(f"{authority.fingerprint(root).hex()}\tuntil {root.not_valid_after_utc:%Y-%m-%d} UTC")
+        return 0
+    poke_hub(folder)
+    return 0

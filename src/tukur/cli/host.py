@@ -1,0 +1,74 @@
+"""``tukur host``: the hosts of this hub."""
+
+import argparse
+import asyncio
+import datetime
+from typing import TYPE_CHECKING
+
+from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
+from tukur.cli.errors import CommandError, Exit
+
+if TYPE_CHECKING:
+    from tukur.hub.store.store import HostRow
+
+_HOST = "its name or id"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    revoke = actions.add_parser("revoke", help="let a host in no more; its record stays")
+    revoke.add_argument("host", help=_HOST)
+    rename = actions.add_parser("rename", help="give a host another name")
+    rename.add_argument("host", help=_HOST)
+    rename.add_argument("name", help="the new name")
+    for action in (actions.add_parser("list", help="every host"), revoke, rename):
+        add_data_option(action)
+        add_database_options(action)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Lists, revokes or renames. A hub that runs is told, so that it acts at once."""
+    from tukur.cli.data import poke_hub
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import admin
+
+    folder, server = data_dir(options, create=False), database(options)
+    hosts = asyncio.run(store_call(admin.list_hosts(folder, server)))
+    if options.action == "list":
+        for host in hosts:
+            print(_line(host))
+        return 0
+    host_id = chosen(hosts, options.host).host_id
+    if options.action == "rename":
+        if not 0 < len(options.name) <= 255 or not options.name.isprintable():
+            raise CommandError(Exit.USAGE, f"{options.name[:100]!r}; 1 to 255 printable characters expected")
+        asyncio.run(store_call(admin.rename_host(folder, host_id, options.name, server)))
+        return 0
+    asyncio.run(store_call(admin.revoke_host(folder, host_id, server)))
+    poke_hub(folder)
+    return 0
+
+
+def chosen(hosts: "list[HostRow]", word: str) -> "HostRow":
+    """The host that a name or an id means. Raises CommandError where it is none, or one of several."""
+    found = [host for host in hosts if word in (host.host_id, host.name)]
+    if not found:
+        raise CommandError(Exit.FAILED, f"there is no host {word!r}; see `tukur host list`")
+    if len(found) > 1:
+        ids = ", ".join(host.host_id for host in found)
+        raise CommandError(Exit.FAILED, f"{len(found)} hosts are named {word!r}; one of {ids} expected")
+    return found[0]
+
+
+def _line(host: "HostRow") -> str:
+    if host.revoked_ms is not None:
+        state = f"revoked {_time(host.revoked_ms)}"
+    else:
+        state = "never came" if host.seen_ms is None else f"came last {_time(host.seen_ms)}"
+    return f"{host.host_id}\t{host.name}\t{state}"
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC):%Y-%m-%d %H:%M} UTC"

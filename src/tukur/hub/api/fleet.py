@@ -1,0 +1,39 @@
+"""What an administrator decides about a host."""
+
+from litestar import Response, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from tukur.hub.api.models import Host, HostChange
+from tukur.hub.api.problems import problems
+from tukur.hub.parts import Hub
+
+
+@post(
+    "/api/hosts/{host_id:str}/revoke",
+    operation_id="revokeHost",
+    summary="Let a host in no more",
+    tags=["hosts"],
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def revoke_host(host_id: FromPath[str], hub: NamedDependency[Hub]) -> Response[None]:
+    """Its connection ends at once and its key opens nothing; its record stays.
+
+    The machine comes back only by joining anew, as another host.
+    """
+    await hub.fleet.revoke(host_id)
+    return Response(None, status_code=204)
+
+
+@patch(
+    "/api/hosts/{host_id:str}",
+    operation_id="changeHost",
+    summary="Give a host another name",
+    tags=["hosts"],
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def change_host(host_id: FromPath[str], data: JSONBody[HostChange], hub: NamedDependency[Hub]) -> Host:
+    """The host with its new name."""
+    await hub.fleet.rename(host_id, data.name)
+    return await hub.history.host(host_id)

@@ -1,0 +1,91 @@
+"""What a person decides about hosts, carried out on the connections that live."""
+
+import asyncio
+import logging
+import time
+
+from litestar.exceptions import WebSocketDisconnect
+
+from tukur.hub.bus import Bus, NobodyThereError, agent_of
+from tukur.hub.enrolment import REVOKED, Enrolment
+from tukur.hub.errors import ProblemError
+from tukur.hub.presence import Presence
+from tukur.hub.store.enrolment import Enrolments
+from tukur.hub.store.errors import StoreError
+from tukur.hub.tls.authority import CertificateError
+from tukur.hub.tls.serving import Tls
+from tukur.protocol import messages
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 5.0
+"""How often what commands changed in the database or on the disk is looked for, unless they say so."""
+_TELL_S = 5.0
+
+
+class Fleet:
+    """Decisions reach the database first, then the host's connection."""
+
+    def __init__(
+        self, enrolments: Enrolments, bus: Bus, presence: Presence, enrolment: Enrolment, tls: Tls
+    ) -> None:
+        self._enrolments = enrolments
+        self._bus = bus
+        self._presence = presence
+        self._enrolment = enrolment
+        self._tls = tls
+        self._poked = asyncio.Event()
+
+    async def revoke(self, host_id: str) -> None:
+        """The host's key opens nothing any more, and its connection ends. Raises ProblemError, StoreError."""
+        if not await self._enrolments.revoke(host_id, time.time_ns() // 1_000_000):
+            raise _unknown(host_id)
+        log.warning("host %s is revoked", host_id)
+        await self._tell(host_id, REVOKED)
+
+    async def rename(self, host_id: str, name: str) -> None:
+        """Raises ProblemError, StoreError."""
+        if not await self._enrolments.rename(host_id, name):
+            raise _unknown(host_id)
+
+    def poke(self) -> None:
+        """A command changed something: it is looked at now."""
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Carries out what commands changed beside this process, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(SWEEP_S):
+                    await self._poked.wait()
+            except TimeoutError:
+                pass
+            self._poked.clear()
+            try:
+                await self._sweep()
+            except (StoreError, CertificateError) as error:
+                log.error("what changed of hosts and certificates cannot be looked at: %s", error)
+
+    async def _sweep(self) -> None:
+        online = self._presence.all_online()
+        for host_id in await self._enrolments.revoked() & online:
+            log.warning("host %s was revoked by a command", host_id)
+            await self._tell(host_id, REVOKED)
+        trusted = self._tls.roots
+        await asyncio.to_thread(self._tls.refresh)
+        if self._tls.roots == trusted:
+            return
+        for host_id in online:
+            authorities = self._enrolment.authorities(host_id)
+            if authorities is not None:
+                await self._tell(host_id, authorities)
+
+    async def _tell(self, host_id: str, message: messages.FromHub) -> None:
+        try:
+            await self._bus.request(agent_of(host_id), message, seconds=_TELL_S)
+        except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError):
+            log.debug("host %s is not there to be told", host_id)
+
+
+def _unknown(host_id: str) -> ProblemError:
+    return ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
