@@ -1,6 +1,8 @@
 """A second machine's agent, as a process of its own, joins a real hub over TLS and is seen."""
 
 import contextlib
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +40,18 @@ def join(up: Up, folder: Path, token: str, *options: str) -> "subprocess.Complet
     return tukur("agent", "join", up.url, token, "--data", str(folder), *options)
 
 
+CLONE_BOOT = "99999999-0000-0000-0000-000000000001"
+
+
 @contextlib.contextmanager
-def agent(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen([*TUKUR, "agent", "run", "--data", str(folder)], stderr=subprocess.DEVNULL)
+def agent(folder: Path, boot_id: str = "") -> Iterator["subprocess.Popen[bytes]"]:
+    """An agent of a machine that joined; with `boot_id` it is another machine, as far as it can see."""
+    command = [*TUKUR, "agent", "run", "--data", str(folder)]
+    if boot_id:
+        (folder / "boot_id").write_text(f"{boot_id}\n")
+        mount = f"mount --bind {folder}/boot_id /proc/sys/kernel/random/boot_id"
+        command = ["unshare", "--mount", "sh", "-c", f"{mount} && exec {shlex.join(command)}"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
@@ -148,6 +159,30 @@ def test_a_revoked_host_goes_at_once_and_comes_back_only_by_joining_anew(
     assert join(up, folder, new_token(up), "--hostname", "returned", "--again").returncode == 0
     with agent(folder):
         eventually(lambda: host(client, "returned"), 20, "the new host is online")
+
+
+def test_a_cloned_disk_is_noticed_and_held_until_somebody_decides(
+    up: Up, client: httpx.Client, tmp_path: Path
+) -> None:
+    folder, clone = tmp_path / "agent", tmp_path / "clone"
+    assert join(up, folder, new_token(up), "--hostname", "original").returncode == 0
+    shutil.copytree(folder, clone)
+    with agent(folder):
+        eventually(lambda: host(client, "original"), 20, "the host is online")
+        first = str((host(client, "original") or {})["boot_id"])
+        with agent(clone, boot_id=CLONE_BOOT):
+            eventually(lambda: (host(client, "original") or {}).get("held"), 20, "the clone is noticed")
+            listed = tukur("host", "list", "--data", str(up.data)).stdout
+            assert f"boot {CLONE_BOOT}" in listed
+            assert (host(client, "original") or {})["boot_id"] == first
+            decided = tukur("host", "release", "original", "--boot", CLONE_BOOT, "--data", str(up.data))
+            assert decided.returncode == 0, decided.stderr
+
+            def taken_over() -> bool:
+                shown = host(client, "original") or {}
+                return shown.get("boot_id") == CLONE_BOOT and bool(shown.get("held"))
+
+            eventually(taken_over, 60, "the clone is the host, and the original is held")
 
 
 def test_the_authority_is_replaced_under_a_running_fleet_and_nobody_joins_anew(tmp_path: Path) -> None:

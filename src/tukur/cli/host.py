@@ -23,13 +23,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rename = actions.add_parser("rename", help="give a host another name")
     rename.add_argument("host", help=_HOST)
     rename.add_argument("name", help="the new name")
-    for action in (actions.add_parser("list", help="every host"), revoke, rename):
+    release = actions.add_parser("release", help="decide which of two machines that have one key is the host")
+    release.add_argument("host", help=_HOST)
+    release.add_argument(
+        "--boot",
+        metavar="BOOT_ID",
+        help="the machine of this boot (default: whichever comes first)",
+    )
+    for action in (actions.add_parser("list", help="every host"), revoke, rename, release):
         add_data_option(action)
         add_database_options(action)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Lists, revokes or renames. A hub that runs is told, so that it acts at once."""
+    """Lists, revokes, renames or decides. A hub that runs is told, so that it acts at once."""
     from tukur.cli.data import poke_hub
     from tukur.cli.store_errors import store_call
     from tukur.hub import admin
@@ -39,6 +46,11 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "list":
         for host in hosts:
             print(_line(host))
+        for row in asyncio.run(store_call(admin.list_held(folder, server))):
+            print(
+                f"{row.host_id}\theld: {row.hostname} at {row.address}, "
+                f"boot {row.boot_id}, came last {_time(row.last_ms)}"
+            )
         return 0
     host_id = chosen(hosts, options.host).host_id
     if options.action == "rename":
@@ -46,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
             raise CommandError(Exit.USAGE, f"{options.name[:100]!r}; 1 to 255 printable characters expected")
         asyncio.run(store_call(admin.rename_host(folder, host_id, options.name, server)))
         return 0
-    asyncio.run(store_call(admin.revoke_host(folder, host_id, server)))
+    if options.action == "revoke":
+        asyncio.run(store_call(admin.revoke_host(folder, host_id, server)))
+    elif not asyncio.run(store_call(admin.release_host(folder, host_id, options.boot, server))):
+        raise CommandError(Exit.FAILED, f"no second machine is held for host {options.host!r}")
     poke_hub(folder)
     return 0
 

@@ -10,6 +10,7 @@ from tukur.hub.auth.service import Auth, now_ms
 from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.enrolment import JoinTokenRow
+from tukur.hub.store.holds import HeldRow
 from tukur.hub.store.store import HostRow, Store
 from tukur.protocol.join_token import SECRET, JoinToken
 
@@ -103,3 +104,17 @@ async def rename_host(data_dir: Path, host_id: str, name: str, server: ServerAdd
     """Gives a host another name; False: there is none of that id. Raises StoreError."""
     async with _store(data_dir, server) as store:
         return await store.enrolments.rename(host_id, name)
+
+
+async def list_held(data_dir: Path, server: ServerAddress | None = None) -> list[HeldRow]:
+    """Every machine that waits for a decision. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.holds.held()
+
+
+async def release_host(
+    data_dir: Path, host_id: str, boot_id: str | None, server: ServerAddress | None = None
+) -> bool:
+    """Decides which machine is the host; see ``Holds.release``. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        return await store.holds.release(host_id, boot_id)

@@ -64,7 +64,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         auth=auth,
         keeper=Keeper(store, settings),
         tls=tls,
-        fleet=Fleet(store.enrolments, bus, presence, enrolment, tls),
+        fleet=Fleet(store, bus, presence, enrolment, tls),
     )
 
 

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 REVOKED = messages.Refused(
     code="revoked", detail="this host was revoked; `tukur agent join` makes its machine a new one"
 )
+HELD = messages.Refused(
+    code="held",
+    detail="another machine is connected with this one's key; `tukur host release` on the hub decides",
+)
 _WORDS = {
     "token_unknown": "this join token is not known here: revoked, or of another hub",
     "token_expired": "this join token has expired",
@@ -39,15 +43,15 @@ class Enrolment:
         """For one connection that has just begun."""
         return HubSession(self._tls.accepted)
 
-    async def admit(self, session: HubSession, hello: messages.Hello) -> bytes:
-        """The welcome to send to a host that has proved its key."""
+    async def admit(self, session: HubSession, hello: messages.Hello) -> tuple[bytes, str | None]:
+        """The welcome for a host that has proved its key, and the one boot that it may be of; None: any."""
         known = await self._enrolments.key(hello.host_id)
         welcome = None if known is None else session.admit(known.public, time.time_ns())
         if known is None or welcome is None:
             raise _not_admitted()
         if known.revoked:
             raise ProtocolError(REVOKED.code, REVOKED.detail)
-        return welcome
+        return welcome, known.only_boot
 
     def authorities(self, host_id: str) -> messages.Authorities | None:
         """What a host shall trust from now on; None: it stays with the authorities of its system."""

@@ -7,11 +7,11 @@ import time
 from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
-from tukur.hub.enrolment import REVOKED, Enrolment
+from tukur.hub.enrolment import HELD, REVOKED, Enrolment
 from tukur.hub.errors import ProblemError
 from tukur.hub.presence import Presence
-from tukur.hub.store.enrolment import Enrolments
 from tukur.hub.store.errors import StoreError
+from tukur.hub.store.store import Store
 from tukur.hub.tls.authority import CertificateError
 from tukur.hub.tls.serving import Tls
 from tukur.protocol import messages
@@ -26,10 +26,9 @@ _TELL_S = 5.0
 class Fleet:
     """Decisions reach the database first, then the host's connection."""
 
-    def __init__(
-        self, enrolments: Enrolments, bus: Bus, presence: Presence, enrolment: Enrolment, tls: Tls
-    ) -> None:
-        self._enrolments = enrolments
+    def __init__(self, store: Store, bus: Bus, presence: Presence, enrolment: Enrolment, tls: Tls) -> None:
+        self._enrolments = store.enrolments
+        self._holds = store.holds
         self._bus = bus
         self._presence = presence
         self._enrolment = enrolment
@@ -47,6 +46,21 @@ class Fleet:
         """Raises ProblemError, StoreError."""
         if not await self._enrolments.rename(host_id, name):
             raise _unknown(host_id)
+
+    async def release(self, host_id: str, boot_id: str | None) -> None:
+        """Decides which of the machines that have a host's key is the host. Raises ProblemError, StoreError.
+
+        `boot_id`: this boot and no other from now on; None: whichever comes first.
+        """
+        if not await self._holds.release(host_id, boot_id):
+            raise ProblemError(409, "nobody_held", f"no second machine is held for host {host_id[:100]!r}")
+        await self._part(host_id, boot_id)
+
+    async def _part(self, host_id: str, boot_id: str | None) -> None:
+        state = self._presence.get(host_id)
+        if boot_id is not None and state is not None and state.online and state.facts.boot_id != boot_id:
+            log.warning("host %s is boot %s now: the connection of another one ends", host_id, boot_id)
+            await self._tell(host_id, HELD)
 
     def poke(self) -> None:
         """A command changed something: it is looked at now."""
@@ -71,6 +85,8 @@ class Fleet:
         for host_id in await self._enrolments.revoked() & online:
             log.warning("host %s was revoked by a command", host_id)
             await self._tell(host_id, REVOKED)
+        for host_id, boot_id in (await self._holds.only_boots()).items():
+            await self._part(host_id, boot_id)
         trusted = self._tls.roots
         await asyncio.to_thread(self._tls.refresh)
         if self._tls.roots == trusted:

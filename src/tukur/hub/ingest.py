@@ -10,10 +10,11 @@ from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, frames_of
-from tukur.hub.enrolment import Enrolment
+from tukur.hub.enrolment import HELD, Enrolment
 from tukur.hub.presence import Presence
 from tukur.hub.recorder import Recorder
 from tukur.hub.store.errors import BadBlockError, StoreError
+from tukur.hub.store.holds import HeldRow
 from tukur.hub.store.store import Store
 from tukur.protocol import messages
 from tukur.protocol.errors import ProtocolError
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 HELLO_S = 10.0
 """How long a new connection may take to prove its key."""
+LIVES_S = 3.0
+"""Before a second connection takes the place of a first, the first has so long to show that it lives."""
 BLOCKS = 16
 """Blocks of one agent that may wait to be stored: twice what an honest one sends unacknowledged."""
 
@@ -55,7 +58,7 @@ class Ingest:
             if hello is None:
                 await socket.close()
                 return
-            connection = _Connection(socket, session, hello.host_id, self)
+            connection = _Connection(socket, session, hello, self)
             await self._run(connection, hello)
         except WebSocketDisconnect:
             return
@@ -68,7 +71,8 @@ class Ingest:
         try:
             match first:
                 case messages.Hello():
-                    answer = await self._enrolment.admit(session, first)
+                    answer, only_boot = await self._enrolment.admit(session, first)
+                    await self._keep_apart(first, only_boot, _address(socket))
                     await self._store.save_facts(first.host_id, first.facts, time.time_ns())
                 case messages.Join():
                     answer = pack(await self._enrolment.join(session, first, _address(socket)))
@@ -85,6 +89,28 @@ class Ingest:
         if authorities is not None:
             await socket.send_bytes(pack(authorities))
         return first
+
+    async def _keep_apart(self, hello: messages.Hello, only_boot: str | None, address: str) -> None:
+        """Raises ProtocolError where another machine uses the host's key, or another agent of this one."""
+        host_id, boot_id = hello.host_id, hello.facts.boot_id
+        older = self._current.get(host_id)
+        lives = older is not None and await older.lives()
+        if lives and older is not None and older.boot_id == boot_id:
+            self._presence.fault(host_id, "hub.twice")
+            raise ProtocolError("twice", "another agent of this machine is connected with the same identity")
+        admitted = only_boot or (older.boot_id if lives and older is not None else boot_id)
+        if admitted == boot_id:
+            if only_boot is not None:
+                await self._store.holds.settle(host_id)
+            return
+        now_ms = time.time_ns() // 1_000_000
+        row = HeldRow(host_id, boot_id, hello.facts.hostname, address, now_ms, now_ms)
+        await self._store.holds.hold(row, admitted)
+        self._presence.fault(host_id, "hub.held")
+        log.error(
+            "host %s: a second machine (%s at %s) has its key and is held", host_id, row.hostname, address
+        )
+        raise ProtocolError(HELD.code, HELD.detail)
 
     async def _run(self, connection: "_Connection", hello: messages.Hello) -> None:
         host_id = hello.host_id
@@ -145,10 +171,13 @@ class Ingest:
 class _Connection:
     """One admitted agent."""
 
-    def __init__(self, socket: Socket, session: HubSession, host_id: str, ingest: Ingest) -> None:
+    def __init__(self, socket: Socket, session: HubSession, hello: messages.Hello, ingest: Ingest) -> None:
         self.socket = socket
         self.session = session
-        self.host_id = host_id
+        self.host_id = hello.host_id
+        self.boot_id = hello.facts.boot_id
+        self._heard = asyncio.Event()
+        self._ended = False
         self._ingest = ingest
         self._inspections: dict[str, asyncio.Future[messages.Inspection]] = {}
         self._blocks: set[asyncio.Task[None]] = set()
@@ -158,6 +187,7 @@ class _Connection:
         try:
             while True:
                 message = self.session.receive(await _receive(self.socket))
+                self._heard.set()
                 if isinstance(message, messages.Block | messages.Gap):
                     self._take(message)
                 else:
@@ -165,12 +195,25 @@ class _Connection:
         except WebSocketDisconnect:
             return
         finally:
+            self._ended = True
+            # Who waits to learn whether it lives need wait no longer.
+            self._heard.set()
             for task in self._blocks:
                 task.cancel()
             await asyncio.gather(*self._blocks, return_exceptions=True)
             for waiting in self._inspections.values():
                 if not waiting.done():
                     waiting.set_exception(NobodyThereError(self.host_id))
+
+    async def lives(self) -> bool:
+        """Whether anything comes through it within :data:`LIVES_S`: an agent beats each second."""
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(LIVES_S):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        return not self._ended
 
     def _take(self, block: messages.Block | messages.Gap) -> None:
         if len(self._blocks) >= BLOCKS:

@@ -217,7 +217,10 @@ async def test_an_agent_that_floods_the_hub_with_blocks_is_sent_away(hub: Runnin
 # --- one agent and another
 
 
-async def test_a_second_connection_of_a_host_takes_the_place_of_the_first(hub: RunningHub) -> None:
+async def test_a_second_connection_takes_the_place_of_a_first_that_shows_no_life(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVES_S", 0.1)
     async with agent(hub) as first, agent(hub) as second:
         assert await first.ended() == 1008
         await asyncio.sleep(0.05)

@@ -4,7 +4,7 @@ from litestar import Response, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from tukur.hub.api.models import Host, HostChange
+from tukur.hub.api.models import Host, HostChange, Release
 from tukur.hub.api.problems import problems
 from tukur.hub.parts import Hub
 
@@ -36,4 +36,19 @@ async def revoke_host(host_id: FromPath[str], hub: NamedDependency[Hub]) -> Resp
 async def change_host(host_id: FromPath[str], data: JSONBody[HostChange], hub: NamedDependency[Hub]) -> Host:
     """The host with its new name."""
     await hub.fleet.rename(host_id, data.name)
+    return await hub.history.host(host_id)
+
+
+@post(
+    "/api/hosts/{host_id:str}/release",
+    operation_id="releaseHost",
+    summary="Decide which of the machines that have a host's key is the host",
+    tags=["hosts"],
+    status_code=200,
+    responses=problems(400, 401, 403, 404, 409, 503),
+)
+async def release_host(host_id: FromPath[str], data: JSONBody[Release], hub: NamedDependency[Hub]) -> Host:
+    """A copied key is found when two machines use it at once; the second is held until this decides."""
+    await hub.history.host(host_id)
+    await hub.fleet.release(host_id, data.boot_id)
     return await hub.history.host(host_id)

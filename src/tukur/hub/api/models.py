@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from tukur.protocol.messages import HostId
+
 Signal = Literal["TERM", "KILL", "STOP", "CONT", "INT", "HUP"]
 StartNs = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]
 
@@ -39,6 +41,8 @@ class Host(Struct, kw_only=True):
     online: bool
     revoked: bool
     """Its key opens nothing any more."""
+    held: list["Held"]
+    """Other machines that have its key: somebody must decide which is the host."""
     last_seen_ms: int | None
     boot_id: str
     booted_ms: int
@@ -65,6 +69,21 @@ class Host(Struct, kw_only=True):
     missed: int
     spooled: int
     faults: dict[str, int]
+
+
+class Held(Struct, kw_only=True):
+    """A machine that came with a host's key while another used it, and was not let in."""
+
+    boot_id: str
+    hostname: str
+    address: str
+    first_ms: int
+    last_ms: int
+
+
+class Release(Struct, kw_only=True):
+    boot_id: HostId | None = None
+    """The host is the machine of this boot; null: whichever comes first."""
 
 
 class HostChange(Struct, kw_only=True):

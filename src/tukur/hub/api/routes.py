@@ -29,6 +29,7 @@ API_ROUTES: list[Any] = [
     hosts.get_difference,
     hosts.get_process,
     fleet.revoke_host,
+    fleet.release_host,
     fleet.change_host,
     lives.find_lives,
     exits.list_exits,

@@ -28,6 +28,7 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/hosts/{host_id}/processes/{boot_id}/{pid}/{start_ns}"): Role.VIEWER,
     ("POST", "/api/hosts/{host_id}/orders"): Role.OPERATOR,
     ("POST", "/api/hosts/{host_id}/revoke"): Role.ADMIN,
+    ("POST", "/api/hosts/{host_id}/release"): Role.ADMIN,
     ("PATCH", "/api/hosts/{host_id}"): Role.ADMIN,
     ("GET", "/api/orders"): Role.VIEWER,
     ("GET", "/api/orders/{order_id}"): Role.VIEWER,

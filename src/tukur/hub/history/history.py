@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from tukur.hub.api.models import (
     Difference,
     Exits,
     FleetTopList,
+    Held,
     Host,
     Lives,
     OomKills,
@@ -34,6 +36,7 @@ from tukur.hub.history.top import By, Group
 from tukur.hub.live import Live
 from tukur.hub.presence import HostState, Presence
 from tukur.hub.store.exits import ExitCursor
+from tukur.hub.store.holds import HeldRow
 from tukur.hub.store.levels import HOUR_MS, MINUTE_MS, LevelStore
 from tukur.hub.store.lives import LifeQuery
 from tukur.hub.store.store import BlockRow, HostRow, Store
@@ -101,11 +104,12 @@ class History:
 
     async def hosts(self) -> list[Host]:
         """Every enrolled host."""
-        return [_host(row, self._presence.get(row.host_id)) for row in await self._store.hosts()]
+        held = await self._store.holds.held()
+        return [_host(row, self._presence.get(row.host_id), held) for row in await self._store.hosts()]
 
     async def host(self, host_id: str) -> Host:
         """One host. Raises ProblemError (404)."""
-        return _host(await self._row(host_id), self._presence.get(host_id))
+        return _host(await self._row(host_id), self._presence.get(host_id), await self._store.holds.held())
 
     async def _row(self, host_id: str) -> HostRow:
         rows = await self._store.hosts(host_id)
@@ -365,7 +369,7 @@ def _relative(found: messages.Relative) -> Relative:
     return Relative(pid=found.pid, start_ns=str(found.start_ns), name=found.name, cmdline=found.cmdline)
 
 
-def _host(row: HostRow, state: HostState | None) -> Host:
+def _host(row: HostRow, state: HostState | None, held: Sequence[HeldRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
     seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms
@@ -376,6 +380,17 @@ def _host(row: HostRow, state: HostState | None) -> Host:
         name=row.name,
         online=state is not None and state.online,
         revoked=row.revoked_ms is not None,
+        held=[
+            Held(
+                boot_id=one.boot_id,
+                hostname=one.hostname,
+                address=one.address,
+                first_ms=one.first_ms,
+                last_ms=one.last_ms,
+            )
+            for one in held
+            if one.host_id == row.host_id
+        ],
         last_seen_ms=seen_ms,
         boot_id=facts.boot_id,
         booted_ms=facts.booted_wall_ns // 1_000_000 + shift_ms,

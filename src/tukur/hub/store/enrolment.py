@@ -31,6 +31,8 @@ class HostKey:
 
     public: bytes
     revoked: bool
+    only_boot: str | None
+    """The one boot that is let in; None: any."""
 
 
 class Enrolments:
@@ -106,10 +108,14 @@ class Enrolments:
 
     async def key(self, host_id: str) -> HostKey | None:
         """The host's key; None: there is no such host."""
-        wanted = select(host.c.public_key, host.c.revoked_ms).where(host.c.host_id == host_id)
+        wanted = select(host.c.public_key, host.c.revoked_ms, host.c.only_boot).where(
+            host.c.host_id == host_id
+        )
         async with self._database.read() as connection:
             row = (await connection.execute(wanted)).one_or_none()
-        return None if row is None else HostKey(bytes(row.public_key), row.revoked_ms is not None)
+        if row is None:
+            return None
+        return HostKey(bytes(row.public_key), row.revoked_ms is not None, row.only_boot)
 
     @repeated
     async def change_key(self, host_id: str, old: bytes, new: bytes) -> bool:

@@ -19,6 +19,7 @@ from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.engine import Backend
 from tukur.hub.store.enrolment import Enrolments
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.holds import Holds
 from tukur.hub.store.mysql import MysqlServer
 from tukur.hub.store.orders import OrderTable
 from tukur.hub.store.schema import block, boot, command, host, image, process
@@ -69,6 +70,7 @@ class Store(OrderTable):
         super().__init__(database)
         self.accounts = Accounts(database)
         self.enrolments = Enrolments(database)
+        self.holds = Holds(database)
 
     @classmethod
     async def open(cls, data_dir: Path, server: ServerAddress | None = None) -> Self:

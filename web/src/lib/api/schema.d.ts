@@ -224,6 +224,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts/{host_id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide which of the machines that have a host's key is the host
+         * @description A copied key is found when two machines use it at once; the second is held until this decides.
+         */
+        post: operations["releaseHost"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lives": {
         parameters: {
             query?: never;
@@ -540,6 +560,17 @@ export interface components {
             /** @constant */
             status: "ok";
         };
+        /**
+         * Held
+         * @description A machine that came with a host's key while another used it, and was not let in.
+         */
+        Held: {
+            boot_id: string;
+            hostname: string;
+            address: string;
+            first_ms: number;
+            last_ms: number;
+        };
         /** Host */
         Host: {
             host_id: string;
@@ -547,6 +578,8 @@ export interface components {
             online: boolean;
             /** @description Its key opens nothing any more. */
             revoked: boolean;
+            /** @description Other machines that have its key: somebody must decide which is the host. */
+            held: components["schemas"]["Held"][];
             last_seen_ms: number | null;
             boot_id: string;
             booted_ms: number;
@@ -846,6 +879,11 @@ export interface components {
             start_ns: string;
             name: string;
             cmdline: string;
+        };
+        /** Release */
+        Release: {
+            /** @description The host is the machine of this boot; null: whichever comes first. */
+            boot_id?: string | null;
         };
         /** Series */
         Series: {
@@ -1689,6 +1727,86 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    releaseHost: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Release"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible at present */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
