@@ -144,6 +144,22 @@ async def test_the_schema_is_what_the_program_takes_it_for(store: Store) -> None
     assert await run(store.database.backend, differences) == []
 
 
+@pytest.mark.parametrize("revision", [None, "0006"])
+async def test_a_file_keeps_the_key_once_where_the_schema_says_so(
+    tmp_path: Path, revision: str | None
+) -> None:
+    backend = backend_of(tmp_path, None)
+    if revision is not None:
+        await run(backend, upgrade, revision)
+        await run(backend, execute, first_rows(revision))
+    await backend.prepare()
+    told = await run(
+        backend, lambda c: {row.name: row.wr for row in c.execute(text("PRAGMA main.table_list"))}
+    )
+    for table in metadata.sorted_tables:
+        assert bool(told[table.name]) is (table.dialect_kwargs.get("sqlite_with_rowid") is False), table.name
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_migration_that_was_interrupted_anywhere_is_run_again(
     empty: ServerAddress, mariadb: MariaDb, revision: str, monkeypatch: pytest.MonkeyPatch
@@ -178,7 +194,7 @@ async def test_a_migration_that_was_interrupted_anywhere_is_run_again(
         finally:
             monkeypatch.setattr(Connection, "execute", real)
         break
-    assert most > 1, "nothing was interrupted"
+    assert most > 0, "nothing was interrupted"
     await backend.prepare()
     assert await run(backend, differences) == []
     if before:

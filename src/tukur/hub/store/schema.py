@@ -29,6 +29,8 @@ metadata = MetaData(
 )
 
 _UUID = String(36)
+_KEYED: dict[str, Any] = {"sqlite_with_rowid": False}
+"""Of small rows that are found by their whole key: SQLite then keeps no second copy of it."""
 
 FIGURES = (
     *("cpu", "cpu_user", "cpu_system", "cpu_iowait", "cpu_steal"),
@@ -145,6 +147,7 @@ process = Table(
     Column("gone_ns", BigInteger, nullable=False, server_default="0"),
     # Who ended within a range, in one step down the index.
     Index("ix_process_boot_last_ms", "boot", "last_ms"),
+    **_KEYED,
 )
 """One process life. last_ms and the totals are known when it has ended; see ``messages.Ended``. run_ns: the
 newest run of the agent that found it living; gone_ns: the one that found it gone, where no end was told."""
@@ -178,6 +181,7 @@ command_word = Table(
     Column("word", String(32), primary_key=True),
     Column("command", Integer, ForeignKey(command.c.id), primary_key=True),
     Index("ix_command_word_command", "command"),
+    **_KEYED,
 )
 """The words of names, paths and command lines, in lower case: what a search begins with."""
 
@@ -242,6 +246,7 @@ process_minute = Table(
     Column("rss_peak", BigInteger, nullable=False),
     Column("read_bytes", BigInteger, nullable=False),
     Column("write_bytes", BigInteger, nullable=False),
+    **_KEYED,
 )
 """What each active process did in a minute."""
 
@@ -266,6 +271,7 @@ process_hour = Table(
     Column("rss_peak", BigInteger, nullable=False),
     Column("read_bytes", BigInteger, nullable=False),
     Column("write_bytes", BigInteger, nullable=False),
+    **_KEYED,
 )
 
 recorded_hour = Table(
@@ -292,6 +298,7 @@ life_group = Table(
     Column("rss_peak", BigInteger, nullable=False),
     Column("read_bytes", BigInteger, nullable=False),
     Column("write_bytes", BigInteger, nullable=False),
+    **_KEYED,
 )
 """Short lives that were too many for a row each, by parent and name, of ten seconds from
 at_ms on; lives 0: how many is not known."""
