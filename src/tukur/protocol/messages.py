@@ -48,10 +48,11 @@ class ProcessKey(Struct, frozen=True, order=True):
     start_ns: U64
 
 
-# --- facts about processes and hosts, parts of several messages
+# --- facts about processes and hosts, parts of several messages. A hub holds hundred thousands of some at a
+# time: what has nothing but numbers and texts need not be looked at by the collector of reference cycles.
 
 
-class Image(Struct, frozen=True, kw_only=True):
+class Image(Struct, gc=False, frozen=True, kw_only=True):
     """What is read once in a process's life, and again after exec or a change of user or cgroup."""
 
     pid: Pid
@@ -81,7 +82,7 @@ class Image(Struct, frozen=True, kw_only=True):
     """The systemd slice, such as ``system.slice`` or ``user-1000.slice``; empty where none."""
 
 
-class Ended(Struct, frozen=True, kw_only=True):
+class Ended(Struct, gc=False, frozen=True, kw_only=True):
     """A process life that is over."""
 
     pid: Pid
@@ -103,7 +104,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     """``oom``: the kernel killed it for want of memory; empty: nothing beyond the status is known."""
 
 
-class LifeGroup(Struct, frozen=True, kw_only=True):
+class LifeGroup(Struct, gc=False, frozen=True, kw_only=True):
     """Lives of one name under one parent that are told together: there were too many to tell each."""
 
     ppid: Pid
@@ -120,7 +121,7 @@ class LifeGroup(Struct, frozen=True, kw_only=True):
     write_bytes: U64
 
 
-class Lost(Struct, frozen=True, kw_only=True):
+class Lost(Struct, gc=False, frozen=True, kw_only=True):
     """What the kernel had no room to tell within a block."""
 
     execs: U64 = 0
@@ -133,7 +134,7 @@ class Lost(Struct, frozen=True, kw_only=True):
     """Lives whose last CPU time is missing: some tens of microseconds each."""
 
 
-class OomKill(Struct, frozen=True, kw_only=True):
+class OomKill(Struct, gc=False, frozen=True, kw_only=True):
     """A process that the kernel killed for want of memory, and why it was that one."""
 
     at_ns: Time
@@ -157,7 +158,7 @@ class OomKill(Struct, frozen=True, kw_only=True):
     """The kernel's own words."""
 
 
-class ProcessMinute(Struct, frozen=True, kw_only=True, array_like=True):
+class ProcessMinute(Struct, gc=False, frozen=True, kw_only=True, array_like=True):
     """What one process did within one block; the hub adds these up by minute. Only of active ones."""
 
     pid: Pid
@@ -168,7 +169,7 @@ class ProcessMinute(Struct, frozen=True, kw_only=True, array_like=True):
     write_bytes: U64
 
 
-class Spread(Struct, frozen=True, array_like=True):
+class Spread(Struct, gc=False, frozen=True, array_like=True):
     """Lowest, highest and sum of one figure over the samples of a block."""
 
     low: float
