@@ -18,8 +18,8 @@ from sqlalchemy.sql.elements import ColumnElement
 Row = Mapping[str, Any]
 Names = tuple[str, ...]
 
-_ROWS = 100
-"""Rows in one statement of SQLite: its thread asks for the interpreter once for them all."""
+_ROWS = (512, 64, 8)
+"""Rows in one statement of SQLite: its thread waits for the interpreter once for them all."""
 _VARIABLES = 32_766
 """What one statement of SQLite takes."""
 _LENGTH = 2**20
@@ -76,13 +76,16 @@ async def _send(connection: AsyncConnection, insert: _Insert, rows: Sequence[Row
 
 def _for_sqlite(insert: _Insert, values: list[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
     """Statements with their parameters. Few texts, so that SQLite keeps them prepared."""
-    together = max(min(_ROWS, _VARIABLES // len(values[0])), 1)
-    whole = len(values) - len(values) % together
-    text = f"{insert.head}{', '.join([insert.marks] * together)}{insert.tail}"
-    for at in range(0, whole, together):
-        yield text, tuple(chain.from_iterable(values[at : at + together]))
-    if whole < len(values):
-        yield f"{insert.head}{insert.marks}{insert.tail}", values[whole:]
+    at = 0
+    for number in _ROWS:
+        if number * len(values[0]) > _VARIABLES:
+            continue
+        text = f"{insert.head}{', '.join([insert.marks] * number)}{insert.tail}"
+        while len(values) - at >= number:
+            yield text, tuple(chain.from_iterable(values[at : at + number]))
+            at += number
+    if at < len(values):
+        yield f"{insert.head}{insert.marks}{insert.tail}", values[at:]
 
 
 def _for_server(

@@ -27,10 +27,10 @@ HOSTS = 20
 _ROW_BYTES = {
     block.name: 120,
     host_minute.name: 500,
-    process_minute.name: 60,
+    process_minute.name: 40,
     host_hour.name: 500,
-    process_hour.name: 60,
-    process.name: 130,
+    process_hour.name: 40,
+    process.name: 110,
     image.name: 130,
 }
 """Of a row with its place in the indexes, without its texts and blobs."""

@@ -7,7 +7,7 @@ from pymysql.converters import escape_item
 from sqlalchemy.dialects import mysql, sqlite
 
 from tukur.hub.store import bulk
-from tukur.hub.store.schema import command, process_minute
+from tukur.hub.store.schema import command, host_minute, process_minute
 
 RULE = (("cpu_ns",), ("rss_peak",), (), ())
 
@@ -25,16 +25,23 @@ def escape(value: Any) -> str:
     return str(escape_item(value, "utf8mb4"))
 
 
-def test_sqlite_gets_whole_statements_of_many_rows_and_the_rest_row_by_row() -> None:
+def test_sqlite_gets_statements_of_as_many_rows_as_go_and_the_rest_row_by_row() -> None:
     insert = bulk._insert(sqlite.dialect(), process_minute, columns(process_minute), RULE)
-    sent = list(bulk._for_sqlite(insert, [row(pid) for pid in range(205)]))
-    assert [text.count("?") for text, _ in sent] == [800, 800, 8]
+    sent = list(bulk._for_sqlite(insert, [row(pid) for pid in range(2 * 512 + 64 + 3)]))
+    assert [text.count("?") // 8 for text, _ in sent] == [512, 512, 64, 1]
     assert sent[0][0] == sent[1][0], "else each would have to be prepared anew"
-    (_, first), _, (_, rest) = sent
-    assert first[:8] == row(0)
-    assert first[-8:] == row(99)
-    assert rest == [row(pid) for pid in range(200, 205)]
+    told = [value for _, parameters in sent[:3] for value in parameters]
+    told += [value for parameters in sent[3][1] for value in parameters]
+    assert told == [value for pid in range(2 * 512 + 64 + 3) for value in row(pid)]
     assert "ON CONFLICT (boot, minute_ms, start_ns, pid) DO UPDATE" in sent[0][0]
+
+
+def test_sqlite_gets_no_more_values_in_a_statement_than_it_takes() -> None:
+    names = columns(host_minute)
+    insert = bulk._insert(sqlite.dialect(), host_minute, names, None)
+    sent = list(bulk._for_sqlite(insert, [tuple(range(len(names)))] * 600))
+    assert max(text.count("?") for text, _ in sent) < 2**15
+    assert sum(text.count("?") // len(names) for text, _ in sent) == 600
 
 
 def test_a_server_gets_numbers_as_they_are_and_all_else_quoted() -> None:
