@@ -43,8 +43,16 @@ def eventually(check: Callable[[], T | None], seconds: float, what: str) -> T:
 class Up:
     """A running ``tukur up``."""
 
-    def __init__(self, data: Path, *arguments: str, command: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        command: list[str] | None = None,
+        authority: Path | None = None,
+    ) -> None:
+        """`authority`: of the certificate that the hub was given."""
         self.data = data
+        self._authority = authority or data / "tls" / "ca.pem"
         self.port = free_port()
         self.url = f"{'https' if '--host' in arguments else 'http'}://127.0.0.1:{self.port}"
         with tempfile.NamedTemporaryFile(prefix="tukur-log-", delete=False) as log:
@@ -76,8 +84,7 @@ class Up:
 
     def sign_in_by(self, link: str) -> httpx.Client:
         """The same by another link."""
-        authority = self.data / "tls" / "ca.pem"
-        verify = ssl.create_default_context(cafile=authority if authority.exists() else None)
+        verify = ssl.create_default_context(cafile=self._authority if self._authority.exists() else None)
         client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url}, verify=verify)
         answer = client.post("/api/session", json={"token": link.strip().partition("token=")[2]})
         assert answer.status_code == 201, answer.text
@@ -115,9 +122,9 @@ class Up:
 
 
 @contextlib.contextmanager
-def running(data: Path, *arguments: str) -> Iterator[Up]:
+def running(data: Path, *arguments: str, authority: Path | None = None) -> Iterator[Up]:
     """``tukur up`` for the length of a with statement."""
-    up = Up(data, *arguments)
+    up = Up(data, *arguments, authority=authority)
     try:
         yield up
     finally:

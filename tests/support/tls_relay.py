@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 @contextlib.asynccontextmanager
-async def tls_relay(target: int, certificate: Path, key: Path) -> AsyncIterator[int]:
-    """The port of a relay to a hub's port on this machine, which speaks TLS too."""
+async def tls_relay(target: int, certificate: Path, key: Path, *, plain: bool = False) -> AsyncIterator[int]:
+    """The port of a relay to a hub's port on this machine, which speaks TLS too unless it is `plain`."""
     shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     shown.load_cert_chain(certificate, key)
     careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -21,7 +21,9 @@ async def tls_relay(target: int, certificate: Path, key: Path) -> AsyncIterator[
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target, ssl=careless)
+        far_reader, far_writer = await asyncio.open_connection(
+            "127.0.0.1", target, ssl=None if plain else careless
+        )
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_copy(reader, far_writer))

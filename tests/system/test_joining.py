@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.running import TUKUR, Up, eventually, running, tukur
+from tests.support.certificates import make_authority, sign
+from tests.support.running import TUKUR, Up, eventually, running, the_host, tukur
 from tukur.agent.identity import JoinedFile
 from tukur.cli.errors import Exit
 from tukur.protocol.join_token import JoinToken
@@ -206,6 +207,44 @@ def test_the_authority_is_replaced_under_a_running_fleet_and_nobody_joins_anew(t
             for name in ("present", "absent"):
                 with agent(tmp_path / name):
                     eventually(lambda name=name: host(client, name), 20, f"{name} is online by the new trust")  # type: ignore[misc]
+
+
+def test_a_hub_that_was_for_its_machine_alone_keeps_its_host_when_it_opens_to_others(tmp_path: Path) -> None:
+    def name_and_id(up: Up) -> tuple[str, str]:
+        with contextlib.closing(up.sign_in()) as client:
+            found = the_host(client)
+            return found["name"], found["host_id"]
+
+    with running(tmp_path / "hub") as local:
+        before = name_and_id(local)
+    with running(tmp_path / "hub", "--host", "0.0.0.0") as opened:
+        assert name_and_id(opened) == before
+
+
+def test_with_a_given_certificate_the_hubs_own_agent_trusts_that_one(tmp_path: Path) -> None:
+    authority = make_authority(tmp_path)
+    certificate, key = sign(tmp_path, "given", "DNS:hub.example,IP:127.0.0.1")
+    given = ("--host", "0.0.0.0", "--tls-cert", str(certificate), "--tls-key", str(key))
+    with running(tmp_path / "hub", *given, authority=authority) as up:
+        assert up.link.startswith(f"https://hub.example:{up.port}/sign-in")
+        with contextlib.closing(up.sign_in()) as client:
+            assert the_host(client)["online"]
+            # By the name that its certificate was given for, too.
+            by_name = client.get("/healthz", headers={"Host": f"hub.example:{up.port}"})
+            assert by_name.status_code == 200
+            by_another = client.get("/healthz", headers={"Host": f"other.example:{up.port}"})
+            assert by_another.status_code == 421
+        token = JoinToken.parse(new_token(up))
+        assert token.authority is None
+
+
+def test_a_certificate_that_cannot_be_used_ends_the_start_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("nonsense")
+    bad = str(tmp_path / "bad.pem")
+    done = tukur("up", "--data", str(tmp_path / "hub"), "--port", "9", "--tls-cert", bad, "--tls-key", bad)
+    assert done.returncode == Exit.CERTIFICATE
+    assert bad in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_hub_that_only_this_machine_reaches_makes_no_tokens(tmp_path: Path) -> None:

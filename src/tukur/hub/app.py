@@ -108,6 +108,6 @@ def create_app(hub: Hub) -> Litestar:
     )
     app.state.hub = hub
     # Around the whole application: Litestar's own middleware does not see what no route answers.
-    app.asgi_handler = Site(EndWithClient(app.asgi_handler), host_names(hub.settings))
+    app.asgi_handler = Site(EndWithClient(app.asgi_handler), host_names(hub.settings, hub.tls.names))
     check_rights(app.routes)
     return app

@@ -207,6 +207,22 @@ async def test_where_the_systems_authorities_are_trusted_none_are_handed_out(
         await join(public.url, made, "owl")
 
 
+async def test_behind_a_proxy_the_proofs_that_it_passes_on_count_and_no_others(tmp_path: Path) -> None:
+    make_authority(tmp_path)
+    proxy = sign(tmp_path, "proxy", "IP:127.0.0.1")
+    stranger = sign(tmp_path, "stranger", "IP:127.0.0.1")
+    behind = TlsSettings(proxied=proxy[0], ca=tmp_path / "ca.pem")
+    async with running_hub(tmp_path / "hub", tls=behind) as hub:
+        made = await token(hub)
+        async with tls_relay(hub.port, *proxy, plain=True) as port:
+            identity = await join(f"https://127.0.0.1:{port}", made, "owl")
+            await admitted(f"wss://127.0.0.1:{port}/agent", identity)
+        async with tls_relay(hub.port, *stranger, plain=True) as port:
+            with pytest.raises(ProtocolError) as refused:
+                await admitted(f"wss://127.0.0.1:{port}/agent", identity)
+            assert refused.value.code == "not_this_hub"
+
+
 async def test_a_new_key_opens_and_the_old_one_does_not(hub: RunningHub, folder: Path) -> None:
     file = JoinedFile(folder)
     file.save(await join(hub.url, await token(hub), "owl"))

@@ -14,6 +14,16 @@ def named() -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[1]]
 
 
+def test_verification_is_switched_off_nowhere_but_to_fetch_what_is_checked_by_its_hash() -> None:
+    source = ROOT / "src" / "tukur"
+    off = re.compile(r"CERT_NONE|check_hostname = False|_create_unverified_context")
+    found = {
+        path.relative_to(source).as_posix() for path in source.rglob("*.py") if off.search(path.read_text())
+    }
+    assert found == {"agent/join.py"}
+    assert off.findall((source / "agent/join.py").read_text()) == ["check_hostname = False", "CERT_NONE"]
+
+
 def test_every_line_of_the_threat_model_has_a_test_that_is_there() -> None:
     assert len(named()) > 10
     for file, sentence in named():

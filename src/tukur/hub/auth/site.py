@@ -1,6 +1,7 @@
 """What every response of this site carries, and under which names it may be called."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,9 +35,10 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 """On every response."""
 
 
-def host_names(settings: HubSettings) -> frozenset[str]:
-    """The names, without port, that a Host header may hold."""
-    return frozenset(bracketed(name) for name in own_names(settings.host, settings.allowed_hosts))
+def host_names(settings: HubSettings, certified: Iterable[str] = ()) -> frozenset[str]:
+    """The names, without port, that a Host header may hold; `certified`: those in the certificate."""
+    names = (*own_names(settings.host, settings.allowed_hosts), *certified)
+    return frozenset(bracketed(name.lower()) for name in names)
 
 
 def name_of(host: str) -> str:

@@ -1,9 +1,9 @@
 """By which names and addresses this machine is called."""
 
 import contextlib
+import functools
 import ipaddress
 import socket
-from collections.abc import Iterable
 
 from tukur.hub.store.address import is_loopback
 
@@ -13,10 +13,11 @@ _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 """Documentation addresses (RFC 5737, RFC 3849): nothing is sent there."""
 
 
-def own_names(listens: str, further: Iterable[str] = ()) -> tuple[str, ...]:
+@functools.lru_cache
+def own_names(listens: str, further: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Names and addresses, without port and brackets, that a hub which listens there may be called by.
 
-    A site in a browser cannot make its own name one of these (DNS rebinding).
+    A site in a browser cannot make its own name one of these (DNS rebinding). Kept: a resolver may be slow.
     """
     names = [*LOCAL]
     listens = listens.strip("[]")
