@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import socket
 import ssl
@@ -130,6 +131,13 @@ def running(data: Path, *arguments: str, authority: Path | None = None) -> Itera
     finally:
         up.stop()
         up.log_path.unlink(missing_ok=True)
+
+
+def on_another_boot(command: list[str], folder: Path, boot_id: str) -> list[str]:
+    """A command that finds itself on another machine, as far as its boot tells."""
+    (folder / "boot_id").write_text(f"{boot_id}\n")
+    mount = f"mount --bind {folder}/boot_id /proc/sys/kernel/random/boot_id"
+    return ["unshare", "--mount", "sh", "-c", f"{mount} && exec {shlex.join(command)}"]
 
 
 def the_host(client: httpx.Client) -> dict[str, Any]:

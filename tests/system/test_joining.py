@@ -1,7 +1,6 @@
 """A second machine's agent, as a process of its own, joins a real hub over TLS and is seen."""
 
 import contextlib
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.certificates import make_authority, sign
-from tests.support.running import TUKUR, Up, eventually, running, the_host, tukur
+from tests.support.running import TUKUR, Up, eventually, on_another_boot, running, the_host, tukur
 from tukur.agent.identity import JoinedFile
 from tukur.cli.errors import Exit
 from tukur.protocol.join_token import JoinToken
@@ -49,9 +48,7 @@ def agent(folder: Path, boot_id: str = "") -> Iterator["subprocess.Popen[bytes]"
     """An agent of a machine that joined; with `boot_id` it is another machine, as far as it can see."""
     command = [*TUKUR, "agent", "run", "--data", str(folder)]
     if boot_id:
-        (folder / "boot_id").write_text(f"{boot_id}\n")
-        mount = f"mount --bind {folder}/boot_id /proc/sys/kernel/random/boot_id"
-        command = ["unshare", "--mount", "sh", "-c", f"{mount} && exec {shlex.join(command)}"]
+        command = on_another_boot(command, folder, boot_id)
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield process

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 FRAMES = 3
 """Live frames that wait, at most: past that the viewers get a key frame instead."""
 _BACKOFF_S = (0.25, 30.0)
+_HERE = ("127.0.0.1", "::1", "localhost")
 _BACKOFF_HERE_S = 3.0
 """The longest pause where the hub is this very machine's: no other agent will come at the same time."""
 
@@ -43,7 +44,7 @@ def hub_uri(hub: str) -> str:
     parts = urlsplit(hub)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise LinkError(f"hub address {hub!r}; https://HOST[:PORT] expected")
-    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+    if parts.scheme == "http" and parts.hostname not in _HERE:
         raise LinkError(f"hub address {hub!r} is not encrypted; https:// is needed to reach another machine")
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/agent"
 
@@ -133,7 +134,7 @@ class Link:
     async def run(self) -> None:
         """Connects, and connects again, for ever."""
         delay = _BACKOFF_S[0]
-        longest = _BACKOFF_HERE_S if self._uri.startswith("ws:") else _BACKOFF_S[1]
+        longest = _BACKOFF_HERE_S if urlsplit(self._uri).hostname in _HERE else _BACKOFF_S[1]
         while True:
             try:
                 await self._connect_once()
