@@ -1,6 +1,7 @@
 """``tukur hub``: API, page and record."""
 
 import argparse
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,6 +99,8 @@ def run(options: argparse.Namespace) -> int:
     keep, tls = parse_keep(options), tls_settings(options)
     server = database(options)
     check_port(options.host, options.port)
+    # Commands send it to whoever holds the lock: it must not end a hub that is still starting.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with DataLock(folder):
         serve(
             HubSettings(

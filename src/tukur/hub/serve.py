@@ -18,7 +18,7 @@ from tukur.protocol.messages import MAX_MESSAGE
 
 
 def run(settings: HubSettings) -> None:
-    """Serves until SIGTERM or SIGINT. Raises StoreError, PortBusyError."""
+    """Serves until SIGTERM or SIGINT. Raises StoreError, PortBusyError, CertificateError."""
     with asyncio.Runner(loop_factory=_loop) as runner:
         runner.run(serve(settings))
 
