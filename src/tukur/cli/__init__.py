@@ -27,6 +27,7 @@ COMMANDS = [
     Command("join-token", "tukur.cli.join_token", "tokens that let machines join: create, list, revoke"),
     Command("sign-in-link", "tukur.cli.sign_in_link", "a new link that signs a person in, once"),
     Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
+    Command("audit", "tukur.cli.audit", "the audit log: verify, export"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove"),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing"),

@@ -4,9 +4,11 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO, Any
 
+from tukur.hub.audit.log import DONE, AuditLog, audit_key, local_user
 from tukur.hub.auth.identity import Role, hash_of
-from tukur.hub.auth.service import Auth, now_ms
+from tukur.hub.auth.service import OWNER, Auth, now_ms
 from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.enrolment import JoinTokenRow
@@ -30,9 +32,16 @@ async def _auth(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[A
         yield Auth(store.accounts)
 
 
+@contextlib.asynccontextmanager
+async def _audited(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[tuple[Auth, AuditLog]]:
+    async with _store(data_dir, server) as store:
+        yield Auth(store.accounts), AuditLog(store.database, data_dir, audit_key(data_dir))
+
+
 async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = None) -> str:
     """The token of a link that signs the owner in once. Raises StoreError."""
-    async with _auth(data_dir, server) as auth:
+    async with _audited(data_dir, server) as (auth, audit):
+        await audit.add(local_user(), "link.create", OWNER)
         return await auth.new_link()
 
 
@@ -40,8 +49,10 @@ async def create_token(
     data_dir: Path, name: str, role: str, days: int, server: ServerAddress | None = None
 ) -> str:
     """A bearer token, shown this once. Raises StoreError, and ValueError where the name is taken."""
-    async with _auth(data_dir, server) as auth:
-        return await auth.new_token(name, Role.of(role), days)
+    async with _audited(data_dir, server) as (auth, audit):
+        secret = await auth.new_token(name, Role.of(role), days)
+        await audit.add(local_user(), "token.create", name, role=role, days=days)
+        return secret
 
 
 async def list_tokens(data_dir: Path, server: ServerAddress | None = None) -> list[TokenRow]:
@@ -52,8 +63,10 @@ async def list_tokens(data_dir: Path, server: ServerAddress | None = None) -> li
 
 async def revoke_token(data_dir: Path, name: str, server: ServerAddress | None = None) -> bool:
     """Ends a token at once; False: there is none of that name. Raises StoreError."""
-    async with _auth(data_dir, server) as auth:
-        return await auth.revoke_token(name)
+    async with _audited(data_dir, server) as (auth, audit):
+        known = await auth.revoke_token(name)
+        await audit.add(local_user(), "token.revoke", name, DONE if known else "unknown")
+        return known
 
 
 async def create_join_token(
@@ -71,8 +84,9 @@ async def create_join_token(
     token, now = JoinToken(secrets.token_bytes(SECRET), authority), now_ms()
     async with _store(data_dir, server) as store:
         kept = await store.enrolments.add_token(hash_of(token.secret), label, uses, now, now + seconds * 1000)
-    if not kept:
-        raise ValueError(f"there is a join token labelled {label!r} already; another label expected")
+        if not kept:
+            raise ValueError(f"there is a join token labelled {label!r} already; another label expected")
+        await _noted(store, data_dir, "join_token.create", label, uses=uses, seconds=seconds)
     return token.text()
 
 
@@ -85,7 +99,9 @@ async def list_join_tokens(data_dir: Path, server: ServerAddress | None = None) 
 async def revoke_join_token(data_dir: Path, label: str, server: ServerAddress | None = None) -> bool:
     """Ends a join token at once; False: there is none of that label. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.enrolments.drop_token(label)
+        known = await store.enrolments.drop_token(label)
+        await _noted(store, data_dir, "join_token.revoke", label, known=known)
+        return known
 
 
 async def list_hosts(data_dir: Path, server: ServerAddress | None = None) -> list[HostRow]:
@@ -97,13 +113,17 @@ async def list_hosts(data_dir: Path, server: ServerAddress | None = None) -> lis
 async def revoke_host(data_dir: Path, host_id: str, server: ServerAddress | None = None) -> bool:
     """The host is let in no more; False: there is none of that id. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.enrolments.revoke(host_id, now_ms())
+        known = await store.enrolments.revoke(host_id, now_ms())
+        await _noted(store, data_dir, "host.revoke", host_id, known=known)
+        return known
 
 
 async def rename_host(data_dir: Path, host_id: str, name: str, server: ServerAddress | None = None) -> bool:
     """Gives a host another name; False: there is none of that id. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.enrolments.rename(host_id, name)
+        known = await store.enrolments.rename(host_id, name)
+        await _noted(store, data_dir, "host.rename", host_id, known=known, name=name)
+        return known
 
 
 async def list_held(data_dir: Path, server: ServerAddress | None = None) -> list[HeldRow]:
@@ -117,4 +137,30 @@ async def release_host(
 ) -> bool:
     """Decides which machine is the host; see ``Holds.release``. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.holds.release(host_id, boot_id)
+        known = await store.holds.release(host_id, boot_id)
+        await _noted(store, data_dir, "host.release", host_id, known=known, boot_id=boot_id)
+        return known
+
+
+async def verify_audit(data_dir: Path, server: ServerAddress | None = None) -> tuple[int, list[str]]:
+    """(entries, what is wrong with them). Raises StoreError."""
+    count, faults = 0, []
+    async with _audited(data_dir, server) as (_, audit):
+        async for seq, fault in audit.verify():
+            count = seq
+            faults += [fault] if fault else []
+    return count, faults
+
+
+async def export_audit(data_dir: Path, out: IO[bytes], server: ServerAddress | None = None) -> None:
+    """Writes all entries, the oldest first, a line of JSON each. Raises StoreError."""
+    async with _audited(data_dir, server) as (_, audit):
+        async for lines in audit.lines():
+            out.write(lines)
+
+
+async def _noted(
+    store: Store, data_dir: Path, action: str, target: str, *, known: bool = True, **detail: Any
+) -> None:
+    log = AuditLog(store.database, data_dir, audit_key(data_dir))
+    await log.add(local_user(), action, target, DONE if known else "unknown", **detail)

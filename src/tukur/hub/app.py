@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 
 from litestar import Litestar
 
+from tukur import __version__
 from tukur.hub.address import address_of, announce
 from tukur.hub.api.leaving import EndWithClient
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
+from tukur.hub.audit.log import AuditLog, audit_key
 from tukur.hub.auth.gate import check_rights, guard
 from tukur.hub.auth.service import Auth
 from tukur.hub.auth.site import Site, host_names
@@ -27,6 +29,7 @@ from tukur.hub.parts import Hub
 from tukur.hub.presence import Presence
 from tukur.hub.recorder import Recorder
 from tukur.hub.settings import HubSettings
+from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
 from tukur.hub.tls.names import own_names
 from tukur.hub.tls.serving import Tls
@@ -49,8 +52,9 @@ async def open_hub(settings: HubSettings) -> Hub:
     presence = Presence(bus)
     recorder = Recorder(store, presence)
     auth = Auth(store.accounts)
+    audit = AuditLog(store.database, settings.data_dir, audit_key(settings.data_dir))
     live = Live(store, bus, presence, auth)
-    enrolment = Enrolment(store.enrolments, tls, settings.order_key)
+    enrolment = Enrolment(store.enrolments, tls, audit, settings.order_key)
     return Hub(
         settings=settings,
         store=store,
@@ -59,9 +63,10 @@ async def open_hub(settings: HubSettings) -> Hub:
         recorder=recorder,
         ingest=Ingest(store, bus, presence, recorder, enrolment),
         live=live,
-        orders=Orders(store, bus, presence, settings.order_key),
+        orders=Orders(store, bus, presence, audit, settings.order_key),
         history=History(store, bus, presence, live),
         auth=auth,
+        audit=audit,
         keeper=Keeper(store, settings),
         tls=tls,
         fleet=Fleet(store, bus, presence, enrolment, tls),
@@ -77,6 +82,7 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
         asyncio.create_task(hub.fleet.run(), name="fleet"),
     ]
     try:
+        await _begin_audit(hub)
         _announce(hub)
         yield
     finally:
@@ -84,6 +90,15 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await hub.store.close()
+
+
+async def _begin_audit(hub: Hub) -> None:
+    try:
+        await hub.audit.is_whole()
+        await hub.audit.add("hub", "hub.start", version=__version__, keep=hub.settings.keep)
+    except StoreError as error:
+        # Who looks on is served all the same; what must be on record is refused until it can be.
+        log.error("the audit log cannot be written: %s", error)
 
 
 def _announce(hub: Hub) -> None:

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 
+from tukur.hub.audit.log import AuditLog
 from tukur.hub.auth.identity import hash_of
 from tukur.hub.auth.limits import FailureLimit
 from tukur.hub.store.enrolment import Enrolments
@@ -32,10 +33,11 @@ _WORDS = {
 class Enrolment:
     """All methods raise StoreError, and ProtocolError for what is refused."""
 
-    def __init__(self, enrolments: Enrolments, tls: Tls, order_key: bytes) -> None:
+    def __init__(self, enrolments: Enrolments, tls: Tls, audit: AuditLog, order_key: bytes) -> None:
         """`order_key`: the hub's secret one."""
         self._failures = FailureLimit()
         self._enrolments = enrolments
+        self._audit = audit
         self._tls = tls
         self._order_key = order_key
 
@@ -74,8 +76,10 @@ class Enrolment:
         )
         if unfit is not None:
             self._failures.failed(address)
+            await self._audit.add("", "host.join", join.hostname, unfit, address)
             log.warning("a machine named %r at %s may not join: %s", join.hostname, address, unfit)
             raise ProtocolError(unfit, _WORDS[unfit])
+        await self._audit.add(f"host:{host_id}", "host.join", host_id, origin=address, name=join.hostname)
         log.info("%r at %s has joined as host %s", join.hostname, address, host_id)
         return messages.Joined(host_id=host_id, order_key=auth.public_key(self._order_key))
 
@@ -88,6 +92,7 @@ class Enrolment:
             or not await self._enrolments.change_key(rotate.host_id, known.public, rotate.public_key)
         ):
             raise _not_admitted()
+        await self._audit.add(f"host:{rotate.host_id}", "host.rotate", rotate.host_id)
         log.info("host %s has a new key", rotate.host_id)
         return messages.Rotated()
 

@@ -11,6 +11,7 @@ from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.api.keys import process_key
 from tukur.hub.api.models import Order, OrderRequest
+from tukur.hub.audit.log import AuditLog
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, news_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.presence import Presence
@@ -29,15 +30,20 @@ OBSERVED_S = 8
 class Orders:
     """Issues orders and keeps what becomes of them."""
 
-    def __init__(self, store: Store, bus: Bus, presence: Presence, key: bytes) -> None:
+    def __init__(self, store: Store, bus: Bus, presence: Presence, audit: AuditLog, key: bytes) -> None:
+        """`key`: the hub's secret order key."""
+        self._audit = audit
         self._store = store
         self._bus = bus
         self._presence = presence
         self._key = key
         self._deadlines: set[asyncio.Task[None]] = set()
 
-    async def issue(self, host_id: str, request: OrderRequest, actor: str) -> Order:
-        """Stores, signs and sends an order. Raises ProblemError: 400, 404 unknown host, 409 offline."""
+    async def issue(self, host_id: str, request: OrderRequest, actor: str, origin: str) -> Order:
+        """Stores, signs and sends an order; `origin`: the address that it came from.
+
+        Raises ProblemError: 400, 404 unknown host, 409 offline.
+        """
         target = process_key(request.boot_id, request.pid, request.start_ns)
         if await self._store.enrolments.key(host_id) is None:
             raise ProblemError(404, "host_unknown", f"there is no host {host_id!r}")
@@ -60,11 +66,27 @@ class Orders:
         )
         # Before it is sent: whatever an order did, it is in the record.
         await self._store.create_order(order)
+        signed = self._sign(order, issued)
+        await self._audit.add(
+            actor,
+            "order.issue",
+            host_id,
+            origin=origin,
+            signal=order.signal,
+            pid=order.pid,
+            name=order.name,
+            reason=order.reason,
+            order_id=order.order_id,
+            boot_id=order.boot_id,
+            start_ns=order.start_ns,
+            body=signed.body.hex(),
+            signature=signed.signature.hex(),
+        )
         log.info(
             "order %s by %s: %s to PID %d on %s", order.order_id, actor, order.signal, order.pid, host_id
         )
         try:
-            await self._bus.request(agent_of(host_id), self._sign(order, issued), seconds=EXPIRES_S)
+            await self._bus.request(agent_of(host_id), signed, seconds=EXPIRES_S)
         except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError) as error:
             await self._settle(order, outcome="no_answer", final=True, code="host_offline")
             raise _offline(host_id) from error
@@ -154,9 +176,29 @@ class Orders:
     async def _settle(self, order: Order, **news: object) -> None:
         known = msgspec.structs.replace(order, **news)
         await self._store.update_order(known)
+        if known.final:
+            await self._tell_outcome(known)
         self._bus.publish(news_of(order.order_id), known)
         if known.final:
             log.info("order %s: %s %s", known.order_id, known.outcome, known.detail)
+
+    async def _tell_outcome(self, order: Order) -> None:
+        told = {
+            name: value
+            for name in ("code", "detail", "after_ms", "exit_code", "exit_signal", "respawned_pid")
+            if (value := getattr(order, name)) not in (None, "")
+        }
+        await self._audit.add(
+            f"host:{order.host_id}",
+            "order.outcome",
+            order.host_id,
+            order.outcome,
+            signal=order.signal,
+            pid=order.pid,
+            name=order.name,
+            order_id=order.order_id,
+            **told,
+        )
 
     async def _give_up(self, order_id: str) -> None:
         await asyncio.sleep(EXPIRES_S + OBSERVED_S)

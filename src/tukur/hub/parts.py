@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types only: describing the API (openapi.py) must not need a database driver.
+    from tukur.hub.audit.log import AuditLog
     from tukur.hub.auth.service import Auth
     from tukur.hub.bus import Bus
     from tukur.hub.fleet import Fleet
@@ -38,6 +39,7 @@ class Hub:
         orders: "Orders",
         history: "History",
         auth: "Auth",
+        audit: "AuditLog",
         keeper: "Keeper",
         tls: "Tls",
         fleet: "Fleet",
@@ -52,6 +54,7 @@ class Hub:
         self.orders = orders
         self.history = history
         self.auth = auth
+        self.audit = audit
         self.keeper = keeper
         self.tls = tls
         self.fleet = fleet

@@ -1,11 +1,16 @@
 """What an administrator decides about a host."""
 
-from litestar import Response, patch, post
+from typing import Any
+
+from litestar import Request, Response, patch, post
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from tukur.hub.api.models import Host, HostChange, Release
 from tukur.hub.api.problems import problems
+from tukur.hub.auth.gate import origin_of
+from tukur.hub.auth.identity import Identity
 from tukur.hub.parts import Hub
 
 
@@ -17,12 +22,15 @@ from tukur.hub.parts import Hub
     status_code=204,
     responses=problems(400, 401, 403, 404, 503),
 )
-async def revoke_host(host_id: FromPath[str], hub: NamedDependency[Hub]) -> Response[None]:
+async def revoke_host(
+    request: Request[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub]
+) -> Response[None]:
     """Its connection ends at once and its key opens nothing; its record stays.
 
     The machine comes back only by joining anew, as another host.
     """
     await hub.fleet.revoke(host_id)
+    await hub.audit.add(request.user.user, "host.revoke", host_id, origin=origin_of(request))
     return Response(None, status_code=204)
 
 
@@ -33,9 +41,15 @@ async def revoke_host(host_id: FromPath[str], hub: NamedDependency[Hub]) -> Resp
     tags=["hosts"],
     responses=problems(400, 401, 403, 404, 503),
 )
-async def change_host(host_id: FromPath[str], data: JSONBody[HostChange], hub: NamedDependency[Hub]) -> Host:
+async def change_host(
+    request: Request[Identity, Any, State],
+    host_id: FromPath[str],
+    data: JSONBody[HostChange],
+    hub: NamedDependency[Hub],
+) -> Host:
     """The host with its new name."""
     await hub.fleet.rename(host_id, data.name)
+    await hub.audit.add(request.user.user, "host.rename", host_id, origin=origin_of(request), name=data.name)
     return await hub.history.host(host_id)
 
 
@@ -47,8 +61,16 @@ async def change_host(host_id: FromPath[str], data: JSONBody[HostChange], hub: N
     status_code=200,
     responses=problems(400, 401, 403, 404, 409, 503),
 )
-async def release_host(host_id: FromPath[str], data: JSONBody[Release], hub: NamedDependency[Hub]) -> Host:
+async def release_host(
+    request: Request[Identity, Any, State],
+    host_id: FromPath[str],
+    data: JSONBody[Release],
+    hub: NamedDependency[Hub],
+) -> Host:
     """A copied key is found when two machines use it at once; the second is held until this decides."""
     await hub.history.host(host_id)
     await hub.fleet.release(host_id, data.boot_id)
+    await hub.audit.add(
+        request.user.user, "host.release", host_id, origin=origin_of(request), boot_id=data.boot_id
+    )
     return await hub.history.host(host_id)

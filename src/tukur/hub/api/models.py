@@ -551,3 +551,31 @@ class Difference(Struct, kw_only=True):
     stayed: int
     processes: list[Changed]
     """Those that changed most, by what was asked for."""
+
+
+class AuditEntry(Struct, kw_only=True):
+    """One thing that somebody did, or tried."""
+
+    seq: int
+    """1, 2, 3, ...: no number is left out."""
+    at_ms: int
+    actor: str
+    """A user, ``token:NAME``, ``host:ID``, ``local:USER`` (a command on the hub's machine) or ``hub``."""
+    origin: str
+    """The client's address; empty: the hub's own machine."""
+    action: str
+    target: str
+    result: str
+    """``done``, or why not."""
+    detail: str
+    """All else, as JSON."""
+    hash: str
+    """Of all that this entry says and of the hash before it; hexadecimal, likewise the next."""
+    signature: str
+
+
+class AuditEntries(Struct, kw_only=True):
+    entries: list[AuditEntry]
+    """Newest first."""
+    next: int | None
+    """For `before`; null: there are no older ones."""

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from tukur.hub.api.models import Order, OrderRequest, Orders
 from tukur.hub.api.problems import problems
+from tukur.hub.auth.gate import origin_of
 from tukur.hub.auth.identity import Identity
 from tukur.hub.parts import Hub
 
@@ -36,7 +37,7 @@ async def create_order(
     The order is signed, expires after 10 seconds and is used once; the host's own policy has the last
     word. The answer comes at once: follow the order for its outcome.
     """
-    return await hub.orders.issue(host_id, data, request.user.user)
+    return await hub.orders.issue(host_id, data, request.user.user, origin_of(request))
 
 
 @get(

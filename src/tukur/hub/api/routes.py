@@ -5,7 +5,20 @@ from typing import Any
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from tukur.hub.api import exits, fleet, gaps, hosts, lives, ooms, orders, pages, sessions, sockets, store
+from tukur.hub.api import (
+    audit,
+    exits,
+    fleet,
+    gaps,
+    hosts,
+    lives,
+    ooms,
+    orders,
+    pages,
+    sessions,
+    sockets,
+    store,
+)
 from tukur.hub.parts import Hub
 
 
@@ -39,6 +52,8 @@ API_ROUTES: list[Any] = [
     orders.get_order,
     orders.list_orders,
     store.get_store,
+    audit.list_audit,
+    audit.export_audit,
     pages.health,
 ]
 """What the OpenAPI document describes."""

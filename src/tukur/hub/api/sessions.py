@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 
 from tukur.hub.api.models import Session, SignIn
 from tukur.hub.api.problems import problems
-from tukur.hub.auth.gate import COOKIE
+from tukur.hub.auth.gate import COOKIE, origin_of
 from tukur.hub.auth.identity import Identity
 from tukur.hub.auth.service import SESSION_S
 from tukur.hub.errors import ProblemError
@@ -50,7 +50,7 @@ async def sign_in(
 
     The session is a cookie that scripts cannot read.
     """
-    client = request.client.host if request.client else ""
+    client = origin_of(request)
     wait_s = hub.auth.failures.wait_s(client)
     if wait_s > 0:
         raise ProblemError(
@@ -62,9 +62,11 @@ async def sign_in(
     signed_in = await hub.auth.sign_in(data.token)
     if signed_in is None:
         hub.auth.failures.failed(client)
+        await hub.audit.add("", "session.begin", "", "link_not_valid", client)
         raise ProblemError(
             401, "link_not_valid", "this link is unknown, expired or was used before; ask for a new one"
         )
+    await hub.audit.add(signed_in.identity.user, "session.begin", origin=client)
     return Response(
         _session(signed_in.identity),
         status_code=201,
@@ -95,4 +97,5 @@ async def get_session(request: ApiRequest) -> Session:
 async def sign_out(request: ApiRequest, hub: NamedDependency[Hub]) -> Response[None]:
     """Ends the session at once. A bearer token is not ended by this."""
     await hub.auth.sign_out(request.user)
+    await hub.audit.add(request.user.user, "session.end", origin=origin_of(request))
     return Response(None, status_code=204, cookies=[_cookie(hub, "", 0)])

@@ -39,6 +39,11 @@ async def guard(connection: Connection, _: BaseRouteHandler) -> None:
             401, "sign_in_needed", "no valid session or token; sign in, or send a bearer token"
         )
     if identity.role < role:
+        if method not in _SAFE:
+            hub = connection.app.state.hub
+            await hub.audit.add(
+                identity.user, "access", f"{method} {path}", "role_too_low", origin_of(connection)
+            )
         raise ProblemError(
             403, "role_too_low", f"{identity.user} is {identity.role.word}; {role.word} is needed for this"
         )
@@ -52,6 +57,11 @@ async def identify(connection: Connection, auth: Auth) -> Identity | None:
         return await auth.token_identity(bearer)
     cookie = connection.cookies.get(COOKIE)
     return await auth.session_identity(cookie) if cookie else None
+
+
+def origin_of(connection: Connection) -> str:
+    """The address that a request comes from; empty: it is not known."""
+    return connection.client.host if connection.client else ""
 
 
 def check_origin(connection: Connection, method: str) -> None:

@@ -36,6 +36,8 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/lives"): Role.VIEWER,
     ("GET", "/api/top"): Role.VIEWER,
     ("GET", "/api/store"): Role.VIEWER,
+    ("GET", "/api/audit"): Role.ADMIN,
+    ("GET", "/api/audit/export"): Role.ADMIN,
     ("WEBSOCKET", "/api/live/{host_id}"): Role.VIEWER,
 }
 """(method, path) to the least role; None: public."""

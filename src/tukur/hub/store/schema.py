@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-from tukur.hub.store.types import BLOB, DIGEST, HASH, LONG_TEXT
+from tukur.hub.store.types import BLOB, DIGEST, HASH, LONG_TEXT, SIGNATURE
 
 metadata = MetaData(
     naming_convention={
@@ -359,6 +359,34 @@ token = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("origin", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("result", String(255), nullable=False),
+    Column("detail", LONG_TEXT, nullable=False),
+    Column("hash", HASH, nullable=False),
+    Column("signature", SIGNATURE, nullable=False),
+    Index("ix_audit_at_ms", "at_ms"),
+    Index("ix_audit_actor", "actor"),
+    Index("ix_audit_target", "target"),
+)
+"""Who did what: ``hub.audit``. Rows are never changed."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", HASH, nullable=False),
+)
+"""One row: the newest entry. Whoever adds one holds it."""
 
 orders = Table(
     "orders",

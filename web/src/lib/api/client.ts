@@ -1,7 +1,7 @@
 /** Calls of the hub's API. A refusal is an ApiError with the hub's own code and words. */
 import { type Frame, decodeFrame } from "../frame/decode";
 import type { ProcessKey } from "../table/store";
-import type { Exits, Host, OomKills, Order, OrderRequest, ProcessDetail, RecordGaps, Series, Session, StoreUsage, TopBy, TopList } from "./types";
+import type { AuditEntries, Exits, Host, OomKills, Order, OrderRequest, ProcessDetail, RecordGaps, Series, Session, StoreUsage, TopBy, TopList } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -98,6 +98,8 @@ export const api = {
     json<OomKills>(`${host(id)}/ooms?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=500`, { signal }),
   gaps: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
     json<RecordGaps>(`${host(id)}/gaps?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=100`, { signal }),
+  audit: (filter: Record<string, string>, before: number | null) =>
+    json<AuditEntries>(`/api/audit?${new URLSearchParams({ ...filter, ...(before === null ? {} : { before: String(before) }) })}`),
   store: () => json<StoreUsage>("/api/store"),
   exits: (id: string, fromMs: number, toMs: number, onlyFailed: boolean, after: string | null, signal?: AbortSignal) =>
     json<Exits>(

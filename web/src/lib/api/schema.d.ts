@@ -407,6 +407,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audit log, the newest first
+         * @description Entries are never changed and never deleted; `tukur audit verify` shows whether somebody tried.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole audit log, a line of JSON for each entry, the oldest first
+         * @description With hashes and signatures in hexadecimal, so that it can be checked elsewhere (`docs/audit.md`).
+         */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -431,6 +471,35 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AuditEntries */
+        AuditEntries: {
+            /** @description Newest first. */
+            entries: components["schemas"]["AuditEntry"][];
+            /** @description For `before`; null: there are no older ones. */
+            next: number | null;
+        };
+        /**
+         * AuditEntry
+         * @description One thing that somebody did, or tried.
+         */
+        AuditEntry: {
+            /** @description 1, 2, 3, ...: no number is left out. */
+            seq: number;
+            at_ms: number;
+            /** @description A user, ``token:NAME``, ``host:ID``, ``local:USER`` (a command on the hub's machine) or ``hub``. */
+            actor: string;
+            /** @description The client's address; empty: the hub's own machine. */
+            origin: string;
+            action: string;
+            target: string;
+            /** @description ``done``, or why not. */
+            result: string;
+            /** @description All else, as JSON. */
+            detail: string;
+            /** @description Of all that this entry says and of the hash before it; hexadecimal, likewise the next. */
+            hash: string;
+            signature: string;
+        };
         /**
          * Changed
          * @description One process at two instants.
@@ -2305,6 +2374,125 @@ export interface operations {
             };
             /** @description Not signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description The whole text, as it is shown */
+                actor?: string;
+                /** @description An action, or what it begins with: `order` for all of orders */
+                action?: string;
+                /** @description The whole text, as it is shown */
+                target?: string;
+                /** @description The whole text, as it is shown */
+                result?: string;
+                /** @description Then or later */
+                from?: string | null;
+                /** @description Before */
+                to?: string | null;
+                limit?: number;
+                /** @description `next` of the answer before */
+                before?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntries"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,39 @@
+"""``tukur audit``: the audit log, checked and written out."""
+
+import argparse
+import asyncio
+import sys
+
+from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
+from tukur.cli.errors import Exit
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action in (
+        actions.add_parser("verify", help="find an entry that was changed, removed or moved"),
+        actions.add_parser("export", help="write all entries to standard output, a line of JSON each"),
+    ):
+        add_data_option(action)
+        add_database_options(action)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verifies or exports."""
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import admin
+
+    folder, server = data_dir(options, create=False), database(options)
+    if options.action == "export":
+        asyncio.run(store_call(admin.export_audit(folder, sys.stdout.buffer, server)))
+        return 0
+    count, faults = asyncio.run(store_call(admin.verify_audit(folder, server)))
+    for fault in faults:
+        print(fault)
+    if faults:
+        print(f"{count} entries; the log is NOT what was written")
+        return Exit.FAILED
+    print(f"{count} entries; each is as it was written, and none is missing")
+    return 0

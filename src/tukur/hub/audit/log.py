@@ -1,0 +1,145 @@
+"""The audit log: who did what, from where, to whom, with what result. It is only ever added to."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import pwd
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tukur.files import fill_secret, write_secret
+from tukur.hub.audit.chain import Check, Entry, Head, head_of
+from tukur.hub.store.audit import AuditQuery, AuditStore, Said
+from tukur.hub.store.database import Database
+from tukur.hub.store.errors import NotWritableError
+from tukur.protocol import auth
+
+log = logging.getLogger(__name__)
+
+HEAD = "audit.head"
+"""In the data directory: the newest entry's number and hash, signed."""
+KEY = "audit.key"
+"""In the data directory: the secret key that signs entries."""
+DONE = "done"
+_LONGEST = 255
+
+
+def audit_key(data_dir: Path) -> bytes:
+    """The key that signs entries, made at first use. Raises NotWritableError.
+
+    Of two programs that make it at once, both have the one that came first.
+    """
+    path = data_dir / KEY
+    temporary = path.with_name(f".{KEY}.{os.getpid()}")
+    try:
+        if not path.exists():
+            fill_secret(temporary, auth.new_key())
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(temporary)
+        return path.read_bytes()
+    except OSError as error:
+        raise NotWritableError(f"the audit key {path} cannot be had: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def local_user() -> str:
+    """Who runs a command on the hub's machine."""
+    number = os.getuid()
+    name = os.environ.get("SUDO_USER") if number == 0 else None
+    if name is None:
+        try:
+            name = pwd.getpwuid(number).pw_name
+        except KeyError:
+            name = str(number)
+    return f"local:{name}"
+
+
+class AuditLog:
+    """All methods raise StoreError. What must be in the log is written before it happens: no log, no deed."""
+
+    def __init__(self, database: Database, data_dir: Path, key: bytes) -> None:
+        """`key`: see :func:`audit_key`."""
+        self._store = AuditStore(database)
+        self._head = data_dir / HEAD
+        self._key = key
+        self._writing = asyncio.Lock()
+
+    async def add(
+        self, actor: str, action: str, target: str = "", result: str = DONE, origin: str = "", **detail: Any
+    ) -> Entry:
+        """Writes one entry, on disk when this returns."""
+        said = Said(
+            actor=actor[:_LONGEST],
+            origin=origin[:_LONGEST],
+            action=action,
+            target=target[:_LONGEST],
+            result=result[:_LONGEST],
+            detail=msgspec.json.encode(detail).decode() if detail else "",
+        )
+        async with self._writing:
+            entry = await self._store.append(said, self._key)
+            if await self.is_whole():
+                await asyncio.to_thread(self._keep_head, head_of(entry, self._key))
+        return entry
+
+    async def is_whole(self) -> bool:
+        """Whether the entry that the head names is there as it was; where it is not, the log says so.
+
+        The head then stays as it is: it is the evidence.
+        """
+        head = await asyncio.to_thread(read_head, self._head)
+        if head is None or await self._store.hash_at(head.seq) == head.hash:
+            return True
+        log.critical("the audit log is not what it was at entry %d; see `tukur audit verify`", head.seq)
+        return False
+
+    async def find(self, query: AuditQuery, limit: int) -> list[Entry]:
+        """Entries, the newest first."""
+        return await self._store.find(query, limit)
+
+    def _keep_head(self, head: Head) -> None:
+        """The newest of those that several programs may write at once."""
+        with self._head.with_suffix(".lock").open("a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = read_head(self._head)
+            if known is not None and known.seq > head.seq:
+                return
+            write_secret(self._head, msgspec.json.encode(head))
+
+    async def verify(self) -> AsyncGenerator[tuple[int, str], None]:
+        """Reads the whole log; (entries read so far, what is wrong or empty) again and again."""
+        check = Check(auth.public_key(self._key), await asyncio.to_thread(read_head, self._head))
+        async for entries in self._store.chain():
+            found = False
+            for wrong in check.entries(entries):
+                found = True
+                yield check.seq, wrong
+            if not found:
+                yield check.seq, ""
+        for wrong in check.end():
+            yield check.seq, wrong
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Every entry as a line of JSON, the oldest first; hash and signature in hexadecimal."""
+        async for entries in self._store.chain():
+            yield b"".join(msgspec.json.encode(told(entry)) + b"\n" for entry in entries)
+
+
+def told(entry: Entry) -> dict[str, Any]:
+    """An entry as it is shown."""
+    said = {name: getattr(entry, name) for name in Entry.__struct_fields__}
+    return {**said, "hash": entry.hash.hex(), "signature": entry.signature.hex()}
+
+
+def read_head(path: Path) -> Head | None:
+    """The head; None: there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Head)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
