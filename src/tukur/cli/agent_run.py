@@ -12,6 +12,7 @@ import msgspec
 from tukur.cli.data import data_dir, host_id, secret_file
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.logs import begin_logging
+from tukur.cli.spool import add_spool_options
 
 if TYPE_CHECKING:
     from tukur.agent.identity import IdentitySource
@@ -54,29 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-signals", action="store_true", help="allow every signal; no policy file")
     parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
     parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
-    _spool_options(parser)
+    add_spool_options(parser)
     parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
-
-
-def _spool_options(parser: argparse.ArgumentParser) -> None:
-    for name, default, unit, text in (
-        ("--spool-size", 512, "MIB", "what waits for the hub takes at most so many MiB of disk"),
-        ("--spool-age", 7, "DAYS", "what waits for the hub is given up when it is so old"),
-        ("--drain-rate", 1024, "KIB", "KiB a second at which older blocks are sent once the hub is back"),
-    ):
-        parser.add_argument(
-            name, type=_above_zero, default=default, metavar=unit, help=f"{text} (default: {default})"
-        )
-
-
-def _above_zero(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r}; a number above 0 expected")
-    return value
 
 
 def run(options: argparse.Namespace) -> int:

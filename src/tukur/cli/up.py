@@ -16,6 +16,7 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import add_address_options, check_port, order_key
 from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
+from tukur.cli.spool import add_spool_options, spool_arguments
 from tukur.cli.supervise import Child
 from tukur.cli.tls import tls_arguments, tls_settings
 from tukur.hub.address import HubAddress, announced, withdraw
@@ -33,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_log_option(parser)
     add_address_options(parser)
     add_keep_options(parser)
+    add_spool_options(parser)
     parser.add_argument(
         "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
     )
@@ -139,6 +141,7 @@ def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings
         *(() if options.monitor_only else ("--allow-signals",)),
         *(word for pattern in options.scrub for word in ("--scrub", pattern)),
         *(("--strip-arguments",) if options.strip_arguments else ()),
+        *spool_arguments(options),
     ]
 
 

@@ -72,6 +72,15 @@ _LATE = {
     "module": frozenset[str](),
 }
 """Fields that a source may tell up to _LAG readings late of a process that sleeps."""
+_SUMMED = frozenset(
+    [
+        *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
+        *("read_bytes", "write_bytes", "nvcsw", "nivcsw"),
+    ]
+)
+"""Added up over threads: one that ends during a reading is missed there, or told twice."""
+_RACED = 500
+"""Of so many values of such a field one may be off. A source that is wrong is wrong about far more."""
 _SPLIT = "ticks sample the mode; who began to read when decides what may not go back"
 
 
@@ -145,6 +154,8 @@ class Agreement:
     moved: int = 0
     """Not to be judged: it changed meanwhile, or one of them does not know it."""
     off: int = 0
+    agrees: bool = True
+    """Nothing is off, or so little as a race leaves that no source can win."""
     why: str = ""
     """Of the tolerance."""
     worst: list[Offender] = dataclasses.field(default_factory=list)
@@ -163,8 +174,8 @@ class Comparison:
 
     @property
     def agree(self) -> bool:
-        """Whether nothing is off."""
-        return not any(agreement.off for agreement in self.fields)
+        """Whether they agree about every field."""
+        return all(agreement.agrees for agreement in self.fields)
 
 
 def take(
@@ -212,6 +223,9 @@ def compare_readings(
             begin = number - (_LAG if rule.field in _LATE[second] else 0)
             end = number + 2 + (_LAG if rule.field in _LATE[first] else 0)
             one.judge(rule, agreement, begin, end)
+    for agreement in (presence, *agreements):
+        rare = agreement.off * _RACED <= agreement.compared
+        agreement.agrees = agreement.off == 0 or (agreement.field in _SUMMED and rare)
     return Comparison(first, second, rounds, both, [presence, *agreements])
 
 

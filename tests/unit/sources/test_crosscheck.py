@@ -147,3 +147,16 @@ def test_another_life_of_a_pid_is_another_process() -> None:
 def test_empty_tables_agree() -> None:
     empty = table()
     assert off(compare([empty] * LEAST_READINGS, [empty] * LEAST_READINGS)) == set()
+
+
+def test_what_a_thread_that_ends_takes_from_one_reading_among_many_is_no_disagreement() -> None:
+    many = [task(pid, minflt=5, uid=5) for pid in range(1, 101)]
+    firsts = [table(*many)] * 12
+
+    def found(value: int, times: int, name: str = "minflt") -> Agreement:
+        odd = table(task(1, **{"minflt": 5, "uid": 5, name: value}), *many[1:])
+        return compare(firsts, [odd] * times + [table(*many)] * (11 - times))[name]
+
+    assert (found(3, 2).off, found(3, 2).agrees) == (2, True)
+    assert (found(3, 3).off, found(3, 3).agrees) == (3, False)
+    assert (found(3, 1, "uid").off, found(3, 1, "uid").agrees) == (1, False), "threads have no part in it"
