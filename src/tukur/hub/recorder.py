@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass, field
 
 from tukur.hub.presence import Presence
-from tukur.hub.store.errors import StoreError
+from tukur.hub.store.errors import BadBlockError, StoreError
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, Gap
 
@@ -55,7 +55,21 @@ class Recorder:
             # A connection that ended meanwhile waits no more; its agent will send the block again.
             batch = [waiting for waiting in batch if not waiting.stored.done()]
             if batch:
-                await self._store_batch(batch)
+                await self._store_or_part(batch)
+
+    async def _store_or_part(self, batch: list[_Waiting]) -> None:
+        """One block that nobody foresaw must not end the recording of all others."""
+        try:
+            await self._store_batch(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                for waiting in batch:
+                    await self._store_or_part([waiting])
+                return
+            log.exception("host %s: a block cannot be stored", batch[0].host_id)
+            if not batch[0].stored.done():
+                reason = f"nobody foresaw it: {type(error).__name__}: {error}"
+                batch[0].stored.set_exception(BadBlockError(reason))
 
     async def _store_batch(self, batch: list[_Waiting]) -> None:
         delay = _RETRY_S[0]

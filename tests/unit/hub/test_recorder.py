@@ -25,11 +25,15 @@ class Failing(Store):
     full = False
     tries = 0
     batches: list[list[int]]
+    poison = 0
+    """first_ns of a block at which the store breaks as nobody foresaw."""
 
     async def put_blocks(self, items: Sequence[tuple[str, Block]]) -> list[BadBlockError | None]:
         self.tries += 1
         if self.full:
             raise DiskFullError("no space left")
+        if any(block.first_ns == self.poison for _, block in items):
+            raise ZeroDivisionError
         self.batches.append([block.first_ns for _, block in items])
         return await super().put_blocks(items)
 
@@ -113,6 +117,16 @@ async def test_a_block_that_can_never_be_stored_is_told_to_its_sender_alone(stor
         assert [type(result) for result in results] == [type(None), BadBlockError, type(None)]
         assert recorder.fault is None
         await recorder.put(HOST, blocks(4)[3])
+
+
+async def test_a_block_that_breaks_the_store_as_nobody_foresaw_is_refused_alone(store: Failing) -> None:
+    made = blocks(5)
+    store.poison = made[2].first_ns
+    async with recording(store) as (recorder, _):
+        results = await asyncio.gather(*(recorder.put(HOST, b) for b in made), return_exceptions=True)
+        assert [type(result) for result in results] == [type(None)] * 2 + [BadBlockError] + [type(None)] * 2
+        assert "ZeroDivisionError" in str(results[2])
+        await recorder.put(HOST, blocks(6)[5])
 
 
 async def test_a_block_whose_connection_ended_while_it_waited_is_not_stored(store: Failing) -> None:
