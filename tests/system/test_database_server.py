@@ -170,3 +170,12 @@ def test_a_server_that_cannot_be_used_is_told_in_one_line(
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (exit_code, 1), done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_second_hub_on_the_same_database_ends_with_one_line(options: list[str], tmp_path: Path) -> None:
+    with running(tmp_path / "data", *options):
+        port = str(free_port())
+        done = tukur("hub", "--data", str(tmp_path / "other"), "--port", port, *options)
+    assert done.returncode == Exit.DATA_IN_USE
+    assert "another hub writes to the database" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

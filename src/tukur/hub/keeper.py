@@ -55,6 +55,7 @@ class Keeper:
         self, store: Store, settings: HubSettings, clock_ms: Callable[[], int] | None = None
     ) -> None:
         database = store.database
+        self._database = database
         self._settings = settings
         self._now_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._levels = LevelStore(database)
@@ -75,6 +76,8 @@ class Keeper:
 
     async def round(self) -> None:
         """All that is due now. Raises StoreError."""
+        # Without anything to write the server would end the connection, and with it this hub's hold.
+        await self._database.stay()
         now_ms = await self._record_ms()
         await self._retention.prepare_days(now_ms)
         while await self._levels.add_up(now_ms - LATE_MS, 50):

@@ -98,6 +98,14 @@ class Database:
                 with _open(self.backend, connection):
                     yield connection
 
+    async def stay(self) -> None:
+        """Makes the writing connection where it is not there: what it holds on the server is held.
+
+        Raises StoreError.
+        """
+        async with self.write():
+            pass
+
     async def alone(self, *statements: str) -> None:
         """Runs statements that no transaction may hold. Raises StoreError."""
         with told(self.backend):

@@ -17,6 +17,12 @@ class BusyError(StoreError):
     transient = True
 
 
+class HeldError(BusyError):
+    """Another hub writes to the database. One at a time may: each believes that it alone does."""
+
+    code = "store_held"
+
+
 class ConflictError(BusyError):
     """The server has undone the transaction for another one's sake; to do it again helps."""
 

@@ -29,6 +29,10 @@ LOCK_S = 10
 QUERY_S = 45
 """How long the server works at one question, at most."""
 RECYCLE_S = 1800
+HOLD_S = 5
+"""How long the server may take to notice that this hub's last connection, or the hub before, is gone."""
+HELD_IDLE_S = 300
+"""A connection broken unseen holds what it held for so long; the keeper uses it each minute."""
 LEAST_PACKET = 16 * 2**20
 """max_allowed_packet, both servers' default at least."""
 
@@ -45,6 +49,8 @@ class MysqlServer:
     address: ServerAddress
     patience_s: float = 60.0
     largest_block: int = 0
+    sole: bool = False
+    """Whether only one such may write: for the hub, beside which commands do."""
 
     def __str__(self) -> str:
         """Its URL, without the password."""
@@ -60,12 +66,15 @@ class MysqlServer:
             isolation_level="REPEATABLE READ", pool_size=READERS, pool_timeout=30, **common
         )
         event.listen(readers.sync_engine, "connect", _bound_questions)
+        self._hold(writer)
         return writer, readers
 
     async def prepare(self) -> None:
         """Checks the server and brings the schema up to date. Raises StoreError."""
         with told(self):
             engine = self._engine(isolation_level="READ COMMITTED", poolclass=NullPool)
+            # Before the schema: that of a hub that runs is not to change under it.
+            self._hold(engine)
             try:
                 async with engine.connect() as connection:
                     await connection.run_sync(self._prepare)
@@ -112,6 +121,20 @@ class MysqlServer:
         # With the alias that MySQL 8 knows for new values the driver would send row by row.
         event.listen(engine.sync_engine, "connect", lambda *_: _keep_values(engine))
         return engine
+
+    def _hold(self, engine: AsyncEngine) -> None:
+        """Each connection of the engine is the only one of a hub, or is refused: none writes without."""
+        if not self.sole:
+            return
+        name = f"tukur-hub:{self.address.database}"[:64]
+
+        def hold(connection: Any, _: Any) -> None:
+            _execute(connection, f"SET SESSION wait_timeout={HELD_IDLE_S}")
+            if _execute(connection, "SELECT GET_LOCK(%s, %s)", name, HOLD_S) != (1,):
+                connection.close()
+                raise errors.HeldError(f"another hub writes to the database {self}")
+
+        event.listen(engine.sync_engine, "connect", hold)
 
     def _prepare(self, connection: Connection) -> None:
         self._check(connection)
@@ -199,7 +222,10 @@ def _keep_values(engine: AsyncEngine) -> None:
     engine.dialect._requires_alias_for_on_duplicate_key = False  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _execute(connection: Any, statement: str) -> None:
+def _execute(connection: Any, statement: str, *values: Any) -> Any:
+    """The first row of the answer, where there is one."""
     cursor = connection.cursor()
-    cursor.execute(statement)
+    cursor.execute(statement, values)
+    found = cursor.fetchone() if cursor.description else None
     cursor.close()
+    return found

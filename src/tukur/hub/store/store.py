@@ -73,11 +73,24 @@ class Store(OrderTable):
         self.holds = Holds(database)
 
     @classmethod
-    async def open(cls, data_dir: Path, server: ServerAddress | None = None) -> Self:
-        """Opens the server's database, or without one that in `data_dir`; its schema is made where needed."""
-        backend: Backend = SqliteFile(data_dir / DATABASE) if server is None else MysqlServer(server)
+    async def open(cls, data_dir: Path, server: ServerAddress | None = None, *, sole: bool = False) -> Self:
+        """Opens the server's database, or without one that in `data_dir`; its schema is made where needed.
+
+        sole: as the server's only hub; raises HeldError where there is one. Whoever holds the data
+        directory needs no more for the file in it.
+        """
+        backend: Backend = (
+            SqliteFile(data_dir / DATABASE) if server is None else MysqlServer(server, sole=sole)
+        )
         await backend.prepare()
-        return cls(Database(backend))
+        store = cls(Database(backend))
+        if sole:
+            try:
+                await store.database.stay()
+            except BaseException:
+                await store.close()
+                raise
+        return store
 
     @property
     def database(self) -> Database:
