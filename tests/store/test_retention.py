@@ -1,13 +1,17 @@
 """What is too old goes, level by level; what is not stays, and nobody waits for it."""
 
 import asyncio
+import logging
 from typing import Any
 
+import msgspec
+import pytest
 from sqlalchemy import func, select
 
 from tests.store.test_levels import BEGIN, three_hours
 from tests.store.test_merging import minutes
-from tests.store.test_store import SECOND_BOOT, START, put, the_host
+from tests.store.test_store import SECOND_BOOT, START, counts, put, the_host
+from tests.support.hub import OTHER
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.keep import DAY_MS, Cutoffs, Keep
@@ -123,3 +127,43 @@ async def test_blocks_are_stored_and_read_while_old_ones_are_deleted(store: Stor
 
     await asyncio.gather(trim(store, seconds_ms=START + 420_000), put(store, *later), read())
     assert await rows(store, schema.block) == [6 + 12]
+
+
+async def test_a_deleted_block_that_comes_again_counts_nothing_twice(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocks = minutes(3)
+    await put(store, *blocks)
+    await trim(store, seconds_ms=START + 120_000)
+    before = await counts(store)
+    with caplog.at_level(logging.INFO):
+        await put(store, *blocks)
+    assert await counts(store) == before
+    assert "no longer kept" in caplog.text
+    await trim(store, seconds_ms=START + DAY_MS)
+    await put(store, *reversed(blocks))
+    assert await counts(store) == {**before, "block": 0}
+
+
+async def test_what_waited_longer_than_blocks_are_kept_is_counted(store: Store) -> None:
+    blocks = minutes(4)
+    await put(store, *blocks)
+    whole = await counts(store)
+    other = [msgspec.structs.replace(block, boot_id=SECOND_BOOT) for block in blocks]
+    await put(store, *other[18:], host_id=OTHER)
+    await trim(store, seconds_ms=START + DAY_MS)
+    await put(store, *other[:18], host_id=OTHER)
+    told = await counts(store)
+    assert (told["samples"], told["cpu_ns"]) == (2 * whole["samples"], 2 * whole["cpu_ns"])
+    assert told["block"] == 18
+
+
+async def test_runs_go_with_the_hours(store: Store) -> None:
+    machine = Machine()
+    machine.start(10, "worker")
+    await put(store, machine.block(10))
+    machine.restart_agent()
+    await put(store, machine.block(10))
+    assert await rows(store, schema.run) == [2]
+    await trim(store, hours_ms=START + 5000)
+    assert await rows(store, schema.run) == [1]

@@ -4,10 +4,11 @@ They may come in any order: see ``runs.py``. Blocks that come in order, as nearl
 together: one statement for each table rather than for each block.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import exists, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store import rows
@@ -40,6 +41,8 @@ from tukur.hub.store.schema import (
     run,
 )
 from tukur.protocol.messages import Block, Gap
+
+log = logging.getLogger(__name__)
 
 _ADDED = ("samples", *(f"{figure}_total" for figure in FIGURES))
 _HIGHEST = tuple(f"{figure}_high" for figure in FIGURES)
@@ -180,9 +183,34 @@ async def put(connection: AsyncConnection, host_id: str, content: Block | Gap) -
     place = await place_of(connection, boot_no, content.first_ns)
     if place.known:
         return
+    if await _was_deleted(connection, host_no, content):
+        log.info("host %s sent a block again that is no longer kept; its minute has it", host_id)
+        return
     if place.earliest and place.late:
         await connection.execute(update(boot).where(boot.c.id == boot_no).values(booted_ms=booted_ms))
     await _put_block(connection, Placed(host_no, boot_no, content), place)
+
+
+async def _was_deleted(connection: AsyncConnection, host_no: int, content: Block) -> bool:
+    """Whether the block was stored once: its minute has been counted, and has no blocks any more.
+
+    Age cannot tell: what waited at its agent for longer than blocks are kept is new, and its minute counts.
+    """
+    minute_ms = rows.minute_of(content)
+    found = await connection.execute(
+        select(
+            exists().where(host_minute.c.host == host_no, host_minute.c.minute_ms == minute_ms)
+            & ~exists().where(
+                block.c.host == host_no,
+                block.c.first_ms >= minute_ms,
+                block.c.first_ms < minute_ms + 60_000,
+                # A block lasts a minute at most: this keeps the scan to a few entries of the index.
+                block.c.last_ms >= minute_ms,
+                block.c.last_ms < minute_ms + 120_000,
+            )
+        )
+    )
+    return bool(found.scalar_one())
 
 
 async def _put_block(connection: AsyncConnection, entry: Placed, place: Place) -> None:

@@ -24,6 +24,7 @@ from tukur.hub.store.schema import (
     process_hour,
     process_minute,
     recorded_hour,
+    run,
 )
 
 BATCH = 500
@@ -46,8 +47,10 @@ _HOURS: tuple[_Owned, ...] = (
     (life_group, "boot", "at_ms"),
     (oom_kill, "boot", "at_ms"),
     (gap, "boot", "last_ms"),
+    # A boot has few.
+    (run, "boot", "first_ms"),
 )
-"""(table, owner, time): of each there is an index that begins with the owner and the time."""
+"""(table, owner, time): where there are many, an index begins with the owner and the time."""
 
 
 class RetentionStore:

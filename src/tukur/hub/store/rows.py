@@ -175,7 +175,7 @@ def _end(entry: Ended) -> Row:
 
 def host_minute_row(host_no: int, content: Block) -> Row:
     """The host's figures of the minute that it begins in."""
-    row: Row = {"host": host_no, "minute_ms": _minute_ms(content), "samples": content.host_minute.samples}
+    row: Row = {"host": host_no, "minute_ms": minute_of(content), "samples": content.host_minute.samples}
     for figure in FIGURES:
         spread = content.host_minute.figures.get(figure)
         for part, name in _PARTS:
@@ -185,7 +185,7 @@ def host_minute_row(host_no: int, content: Block) -> Row:
 
 def process_minute_rows(boot_no: int, content: Block) -> list[Row]:
     """What each active process did in it."""
-    minute_ms = _minute_ms(content)
+    minute_ms = minute_of(content)
     return [
         {
             "boot": boot_no,
@@ -201,7 +201,7 @@ def process_minute_rows(boot_no: int, content: Block) -> list[Row]:
     ]
 
 
-def _minute_ms(content: Block) -> int:
+def minute_of(content: Block) -> int:
     return content.first_wall_ns // 1_000_000 // MINUTE_MS * MINUTE_MS
 
 
