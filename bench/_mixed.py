@@ -35,15 +35,19 @@ while True:
         held.clear()
     time.sleep(0.2)
 """
-_SHELL = "while true; do ls / >/dev/null; head -c 200000 /dev/zero | gzip >/dev/null; sleep 0.7; done"
+_SHELL = "while true; do ls / >/dev/null; head -c 200000 /dev/zero | gzip >/dev/null; sleep {pause_s}; done"
 
 
 @contextlib.contextmanager
-def mixed() -> Iterator[None]:
-    """While entered, some ninety processes do now and then what real ones do."""
+def mixed(pause_s: float = 0.7) -> Iterator[None]:
+    """While entered, some ninety processes do now and then what real ones do.
+
+    `pause_s`: how long the shell rests between any five programs that it starts.
+    """
     programs = [[sys.executable, "-c", text] for text in (_TIMERS, _WRITER, _BREATHER)]
     running = [
-        subprocess.Popen(command, start_new_session=True) for command in [*programs, ["sh", "-c", _SHELL]]
+        subprocess.Popen(command, start_new_session=True)
+        for command in [*programs, ["sh", "-c", _SHELL.format(pause_s=pause_s)]]
     ]
     try:
         yield

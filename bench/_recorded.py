@@ -24,10 +24,13 @@ _KEY = "0" * 64
 
 
 @contextlib.contextmanager
-def load(count: int) -> Iterator[None]:
-    """A machine of some `count` processes, a hundred of which do now and then what real ones do."""
+def load(count: int, pause_s: float = 0.7) -> Iterator[None]:
+    """A machine of some `count` processes, a hundred of which do now and then what real ones do.
+
+    `pause_s`: see ``mixed()``.
+    """
     have = sum(name.isdecimal() for name in os.listdir("/proc"))  # noqa: PTH208
-    with processes(max(count - have - 90, 5), busy=2), mixed():
+    with processes(max(count - have - 90, 5), busy=2), mixed(pause_s):
         yield
 
 

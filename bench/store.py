@@ -27,6 +27,8 @@ from tukur.records import ENDED, comm_text, rss_of
 PROCESSES = 300
 FACTS = ("cpu_ns", "rss", "read_bytes", "write_bytes", "threads", "vsz", "minflt", "majflt")
 """What the peers are given of each process at each second; the record has 36 fields of it."""
+CALM_S = 10.0
+"""Then one program begins every two seconds, as on an ordinary server; in the busy load seven each second."""
 SECOND = 1_000_000_000
 
 
@@ -39,7 +41,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
             blocks = record(folder / "agent", seconds)
         samples = sum(_living(block) for block in blocks)
         (folder / "hub").mkdir()
-        rows = asyncio.run(_tukur(folder / "hub", blocks, hosts, times))
+        rows = asyncio.run(_tukur(folder / "hub", blocks, hosts, times, "busy"))
         size = (folder / "atop.raw").stat().st_size if atop else 0
         # atop ran twelve seconds longer than the whole blocks last.
         share = len(blocks) * 10 / (len(blocks) * 10 + 12)
@@ -53,6 +55,10 @@ def run(quick: bool) -> list[dict[str, Any]]:
         facts = samples * len(FACTS)
         rows.append(_prometheus(folder, text, samples, facts))
         rows.append(_victoria(folder, blocks, samples, facts))
+        with load(PROCESSES, CALM_S):
+            blocks = record(folder / "calm agent", seconds)
+        (folder / "calm hub").mkdir()
+        rows += asyncio.run(_tukur(folder / "calm hub", blocks, hosts, times, "calm"))
         return rows
 
 
@@ -70,7 +76,7 @@ def _living(block: Block) -> int:
     return sum(int(((tasks["flags"] & ENDED) == 0).sum()) for _, _, tasks in decode_samples(block.tasks))
 
 
-async def _tukur(data: Path, blocks: list[Block], hosts: int, times: int) -> list[dict[str, Any]]:
+async def _tukur(data: Path, blocks: list[Block], hosts: int, times: int, name: str) -> list[dict[str, Any]]:
     store = await Store.open(data)
     length_ns = (blocks[-1].last_ns - blocks[0].first_ns) // SECOND * SECOND + 10 * SECOND
     for number in range(hosts):
@@ -85,7 +91,9 @@ async def _tukur(data: Path, blocks: list[Block], hosts: int, times: int) -> lis
                 assert not any(results), results
     samples = sum(_living(block) for block in blocks) * hosts * times
     space = Space(store.database)
-    rows = [_row("tukur, as it came", samples, await space.used())]
+    lives = sum(len(block.ended) for block in blocks) / (len(blocks) * 10)
+    which = {"load": name, "lives_per_second": round(lives, 2)}
+    rows = [_row("tukur, as it came", samples, await space.used(), **which)]
     later = time.time_ns() // 1_000_000 + 2 * HOUR_MS
     while await LevelStore(store.database).add_up(later, 100):
         pass
@@ -100,6 +108,7 @@ async def _tukur(data: Path, blocks: list[Block], hosts: int, times: int) -> lis
             "tukur, an hour later",
             samples,
             await space.used(),
+            **which,
             merge_ms_per_host_minute=round(spent * 1000 / minutes, 1),
             **_by_table(data / DATABASE, samples),
         )
