@@ -267,6 +267,10 @@ class _Round:
             excused = ~fine
         else:
             excused = ~fine & self._excused(rule, found, low != high, window)
+        if rule.sampled:
+            # A kernel thread that no tick ever found running has all its time as the user's, by the kernel's
+            # own rule, for whoever read it before the first tick, and as the system's for who came after.
+            excused |= ~fine & ((self.middle["flags"] & KTHREAD) != 0)
         off = ~fine & ~excused
         agreement.compared += len(found)
         agreement.equal += int(np.count_nonzero(equal))

@@ -160,3 +160,11 @@ def test_what_a_thread_that_ends_takes_from_one_reading_among_many_is_no_disagre
     assert (found(3, 2).off, found(3, 2).agrees) == (2, True)
     assert (found(3, 3).off, found(3, 3).agrees) == (3, False)
     assert (found(3, 1, "uid").off, found(3, 1, "uid").agrees) == (1, False), "threads have no part in it"
+
+
+def test_how_a_kernel_threads_time_is_split_is_not_judged_and_a_programs_is() -> None:
+    odd = {"cpu_ns": 10**9, "utime_ns": 10**9, "stime_ns": 0}
+    even = {"cpu_ns": 10**9, "utime_ns": 0, "stime_ns": 10**9}
+    kernel = {"flags": KTHREAD}
+    assert off(between(even | kernel, odd | kernel, even | kernel)) == set()
+    assert off(between(even, odd, even)) == {"utime_ns", "stime_ns"}
