@@ -300,8 +300,8 @@ class History:
         }
         state = self._presence.get(host_id)
         here = state is not None and state.online and state.facts.boot_id == boot_id
-        booted_ns = state.facts.booted_wall_ns if state is not None and here else 0
-        booted = (booted_ns + self._presence.shift_ns(host_id)) // 1_000_000
+        booted_ns = state.facts.booted_wall_ns + state.clock.shift_ns if state is not None and here else 0
+        booted = booted_ns // 1_000_000
         number, booted_ms = boots.get(boot_id, (-1, booted))
         image = (await self._store.images(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
         life = (await self._store.lives(number, [start_ns])).get((start_ns, pid))
