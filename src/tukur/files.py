@@ -1,5 +1,6 @@
 """Files that hold secrets: whole or not there, and their owner's alone."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -17,6 +18,23 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def kept_secret(path: Path, make: bytes) -> bytes:
+    """The content of a file that only its owner can read; made of `make` where it is not there.
+
+    Written whole under another name first: it is never seen empty, and of two that make it at once, both read
+    the one that came first. Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if not path.exists():
+            fill_secret(temporary, make)
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(temporary)
+        return path.read_bytes()
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def fill_secret(path: Path, content: bytes) -> None:

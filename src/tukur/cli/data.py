@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.files import fill_secret
+from tukur.files import kept_secret
 
 
 def default_data_dir() -> Path:
@@ -102,22 +102,11 @@ def poke_hub(folder: Path) -> None:
 
 
 def secret_file(path: Path, make: bytes) -> bytes:
-    """The content of a file that only its owner can read; made of `make` where it is not there.
-
-    Raises CommandError. Written whole under another name first: a key file is never seen empty, and
-    of two that make it at once, both read the one that came first.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """``files.kept_secret``. Raises CommandError."""
     try:
-        if not path.exists():
-            fill_secret(temporary, make)
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(temporary)
-        return path.read_bytes()
+        return kept_secret(path, make)
     except OSError as error:
         raise _unusable(path.parent, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def host_id(folder: Path) -> str:

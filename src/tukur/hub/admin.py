@@ -26,46 +26,45 @@ async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[
         await store.close()
 
 
-@contextlib.asynccontextmanager
-async def _auth(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[Auth]:
-    async with _store(data_dir, server) as store:
-        yield Auth(store.accounts)
+def _audit(store: Store, data_dir: Path) -> AuditLog:
+    return AuditLog(store.database, data_dir, audit_key(data_dir))
 
 
-@contextlib.asynccontextmanager
-async def _audited(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[tuple[Auth, AuditLog]]:
-    async with _store(data_dir, server) as store:
-        yield Auth(store.accounts), AuditLog(store.database, data_dir, audit_key(data_dir))
+async def _noted(
+    store: Store, data_dir: Path, action: str, target: str, *, known: bool = True, **detail: Any
+) -> None:
+    log = _audit(store, data_dir)
+    await log.add(local_user(), action, target, DONE if known else "unknown", **detail)
 
 
 async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = None) -> str:
     """The token of a link that signs the owner in once. Raises StoreError."""
-    async with _audited(data_dir, server) as (auth, audit):
-        await audit.add(local_user(), "link.create", OWNER)
-        return await auth.new_link()
+    async with _store(data_dir, server) as store:
+        await _noted(store, data_dir, "link.create", OWNER)
+        return await Auth(store.accounts).new_link()
 
 
 async def create_token(
     data_dir: Path, name: str, role: str, days: int, server: ServerAddress | None = None
 ) -> str:
     """A bearer token, shown this once. Raises StoreError, and ValueError where the name is taken."""
-    async with _audited(data_dir, server) as (auth, audit):
-        secret = await auth.new_token(name, Role.of(role), days)
-        await audit.add(local_user(), "token.create", name, role=role, days=days)
+    async with _store(data_dir, server) as store:
+        secret = await Auth(store.accounts).new_token(name, Role.of(role), days)
+        await _noted(store, data_dir, "token.create", name, role=role, days=days)
         return secret
 
 
 async def list_tokens(data_dir: Path, server: ServerAddress | None = None) -> list[TokenRow]:
     """Every token, without its secret. Raises StoreError."""
-    async with _auth(data_dir, server) as auth:
-        return await auth.tokens()
+    async with _store(data_dir, server) as store:
+        return await Auth(store.accounts).tokens()
 
 
 async def revoke_token(data_dir: Path, name: str, server: ServerAddress | None = None) -> bool:
     """Ends a token at once; False: there is none of that name. Raises StoreError."""
-    async with _audited(data_dir, server) as (auth, audit):
-        known = await auth.revoke_token(name)
-        await audit.add(local_user(), "token.revoke", name, DONE if known else "unknown")
+    async with _store(data_dir, server) as store:
+        known = await Auth(store.accounts).revoke_token(name)
+        await _noted(store, data_dir, "token.revoke", name, known=known)
         return known
 
 
@@ -145,8 +144,8 @@ async def release_host(
 async def verify_audit(data_dir: Path, server: ServerAddress | None = None) -> tuple[int, list[str]]:
     """(entries, what is wrong with them). Raises StoreError."""
     count, faults = 0, []
-    async with _audited(data_dir, server) as (_, audit):
-        async for seq, fault in audit.verify():
+    async with _store(data_dir, server) as store:
+        async for seq, fault in _audit(store, data_dir).verify():
             count = seq
             faults += [fault] if fault else []
     return count, faults
@@ -154,13 +153,6 @@ async def verify_audit(data_dir: Path, server: ServerAddress | None = None) -> t
 
 async def export_audit(data_dir: Path, out: IO[bytes], server: ServerAddress | None = None) -> None:
     """Writes all entries, the oldest first, a line of JSON each. Raises StoreError."""
-    async with _audited(data_dir, server) as (_, audit):
-        async for lines in audit.lines():
+    async with _store(data_dir, server) as store:
+        async for lines in _audit(store, data_dir).lines():
             out.write(lines)
-
-
-async def _noted(
-    store: Store, data_dir: Path, action: str, target: str, *, known: bool = True, **detail: Any
-) -> None:
-    log = AuditLog(store.database, data_dir, audit_key(data_dir))
-    await log.add(local_user(), action, target, DONE if known else "unknown", **detail)

@@ -9,7 +9,7 @@ from litestar.response import Stream
 
 from tukur.hub.api.models import AuditEntries, AuditEntry
 from tukur.hub.api.problems import problems
-from tukur.hub.api.times import MAX_MS, instant_ms, range_ms
+from tukur.hub.api.times import Since, Until, open_range_ms
 from tukur.hub.audit.log import told
 from tukur.hub.parts import Hub
 from tukur.hub.store.audit import AuditQuery
@@ -19,8 +19,6 @@ Action = Annotated[
     str,
     QueryParameter(max_length=64, description="An action, or what it begins with: `order` for all of orders"),
 ]
-Since = Annotated[str | None, QueryParameter(name="from", description="Then or later", max_length=40)]
-Until = Annotated[str | None, QueryParameter(name="to", description="Before", max_length=40)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 Before = Annotated[int | None, QueryParameter(ge=1, le=2**62, description="`next` of the answer before")]
 
@@ -44,13 +42,7 @@ async def list_audit(
     before: Before = None,
 ) -> AuditEntries:
     """Entries are never changed and never deleted; `tukur audit verify` shows whether somebody tried."""
-    begin, end = 0, MAX_MS
-    if from_ is not None and to is not None:
-        begin, end = range_ms(from_, to)
-    elif from_ is not None:
-        begin = instant_ms(from_, "from")
-    elif to is not None:
-        end = instant_ms(to, "to")
+    begin, end = open_range_ms(from_, to)
     query = AuditQuery(
         actor=actor, action=action, target=target, result=result, from_ms=begin, to_ms=end, before=before
     )

@@ -8,7 +8,7 @@ from litestar.params import QueryParameter
 
 from tukur.hub.api.models import Lives
 from tukur.hub.api.problems import problems
-from tukur.hub.api.times import MAX_MS, instant_ms, range_ms
+from tukur.hub.api.times import Since, Until, open_range_ms
 from tukur.hub.history.lives import parse_cursor, parse_terms
 from tukur.hub.parts import Hub
 from tukur.hub.store.lives import LifeQuery
@@ -23,8 +23,6 @@ Search = Annotated[
 ]
 Text = Annotated[str, QueryParameter(max_length=255, description="The whole text, as it is shown")]
 HostParameter = Annotated[str | None, QueryParameter(description="Of one host only", max_length=60)]
-Since = Annotated[str | None, QueryParameter(name="from", description="Began then or later", max_length=40)]
-Until = Annotated[str | None, QueryParameter(name="to", description="Began before", max_length=40)]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 After = Annotated[str | None, QueryParameter(description="`next` of the answer before", max_length=120)]
 
@@ -49,13 +47,7 @@ async def find_lives(
     after: After = None,
 ) -> Lives:
     """Newest first. A life that ran several programs one after another is found by each of them."""
-    begin, end = 0, MAX_MS
-    if from_ is not None and to is not None:
-        begin, end = range_ms(from_, to)
-    elif from_ is not None:
-        begin = instant_ms(from_, "from")
-    elif to is not None:
-        end = instant_ms(to, "to")
+    begin, end = open_range_ms(from_, to)
     query = LifeQuery(
         terms=parse_terms(q),
         user=user,

@@ -15,6 +15,13 @@ _DESCRIPTION = "Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:
 
 From = Annotated[str, QueryParameter(name="from", description=_DESCRIPTION, max_length=40)]
 To = Annotated[str, QueryParameter(name="to", description=_DESCRIPTION, max_length=40)]
+Since = Annotated[
+    str | None,
+    QueryParameter(name="from", description="Then or later; without it from the beginning", max_length=40),
+]
+Until = Annotated[
+    str | None, QueryParameter(name="to", description="Before then; without it to the end", max_length=40)
+]
 At = Annotated[str | None, QueryParameter(name="at", description=_DESCRIPTION, max_length=40)]
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -55,4 +62,13 @@ def range_ms(from_: str, to: str) -> tuple[int, int]:
         raise ProblemError(
             400, "bad_range", f"from={begin} to={end}; a range that ends after it begins expected"
         )
+    return begin, end
+
+
+def open_range_ms(from_: str | None, to: str | None) -> tuple[int, int]:
+    """The same where either end may be left out. Raises ProblemError (400)."""
+    if from_ is not None and to is not None:
+        return range_ms(from_, to)
+    begin = 0 if from_ is None else instant_ms(from_, "from")
+    end = MAX_MS if to is None else instant_ms(to, "to")
     return begin, end

@@ -1,7 +1,6 @@
 """The audit log: who did what, from where, to whom, with what result. It is only ever added to."""
 
 import asyncio
-import contextlib
 import fcntl
 import logging
 import os
@@ -12,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tukur.files import fill_secret, write_secret
+from tukur.files import kept_secret, write_secret
 from tukur.hub.audit.chain import Check, Entry, Head, head_of
 from tukur.hub.store.audit import AuditQuery, AuditStore, Said
 from tukur.hub.store.database import Database
@@ -30,22 +29,12 @@ _LONGEST = 255
 
 
 def audit_key(data_dir: Path) -> bytes:
-    """The key that signs entries, made at first use. Raises NotWritableError.
-
-    Of two programs that make it at once, both have the one that came first.
-    """
+    """The key that signs entries, made at first use. Raises NotWritableError."""
     path = data_dir / KEY
-    temporary = path.with_name(f".{KEY}.{os.getpid()}")
     try:
-        if not path.exists():
-            fill_secret(temporary, auth.new_key())
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(temporary)
-        return path.read_bytes()
+        return kept_secret(path, auth.new_key())
     except OSError as error:
         raise NotWritableError(f"the audit key {path} cannot be had: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def local_user() -> str:

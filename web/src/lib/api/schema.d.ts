@@ -1907,9 +1907,9 @@ export interface operations {
                 container?: string;
                 /** @description Of one host only */
                 host?: string | null;
-                /** @description Began then or later */
+                /** @description Then or later; without it from the beginning */
                 from?: string | null;
-                /** @description Began before */
+                /** @description Before then; without it to the end */
                 to?: string | null;
                 limit?: number;
                 /** @description `next` of the answer before */
@@ -2403,9 +2403,9 @@ export interface operations {
                 target?: string;
                 /** @description The whole text, as it is shown */
                 result?: string;
-                /** @description Then or later */
+                /** @description Then or later; without it from the beginning */
                 from?: string | null;
-                /** @description Before */
+                /** @description Before then; without it to the end */
                 to?: string | null;
                 limit?: number;
                 /** @description `next` of the answer before */
