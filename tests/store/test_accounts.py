@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.store import Store
 
 
@@ -59,19 +60,19 @@ async def test_a_user_is_made_once(store: Store) -> None:
 
 async def test_a_tokens_name_is_taken_until_it_is_revoked_or_expires(store: Store) -> None:
     accounts = store.accounts
-    assert await accounts.add_token(secret(1), "ci", "viewer", 1, 1000)
-    assert not await accounts.add_token(secret(2), "ci", "viewer", 2, 1000)
-    assert await accounts.add_token(secret(2), "ci", "operator", 1000, 2000), "the first has expired"
+    assert await accounts.add_token(secret(1), TokenRow("ci", "viewer", "", 1, 1000))
+    assert not await accounts.add_token(secret(2), TokenRow("ci", "viewer", "", 2, 1000))
+    assert await accounts.add_token(secret(2), TokenRow("ci", "operator", "", 1000, 2000))
     assert await accounts.token(secret(1), 1001) is None
     assert await accounts.drop_token("ci")
     assert not await accounts.drop_token("ci")
-    assert await accounts.add_token(secret(3), "ci", "viewer", 1002, 2000)
+    assert await accounts.add_token(secret(3), TokenRow("ci", "viewer", "", 1002, 2000))
 
 
 async def test_a_token_holds_until_it_expires_or_is_revoked(store: Store) -> None:
     accounts = store.accounts
-    await accounts.add_token(secret(1), "ci", "operator", 1, 1000)
-    await accounts.add_token(secret(2), "a first", "viewer", 1, 1000)
+    await accounts.add_token(secret(1), TokenRow("ci", "operator", "", 1, 1000))
+    await accounts.add_token(secret(2), TokenRow("a first", "viewer", "", 1, 1000))
     token = await accounts.token(secret(1), 999)
     assert token is not None
     assert (token.name, token.role, token.created_ms, token.expires_ms) == ("ci", "operator", 1, 1000)

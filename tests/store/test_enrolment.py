@@ -76,6 +76,6 @@ async def test_a_revoked_host_is_told_apart_and_keeps_its_key(store: Store) -> N
 
 
 async def test_a_host_gets_another_name(store: Store) -> None:
-    assert await store.enrolments.rename(HOST, "señor owl")
-    assert not await store.enrolments.rename(host_id(9), "nobody")
+    assert await store.enrolments.change(HOST, name="señor owl")
+    assert not await store.enrolments.change(host_id(9), name="nobody")
     assert [row.name for row in await store.hosts(HOST)] == ["señor owl"]

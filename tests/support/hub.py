@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.record import facts_of
 from tukur.agent.trust import Trust, seen, tls_options
 from tukur.hub.app import open_hub
-from tukur.hub.auth.identity import Role
+from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.parts import Hub
 from tukur.hub.serve import listen, server_config
 from tukur.hub.settings import HubSettings
@@ -64,7 +64,7 @@ class RunningHub:
 
     async def token(self, role: str, name: str = "") -> str:
         """A bearer token of a role."""
-        return await self.parts.auth.new_token(name or role, Role.of(role), 1)
+        return await self.parts.auth.new_token(name or role, Rights(Role.of(role)), 1)
 
     async def bearer(self, role: str, name: str = "") -> httpx.AsyncClient:
         """Somebody with a token of a role."""

@@ -23,6 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rename = actions.add_parser("rename", help="give a host another name")
     rename.add_argument("host", help=_HOST)
     rename.add_argument("name", help="the new name")
+    groups = actions.add_parser("groups", help="put a host into groups, which roles can be given on")
+    groups.add_argument("host", help=_HOST)
+    groups.add_argument("groups", metavar="GROUP", nargs="*", help="all that it is in (none: in no group)")
+    approval = actions.add_parser("approval", help="whether an order to a host waits for a second person")
+    approval.add_argument("host", help=_HOST)
+    approval.add_argument("needed", choices=("on", "off"))
     release = actions.add_parser("release", help="decide which of two machines that have one key is the host")
     release.add_argument("host", help=_HOST)
     release.add_argument(
@@ -30,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BOOT_ID",
         help="the machine of this boot (default: whichever comes first)",
     )
-    for action in (actions.add_parser("list", help="every host"), revoke, rename, release):
+    for action in (actions.add_parser("list", help="every host"), revoke, rename, groups, approval, release):
         add_data_option(action)
         add_database_options(action)
 
@@ -53,10 +59,9 @@ def run(options: argparse.Namespace) -> int:
             )
         return 0
     host_id = chosen(hosts, options.host).host_id
-    if options.action == "rename":
-        if not 0 < len(options.name) <= 255 or not options.name.isprintable():
-            raise CommandError(Exit.USAGE, f"{options.name[:100]!r}; 1 to 255 printable characters expected")
-        asyncio.run(store_call(admin.rename_host(folder, host_id, options.name, server)))
+    changed = _changed(options)
+    if changed:
+        asyncio.run(store_call(admin.change_host(folder, host_id, changed, server)))
         return 0
     if options.action == "revoke":
         asyncio.run(store_call(admin.revoke_host(folder, host_id, server)))
@@ -64,6 +69,22 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(Exit.FAILED, f"no second machine is held for host {options.host!r}")
     poke_hub(folder)
     return 0
+
+
+def _changed(options: argparse.Namespace) -> dict[str, object]:
+    """Columns of the host that the action changes; none: it is another action."""
+    from tukur.hub.auth.identity import groups_of
+
+    if options.action == "rename":
+        if not 0 < len(options.name) <= 255 or not options.name.isprintable():
+            raise CommandError(Exit.USAGE, f"{options.name[:100]!r}; 1 to 255 printable characters expected")
+        return {"name": options.name}
+    if options.action == "groups":
+        try:
+            return {"group_names": " ".join(groups_of(options.groups))}
+        except ValueError as error:
+            raise CommandError(Exit.USAGE, str(error)) from error
+    return {"needs_approval": options.needed == "on"} if options.action == "approval" else {}
 
 
 def chosen(hosts: "list[HostRow]", word: str) -> "HostRow":
@@ -82,7 +103,9 @@ def _line(host: "HostRow") -> str:
         state = f"revoked {_time(host.revoked_ms)}"
     else:
         state = "never came" if host.seen_ms is None else f"came last {_time(host.seen_ms)}"
-    return f"{host.host_id}\t{host.name}\t{state}"
+    marks = [f"groups: {' '.join(host.groups)}"] if host.groups else []
+    marks += ["needs approval"] if host.needs_approval else []
+    return "\t".join((host.host_id, host.name, state, *marks))
 
 
 def _time(ms: int) -> str:

@@ -3,10 +3,14 @@
 import argparse
 import asyncio
 import datetime
+from typing import TYPE_CHECKING
 
 from tukur.cli.data import add_data_option, data_dir
 from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+
+if TYPE_CHECKING:
+    from tukur.hub.auth.identity import Rights
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="make a token and print it; it is shown this once")
     create.add_argument("--name", default="token", help="what it is for")
     create.add_argument("--role", choices=("viewer", "operator", "admin"), default="viewer")
+    create.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        help="good for the hosts of this group only; may be given several times (default: all hosts)",
+    )
     create.add_argument("--days", type=int, default=90, help="how long it is good for (default: %(default)s)")
     revoke = actions.add_parser("revoke", help="end a token at once")
     revoke.add_argument("name", help="its name")
@@ -32,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "create":
         if not 0 < options.days <= 3650:
             raise CommandError(Exit.USAGE, f"--days {options.days}; 1 to 3650 expected")
-        made = admin.create_token(folder, options.name, options.role, options.days, server)
+        made = admin.create_token(folder, options.name, _rights(options), options.days, server)
         print(asyncio.run(store_call(made)))
     elif options.action == "revoke":
         if not asyncio.run(store_call(admin.revoke_token(folder, options.name, server))):
@@ -40,5 +50,17 @@ def run(options: argparse.Namespace) -> int:
     else:
         for token in asyncio.run(store_call(admin.list_tokens(folder, server))):
             until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
-            print(f"{token.name}\t{token.role}\tuntil {until:%Y-%m-%d %H:%M} UTC")
+            print(f"{token.name}\t{token.grants or token.role}\tuntil {until:%Y-%m-%d %H:%M} UTC")
     return 0
+
+
+def _rights(options: argparse.Namespace) -> "Rights":
+    from tukur.hub.auth.identity import Rights, Role, groups_of
+
+    role = Role.of(options.role)
+    if not options.group:
+        return Rights(role)
+    try:
+        return Rights(Role.NONE, dict.fromkeys(groups_of(options.group), role))
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tukur.hub.audit.log import DONE, AuditLog, audit_key, local_user
-from tukur.hub.auth.identity import Role, hash_of
+from tukur.hub.auth.identity import Rights, hash_of
 from tukur.hub.auth.service import OWNER, Auth, now_ms
 from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
@@ -45,12 +45,20 @@ async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = Non
 
 
 async def create_token(
-    data_dir: Path, name: str, role: str, days: int, server: ServerAddress | None = None
+    data_dir: Path, name: str, rights: Rights, days: int, server: ServerAddress | None = None
 ) -> str:
     """A bearer token, shown this once. Raises StoreError, and ValueError where the name is taken."""
     async with _store(data_dir, server) as store:
-        secret = await Auth(store.accounts).new_token(name, Role.of(role), days)
-        await _noted(store, data_dir, "token.create", name, role=role, days=days)
+        secret = await Auth(store.accounts).new_token(name, rights, days)
+        await _noted(
+            store,
+            data_dir,
+            "token.create",
+            name,
+            role=rights.role.word,
+            grants=rights.grants_text(),
+            days=days,
+        )
         return secret
 
 
@@ -117,11 +125,13 @@ async def revoke_host(data_dir: Path, host_id: str, server: ServerAddress | None
         return known
 
 
-async def rename_host(data_dir: Path, host_id: str, name: str, server: ServerAddress | None = None) -> bool:
-    """Gives a host another name; False: there is none of that id. Raises StoreError."""
+async def change_host(
+    data_dir: Path, host_id: str, changed: dict[str, object], server: ServerAddress | None = None
+) -> bool:
+    """Gives columns of a host other values; False: there is none of that id. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await store.enrolments.rename(host_id, name)
-        await _noted(store, data_dir, "host.rename", host_id, known=known, name=name)
+        known = await store.enrolments.change(host_id, **changed)
+        await _noted(store, data_dir, "host.change", host_id, known=known, **changed)
         return known
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 from litestar.exceptions import WebSocketDisconnect
 
@@ -42,9 +43,9 @@ class Fleet:
         log.warning("host %s is revoked", host_id)
         await self._tell(host_id, REVOKED)
 
-    async def rename(self, host_id: str, name: str) -> None:
-        """Raises ProblemError, StoreError."""
-        if not await self._enrolments.rename(host_id, name):
+    async def change(self, host_id: str, changed: Mapping[str, object]) -> None:
+        """Columns of ``store.schema.host`` to their new values. Raises ProblemError, StoreError."""
+        if not await self._enrolments.change(host_id, **changed):
             raise _unknown(host_id)
 
     async def release(self, host_id: str, boot_id: str | None) -> None:

@@ -58,7 +58,7 @@ class Live:
             tasks = [
                 asyncio.create_task(self._send(socket, host_id, news)),
                 asyncio.create_task(self._receive(socket, host_id)),
-                asyncio.create_task(self._check(socket, identity)),
+                asyncio.create_task(self._check(socket, host_id, identity)),
             ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -128,10 +128,10 @@ class Live:
         except msgspec.DecodeError:
             await socket.close(code=1008, reason='only {"type": "refresh"} is understood')
 
-    async def _check(self, socket: Socket, identity: Identity) -> None:
+    async def _check(self, socket: Socket, host_id: str, identity: Identity) -> None:
         while True:
             await asyncio.sleep(CHECK_S)
-            if not await self._auth.still_valid(identity):
+            if not await self._auth.still_sees(identity, await self._store.enrolments.groups(host_id)):
                 break
         await socket.close(code=4401, reason="the session has ended")
 

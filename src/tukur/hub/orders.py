@@ -12,6 +12,7 @@ from litestar.exceptions import WebSocketDisconnect
 from tukur.hub.api.keys import process_key
 from tukur.hub.api.models import Order, OrderRequest
 from tukur.hub.audit.log import AuditLog
+from tukur.hub.auth.identity import Identity
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, news_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.presence import Presence
@@ -117,11 +118,11 @@ class Orders:
         )
         return messages.Order(body=body, signature=auth.sign(self._key, auth.order_text(body)))
 
-    async def get(self, order_id: str, wait_s: float) -> Order:
+    async def get(self, order_id: str, wait_s: float, identity: Identity) -> Order:
         """One order; with `wait_s` after the next news of it, unless it is final. Raises ProblemError."""
         async with self._bus.subscribe(news_of(order_id)) as news:
             order = await self._store.get_order(order_id)
-            if order is None:
+            if order is None or not identity.sees(await self._store.enrolments.groups(order.host_id)):
                 raise ProblemError(404, "order_unknown", f"there is no order {order_id[:100]!r}")
             if order.final or wait_s <= 0:
                 return order
@@ -133,9 +134,13 @@ class Orders:
                 pass
             return order
 
-    async def newest(self, limit: int) -> list[Order]:
-        """The newest orders of all hosts."""
-        return await self._store.list_orders(limit)
+    async def newest(self, limit: int, identity: Identity) -> list[Order]:
+        """The newest orders of the hosts that the asker sees."""
+        hosts = None if identity.sees(()) else await self._visible(identity)
+        return await self._store.list_orders(limit, hosts)
+
+    async def _visible(self, identity: Identity) -> list[str]:
+        return [host.host_id for host in await self._store.hosts() if identity.sees(host.groups)]
 
     async def run(self) -> None:
         """Follows what agents tell, for ever."""

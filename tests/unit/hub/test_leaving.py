@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.hub import RunningHub, running_hub, until
+from tukur.hub.auth.identity import Sees
 from tukur.hub.history.history import History
 from tukur.hub.store.errors import EndedError, StoreError
 
@@ -29,7 +30,7 @@ async def test_the_database_stops_when_the_client_that_asked_has_left(
 ) -> None:
     ends: list[type[StoreError]] = []
 
-    async def hosts(_: History) -> Any:
+    async def hosts(_: History, __: Sees) -> Any:
         try:
             async with hub.parts.store.database.read() as connection:
                 await connection.execute(text(ENDLESS))

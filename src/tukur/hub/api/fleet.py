@@ -7,10 +7,13 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from tukur.hub.api.hosts import seen_by
 from tukur.hub.api.models import Host, HostChange, Release
 from tukur.hub.api.problems import problems
+from tukur.hub.audit.log import DONE
 from tukur.hub.auth.gate import origin_of
-from tukur.hub.auth.identity import Identity
+from tukur.hub.auth.identity import Identity, Role, groups_of
+from tukur.hub.errors import ProblemError
 from tukur.hub.parts import Hub
 
 
@@ -37,7 +40,7 @@ async def revoke_host(
 @patch(
     "/api/hosts/{host_id:str}",
     operation_id="changeHost",
-    summary="Give a host another name",
+    summary="Give a host another name, other groups, or have its orders approved",
     tags=["hosts"],
     responses=problems(400, 401, 403, 404, 503),
 )
@@ -47,10 +50,30 @@ async def change_host(
     data: JSONBody[HostChange],
     hub: NamedDependency[Hub],
 ) -> Host:
-    """The host with its new name."""
-    await hub.fleet.rename(host_id, data.name)
-    await hub.audit.add(request.user.user, "host.rename", host_id, origin=origin_of(request), name=data.name)
-    return await hub.history.host(host_id)
+    """The host as it is now. Groups say who may reach it: they are for administrators of all hosts."""
+    who, origin = request.user, origin_of(request)
+    changed: dict[str, str | bool] = {}
+    if data.name is not None:
+        changed["name"] = data.name
+    if data.groups is not None or data.needs_approval is not None:
+        if who.role < Role.ADMIN:
+            await hub.audit.add(who.user, "host.change", host_id, "role_too_low", origin)
+            raise ProblemError(403, "role_too_low", "only an administrator of all hosts changes these")
+        if data.groups is not None:
+            changed["group_names"] = " ".join(_groups(data.groups))
+        if data.needs_approval is not None:
+            changed["needs_approval"] = data.needs_approval
+    if changed:
+        await hub.fleet.change(host_id, changed)
+        await hub.audit.add(who.user, "host.change", host_id, DONE, origin, **changed)
+    return seen_by(who, await hub.history.host(host_id))
+
+
+def _groups(words: list[str]) -> tuple[str, ...]:
+    try:
+        return groups_of(words)
+    except ValueError as error:
+        raise ProblemError(400, "bad_group", str(error)) from error
 
 
 @post(

@@ -6,6 +6,7 @@ from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter
+from msgspec.structs import replace
 
 from tukur.hub.api.keys import process_key
 from tukur.hub.api.models import (
@@ -24,6 +25,8 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.history import is_exact
 from tukur.hub.parts import Hub
+
+ApiRequest = Request[Identity, Any, State]
 
 FRAME_TYPE = "application/vnd.tukur.frame"
 """Media type of ``tukur.protocol.frames``."""
@@ -53,12 +56,17 @@ Group = Annotated[
 ]
 
 
+def seen_by(identity: Identity, host: Host) -> Host:
+    """The host with what the asker may do on it."""
+    return replace(host, role=identity.rights.on(host.groups).word)
+
+
 @get(
     "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
 )
-async def list_hosts(hub: NamedDependency[Hub]) -> Hosts:
-    """Every enrolled host, by name."""
-    return Hosts(hosts=await hub.history.hosts())
+async def list_hosts(request: ApiRequest, hub: NamedDependency[Hub]) -> Hosts:
+    """Every enrolled host that the asker may see, by name."""
+    return Hosts(hosts=[seen_by(request.user, host) for host in await hub.history.hosts(request.user.sees)])
 
 
 @get(
@@ -68,9 +76,9 @@ async def list_hosts(hub: NamedDependency[Hub]) -> Hosts:
     tags=["hosts"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_host(host_id: FromPath[str], hub: NamedDependency[Hub]) -> Host:
+async def get_host(request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub]) -> Host:
     """What it is, whether its agent is connected, what is recorded, and its newest figures."""
-    return await hub.history.host(host_id)
+    return seen_by(request.user, await hub.history.host(host_id))
 
 
 @get(
@@ -96,7 +104,7 @@ async def get_series(
     responses=problems(400, 401, 404, 503),
 )
 async def list_processes(
-    request: Request[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub], at: At = None
+    request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub], at: At = None
 ) -> Response[ProcessTable | bytes | None]:
     """Every process as it was at that second; without `at`, as it is now.
 
@@ -148,11 +156,11 @@ async def list_top(
     responses=problems(400, 401, 503),
 )
 async def list_fleet_top(
-    from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
+    request: ApiRequest, from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
 ) -> FleetTopList:
-    """By CPU time, peak RSS or I/O, in whole minutes."""
+    """By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the asker may see."""
     begin, end = range_ms(from_, to)
-    return await hub.history.fleet_top(begin, end, by, limit)
+    return await hub.history.fleet_top(begin, end, by, limit, request.user.sees)
 
 
 @get(

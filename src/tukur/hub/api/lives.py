@@ -1,14 +1,16 @@
 """Lives, found by what they ran."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from tukur.hub.api.models import Lives
 from tukur.hub.api.problems import problems
 from tukur.hub.api.times import Since, Until, open_range_ms
+from tukur.hub.auth.identity import Identity
 from tukur.hub.history.lives import parse_cursor, parse_terms
 from tukur.hub.parts import Hub
 from tukur.hub.store.lives import LifeQuery
@@ -30,11 +32,12 @@ After = Annotated[str | None, QueryParameter(description="`next` of the answer b
 @get(
     "/api/lives",
     operation_id="findLives",
-    summary="Process lives of all hosts, by what they ran",
+    summary="Process lives of all hosts that the asker may see, by what they ran",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
 async def find_lives(
+    request: Request[Identity, Any, State],
     hub: NamedDependency[Hub],
     q: Search = "",
     user: Text = "",
@@ -57,4 +60,4 @@ async def find_lives(
         to_ms=end,
         after=None if after is None else parse_cursor(after),
     )
-    return await hub.history.lives(query, host, limit)
+    return await hub.history.lives(query, host, limit, request.user.sees)

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from tukur.protocol.messages import HostId
 
+RoleWord = Literal["none", "viewer", "operator", "admin"]
 Signal = Literal["TERM", "KILL", "STOP", "CONT", "INT", "HUP"]
 StartNs = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]
 
@@ -31,7 +32,10 @@ class SignIn(Struct, kw_only=True):
 
 class Session(Struct, kw_only=True):
     user: str
-    role: Literal["viewer", "operator", "admin"]
+    role: RoleWord
+    """On all hosts."""
+    grants: dict[str, RoleWord]
+    """Group of hosts to the role on those."""
     expires_ms: int
 
 
@@ -39,6 +43,11 @@ class Host(Struct, kw_only=True):
     host_id: str
     name: str
     online: bool
+    role: RoleWord = "none"
+    """What the asker may do on it."""
+    groups: list[str]
+    needs_approval: bool
+    """An order to it waits for a second person."""
     revoked: bool
     """Its key opens nothing any more."""
     held: list["Held"]
@@ -86,8 +95,14 @@ class Release(Struct, kw_only=True):
     """The host is the machine of this boot; null: whichever comes first."""
 
 
-class HostChange(Struct, kw_only=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
+class HostChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to become of a host; what is null stays as it is."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
+    groups: Annotated[list[str], Meta(max_length=15)] | None = None
+    """The groups of hosts that it is in; only who is administrator of all hosts may change this."""
+    needs_approval: bool | None = None
+    """Whether an order to it waits for a second person; likewise."""
 
 
 class Figure(Struct, kw_only=True):
@@ -430,6 +445,8 @@ class Order(Struct, kw_only=True):
     exit_code: int | None = None
     exit_signal: int | None = None
     respawned_pid: int | None = None
+    approver: str = ""
+    """The second person who approved it; empty: none was needed, or nobody has yet."""
 
 
 class Hosts(Struct, kw_only=True):

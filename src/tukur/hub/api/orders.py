@@ -47,9 +47,14 @@ async def create_order(
     tags=["orders"],
     responses=problems(400, 401, 404, 503),
 )
-async def get_order(order_id: FromPath[str], hub: NamedDependency[Hub], wait_s: WaitS = 0.0) -> Order:
+async def get_order(
+    request: Request[Identity, Any, State],
+    order_id: FromPath[str],
+    hub: NamedDependency[Hub],
+    wait_s: WaitS = 0.0,
+) -> Order:
     """With `wait_s` the answer waits until the order is final, or the time is over."""
-    return await hub.orders.get(order_id, wait_s)
+    return await hub.orders.get(order_id, wait_s, request.user)
 
 
 @get(
@@ -59,6 +64,8 @@ async def get_order(order_id: FromPath[str], hub: NamedDependency[Hub], wait_s: 
     tags=["orders"],
     responses=problems(400, 401, 503),
 )
-async def list_orders(hub: NamedDependency[Hub], limit: Limit = 100) -> Orders:
-    """Newest first, of all hosts."""
-    return Orders(orders=await hub.orders.newest(limit))
+async def list_orders(
+    request: Request[Identity, Any, State], hub: NamedDependency[Hub], limit: Limit = 100
+) -> Orders:
+    """Newest first, of all hosts that the asker may see."""
+    return Orders(orders=await hub.orders.newest(limit, request.user))

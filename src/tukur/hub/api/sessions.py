@@ -19,7 +19,13 @@ ApiRequest = Request[Identity, Any, State]
 
 
 def _session(identity: Identity) -> Session:
-    return Session(user=identity.user, role=identity.role.word, expires_ms=identity.expires_ms)
+    rights = identity.rights
+    return Session(
+        user=identity.user,
+        role=rights.role.word,
+        grants={group: role.word for group, role in rights.grants.items()},
+        expires_ms=identity.expires_ms,
+    )
 
 
 def _cookie(hub: Hub, value: str, max_age: int) -> Cookie:

@@ -9,8 +9,8 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 from litestar.routes.base import BaseRoute
 
-from tukur.hub.auth.identity import TOKEN_PREFIX, Identity
-from tukur.hub.auth.rights import RIGHTS
+from tukur.hub.auth.identity import TOKEN_PREFIX, Identity, Role
+from tukur.hub.auth.rights import RIGHTS, SOMEWHERE
 from tukur.hub.auth.service import Auth
 from tukur.hub.errors import ProblemError
 
@@ -38,16 +38,32 @@ async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         raise ProblemError(
             401, "sign_in_needed", "no valid session or token; sign in, or send a bearer token"
         )
-    if identity.role < role:
+    granted = await _granted(connection, identity, role)
+    if granted is Role.NONE and "host_id" in connection.path_params:
+        raise ProblemError(
+            404, "host_unknown", f"there is no host {connection.path_params['host_id'][:100]!r}"
+        )
+    if granted < role:
         if method not in _SAFE:
             hub = connection.app.state.hub
             await hub.audit.add(
                 identity.user, "access", f"{method} {path}", "role_too_low", origin_of(connection)
             )
         raise ProblemError(
-            403, "role_too_low", f"{identity.user} is {identity.role.word}; {role.word} is needed for this"
+            403, "role_too_low", f"{identity.user} is {granted.word} here; {role.word} is needed for this"
         )
     connection.scope["user"] = identity
+
+
+async def _granted(connection: Connection, identity: Identity, needed: Role) -> Role:
+    """The role that counts for this request."""
+    if identity.role >= needed or not identity.rights.grants:
+        return identity.role
+    if "host_id" in connection.path_params:
+        groups = await connection.app.state.hub.store.enrolments.groups(connection.path_params["host_id"])
+        return identity.rights.on(groups)
+    asked = (str(connection.scope.get("method", "WEBSOCKET")), connection.scope["path_template"])
+    return identity.rights.best if asked in SOMEWHERE else identity.role
 
 
 async def identify(connection: Connection, auth: Auth) -> Identity | None:

@@ -40,4 +40,19 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/audit/export"): Role.ADMIN,
     ("WEBSOCKET", "/api/live/{host_id}"): Role.VIEWER,
 }
-"""(method, path) to the least role; None: public."""
+"""(method, path) to the least role; None: public. Where the path names a host, the role on that host counts;
+else the role on all hosts, but for what is in :data:`SOMEWHERE`."""
+
+SOMEWHERE = frozenset(
+    {
+        ("GET", "/api/openapi.json"),
+        ("GET", "/api/session"),
+        ("DELETE", "/api/session"),
+        ("GET", "/api/hosts"),
+        ("GET", "/api/orders"),
+        ("GET", "/api/orders/{order_id}"),
+        ("GET", "/api/lives"),
+        ("GET", "/api/top"),
+    }
+)
+"""What a role on any group of hosts opens. Each of these shows those hosts alone that the asker may see."""

@@ -1,9 +1,10 @@
 """Signing in and out, sessions and tokens, over the store."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from tukur.hub.auth.identity import TOKEN_PREFIX, Identity, Role, hash_of, new_secret
+from tukur.hub.auth.identity import TOKEN_PREFIX, Identity, Rights, Role, hash_of, new_secret
 from tukur.hub.auth.limits import FailureLimit
 from tukur.hub.store.accounts import Accounts, TokenRow
 
@@ -64,7 +65,8 @@ class Auth:
         row = await self._accounts.session(secret_hash, now_ms())
         if row is None:
             return None
-        return Identity(row.name, Role.of(row.role), row.expires_ms, "cookie", secret_hash)
+        rights = Rights.parse(row.role, row.grants)
+        return Identity(row.name, rights, row.expires_ms, "cookie", secret_hash)
 
     async def token_identity(self, secret: str) -> Identity | None:
         """Whose token it is; None: unknown, revoked or expired."""
@@ -74,19 +76,22 @@ class Auth:
         row = await self._accounts.token(secret_hash, now_ms())
         if row is None:
             return None
-        return Identity(f"token:{row.name}", Role.of(row.role), row.expires_ms, "bearer", secret_hash)
+        rights = Rights.parse(row.role, row.grants)
+        return Identity(f"token:{row.name}", rights, row.expires_ms, "bearer", secret_hash)
 
-    async def still_valid(self, identity: Identity) -> bool:
-        """Whether what let `identity` in still holds: a connection that lasts must ask again."""
+    async def still_sees(self, identity: Identity, groups: Collection[str]) -> bool:
+        """Whether what let `identity` in still holds, for a host of these groups: a connection that lasts
+        must ask again."""
         again = self._by_session if identity.via == "cookie" else self._by_token
         found = await again(identity.secret_hash)
-        return found is not None and found.role == identity.role
+        return found is not None and found.sees(groups)
 
-    async def new_token(self, name: str, role: Role, days: int) -> str:
+    async def new_token(self, name: str, rights: Rights, days: int) -> str:
         """A bearer token, shown this once. Raises ValueError where the name is taken."""
         secret = new_secret(TOKEN_PREFIX)
         now = now_ms()
-        if not await self._accounts.add_token(hash_of(secret), name, role.word, now, now + days * 86_400_000):
+        row = TokenRow(name, rights.role.word, rights.grants_text(), now, now + days * 86_400_000)
+        if not await self._accounts.add_token(hash_of(secret), row):
             raise ValueError(f"there is a token named {name!r} already; another name expected")
         return secret
 

@@ -24,6 +24,7 @@ from tukur.hub.api.models import (
     Series,
     TopList,
 )
+from tukur.hub.auth.identity import Sees
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.history import difference, lives, series, table, top
@@ -102,19 +103,22 @@ class History:
 
     # --- hosts
 
-    async def hosts(self) -> list[Host]:
-        """Every enrolled host."""
+    async def hosts(self, sees: Sees) -> list[Host]:
+        """Every enrolled host that the asker sees."""
         held = await self._store.holds.held()
-        return [_host(row, self._presence.get(row.host_id), held) for row in await self._store.hosts()]
+        return [_host(row, self._presence.get(row.host_id), held) for row in await self._seen(sees)]
 
     async def host(self, host_id: str) -> Host:
         """One host. Raises ProblemError (404)."""
         return _host(await self._row(host_id), self._presence.get(host_id), await self._store.holds.held())
 
+    async def _seen(self, sees: Sees) -> list[HostRow]:
+        return [row for row in await self._store.hosts() if sees(row.groups)]
+
     async def _row(self, host_id: str) -> HostRow:
         rows = await self._store.hosts(host_id)
         if not rows:
-            raise ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
+            raise _unknown(host_id)
         return rows[0]
 
     # --- series
@@ -241,14 +245,19 @@ class History:
         """Who did most within a range. Raises ProblemError (404)."""
         return await top.top(self._store, await self._row(host_id), begin, end, by, limit, group)
 
-    async def fleet_top(self, begin: int, end: int, by: By, limit: int) -> FleetTopList:
-        """Who did most on all hosts within a range, in whole minutes."""
-        return await top.fleet(self._store, await self._store.hosts(), begin, end, by, limit)
+    async def fleet_top(self, begin: int, end: int, by: By, limit: int, sees: Sees) -> FleetTopList:
+        """Who did most on all hosts that the asker sees within a range, in whole minutes."""
+        return await top.fleet(self._store, await self._seen(sees), begin, end, by, limit)
 
-    async def lives(self, query: LifeQuery, host_id: str | None, limit: int) -> Lives:
-        """Lives by what they ran. Raises ProblemError (404) where the host is not known."""
+    async def lives(self, query: LifeQuery, host_id: str | None, limit: int, sees: Sees) -> Lives:
+        """Lives by what they ran. Raises ProblemError (404) where the host is not there for the asker."""
         if host_id is not None:
-            query = replace(query, hosts=((await self._row(host_id)).number,))
+            row = await self._row(host_id)
+            if not sees(row.groups):
+                raise _unknown(host_id)
+            query = replace(query, hosts=(row.number,))
+        elif not sees(()):
+            query = replace(query, hosts=tuple(row.number for row in await self._seen(sees)))
         return await lives.lives(self._store, query, limit)
 
     async def difference(
@@ -369,6 +378,10 @@ def _relative(found: messages.Relative) -> Relative:
     return Relative(pid=found.pid, start_ns=str(found.start_ns), name=found.name, cmdline=found.cmdline)
 
 
+def _unknown(host_id: str) -> ProblemError:
+    return ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
+
+
 def _host(row: HostRow, state: HostState | None, held: Sequence[HeldRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
@@ -379,6 +392,8 @@ def _host(row: HostRow, state: HostState | None, held: Sequence[HeldRow]) -> Hos
         host_id=row.host_id,
         name=row.name,
         online=state is not None and state.online,
+        groups=list(row.groups),
+        needs_approval=row.needs_approval,
         revoked=row.revoked_ms is not None,
         held=[
             Held(

@@ -1,8 +1,9 @@
 """Users, sessions, sign-in links and tokens. Of each secret only the hash is here."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from tukur.hub.store.bulk import insert_new
 from tukur.hub.store.database import Database, repeated
@@ -15,6 +16,8 @@ class SessionRow:
 
     name: str
     role: str
+    grants: str
+    """See ``auth.identity.Rights``."""
     expires_ms: int
 
 
@@ -24,6 +27,7 @@ class TokenRow:
 
     name: str
     role: str
+    grants: str
     created_ms: int
     expires_ms: int
 
@@ -33,6 +37,13 @@ class Accounts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @repeated
+    async def set_rights(self, name: str, role: str, grants: str) -> bool:
+        """What a user may do from now on; False: there is none of this name."""
+        async with self._database.write() as connection:
+            changed = update(user).where(user.c.name == name).values(role=role, grants=grants)
+            return bool((await connection.execute(changed)).rowcount)
 
     @repeated
     async def ensure_user(self, name: str, role: str, now_ms: int) -> int:
@@ -75,12 +86,12 @@ class Accounts:
         """The session, while it holds."""
         async with self._database.read() as connection:
             found = await connection.execute(
-                select(user.c.name, user.c.role, session.c.expires_ms)
+                select(user.c.name, user.c.role, user.c.grants, session.c.expires_ms)
                 .join(user, user.c.id == session.c.user_id)
                 .where(session.c.hash == secret_hash, session.c.expires_ms > now_ms)
             )
             row = found.one_or_none()
-        return None if row is None else SessionRow(row.name, row.role, row.expires_ms)
+        return None if row is None else SessionRow(row.name, row.role, row.grants, row.expires_ms)
 
     @repeated
     async def drop_session(self, secret_hash: bytes) -> None:
@@ -89,21 +100,16 @@ class Accounts:
             await connection.execute(delete(session).where(session.c.hash == secret_hash))
 
     @repeated
-    async def add_token(self, secret_hash: bytes, name: str, role: str, now_ms: int, expires_ms: int) -> bool:
+    async def add_token(self, secret_hash: bytes, row: TokenRow) -> bool:
         """Keeps a token; False: its name is taken."""
         async with self._database.write() as connection:
-            await connection.execute(delete(token).where(token.c.name == name, token.c.expires_ms <= now_ms))
-            found = await connection.execute(select(token.c.name).where(token.c.name == name))
+            await connection.execute(
+                delete(token).where(token.c.name == row.name, token.c.expires_ms <= row.created_ms)
+            )
+            found = await connection.execute(select(token.c.name).where(token.c.name == row.name))
             if found.first() is not None:
                 return False
-            row = {
-                "hash": secret_hash,
-                "name": name,
-                "role": role,
-                "created_ms": now_ms,
-                "expires_ms": expires_ms,
-            }
-            await connection.execute(insert(token), row)
+            await connection.execute(insert(token), {"hash": secret_hash, **asdict(row)})
             return True
 
     async def token(self, secret_hash: bytes, now_ms: int) -> TokenRow | None:
@@ -113,13 +119,13 @@ class Accounts:
                 select(token).where(token.c.hash == secret_hash, token.c.expires_ms > now_ms)
             )
             row = found.one_or_none()
-        return None if row is None else TokenRow(row.name, row.role, row.created_ms, row.expires_ms)
+        return None if row is None else _token(row)
 
     async def tokens(self) -> list[TokenRow]:
         """Every token, by name."""
         async with self._database.read() as connection:
             found = await connection.execute(select(token).order_by(token.c.name))
-            return [TokenRow(row.name, row.role, row.created_ms, row.expires_ms) for row in found]
+            return [_token(row) for row in found]
 
     @repeated
     async def drop_token(self, name: str) -> bool:
@@ -127,3 +133,7 @@ class Accounts:
         async with self._database.write() as connection:
             found = await connection.execute(delete(token).where(token.c.name == name))
             return bool(found.rowcount)
+
+
+def _token(row: Any) -> TokenRow:
+    return TokenRow(row.name, row.role, row.grants, row.created_ms, row.expires_ms)

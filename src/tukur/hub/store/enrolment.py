@@ -145,9 +145,15 @@ class Enrolments:
             found = await connection.execute(select(host.c.host_id).where(host.c.revoked_ms.is_not(None)))
             return frozenset(found.scalars())
 
+    async def groups(self, host_id: str) -> frozenset[str]:
+        """The groups that a host is in; none where there is no such host."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(host.c.group_names).where(host.c.host_id == host_id))
+            return frozenset((found.scalar_one_or_none() or "").split())
+
     @repeated
-    async def rename(self, host_id: str, name: str) -> bool:
-        """Gives a host another name; False: there is no such host."""
+    async def change(self, host_id: str, **values: object) -> bool:
+        """Changes columns of a host; False: there is no such host."""
         async with self._database.write() as connection:
-            found = await connection.execute(update(host).where(host.c.host_id == host_id).values(name=name))
+            found = await connection.execute(update(host).where(host.c.host_id == host_id).values(values))
             return bool(found.rowcount)

@@ -1,5 +1,6 @@
 """Orders as they are kept."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -51,10 +52,13 @@ class OrderTable:
             ).one_or_none()
         return None if row is None else _order(row)
 
-    async def list_orders(self, limit: int) -> list[Order]:
-        """The newest first."""
+    async def list_orders(self, limit: int, hosts: Collection[str] | None = None) -> list[Order]:
+        """The newest first, of all hosts or of these."""
         async with self._database.read() as connection:
-            found = await connection.execute(select(orders).order_by(orders.c.issued_ms.desc()).limit(limit))
+            wanted = select(orders).order_by(orders.c.issued_ms.desc()).limit(limit)
+            found = await connection.execute(
+                wanted if hosts is None else wanted.where(orders.c.host_id.in_(hosts))
+            )
             return [_order(row) for row in found]
 
     async def unfinished(self) -> list[str]:

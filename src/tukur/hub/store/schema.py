@@ -61,9 +61,12 @@ host = Table(
     Column("seen_ms", BigInteger, nullable=True),
     Column("revoked_ms", BigInteger, nullable=True),
     Column("only_boot", _UUID, nullable=True),
+    Column("group_names", String(1000), nullable=False, server_default=""),
+    Column("needs_approval", Boolean, nullable=False, server_default=false()),
 )
 """A monitored machine. facts: ``messages.HostFacts`` as JSON, of the newest connection. revoked_ms: since
-when its key opens nothing. only_boot: the one boot let in, since two machines had its key; NULL: any."""
+when its key opens nothing. only_boot: the one boot let in, since two machines had its key; NULL: any.
+group_names: with spaces between them. needs_approval: an order to it waits for a second person."""
 
 held = Table(
     "held",
@@ -330,7 +333,9 @@ user = Table(
     Column("name", String(100), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("grants", String(2000), nullable=False, server_default=""),
 )
+"""role: on all hosts. grants: roles on groups of hosts, ``group=role`` with spaces between them."""
 
 session = Table(
     "session",
@@ -358,6 +363,7 @@ token = Table(
     Column("role", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
+    Column("grants", String(2000), nullable=False, server_default=""),
 )
 
 audit = Table(
@@ -409,4 +415,5 @@ orders = Table(
     Column("exit_code", Integer, nullable=True),
     Column("exit_signal", Integer, nullable=True),
     Column("respawned_pid", Integer, nullable=True),
+    Column("approver", String(255), nullable=False, server_default=""),
 )

@@ -44,6 +44,8 @@ class HostRow:
     revoked_ms: int | None
     first_ms: int | None
     last_ms: int | None
+    groups: tuple[str, ...] = ()
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,16 @@ def _reason(error: Exception) -> str:
 def _host_row(row: Any) -> HostRow:
     facts = None if row.facts is None else msgspec.json.decode(row.facts, type=HostFacts)
     return HostRow(
-        row.id, row.host_id, row.name, facts, row.seen_ms, row.revoked_ms, row.first_ms, row.last_ms
+        row.id,
+        row.host_id,
+        row.name,
+        facts,
+        row.seen_ms,
+        row.revoked_ms,
+        row.first_ms,
+        row.last_ms,
+        tuple(row.group_names.split()),
+        row.needs_approval,
     )
 
 

@@ -43,7 +43,7 @@ export interface paths {
         };
         /**
          * All hosts
-         * @description Every enrolled host, by name.
+         * @description Every enrolled host that the asker may see, by name.
          */
         get: operations["listHosts"];
         put?: never;
@@ -72,8 +72,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Give a host another name
-         * @description The host with its new name.
+         * Give a host another name, other groups, or have its orders approved
+         * @description The host as it is now. Groups say who may reach it: they are for administrators of all hosts.
          */
         patch: operations["changeHost"];
         trace?: never;
@@ -151,7 +151,7 @@ export interface paths {
         };
         /**
          * The processes of all hosts that did most within a range
-         * @description By CPU time, peak RSS or I/O, in whole minutes.
+         * @description By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the asker may see.
          */
         get: operations["listFleetTop"];
         put?: never;
@@ -252,7 +252,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Process lives of all hosts, by what they ran
+         * Process lives of all hosts that the asker may see, by what they ran
          * @description Newest first. A life that ran several programs one after another is found by each of them.
          */
         get: operations["findLives"];
@@ -376,7 +376,7 @@ export interface paths {
         };
         /**
          * The newest orders
-         * @description Newest first, of all hosts.
+         * @description Newest first, of all hosts that the asker may see.
          */
         get: operations["listOrders"];
         put?: never;
@@ -645,6 +645,15 @@ export interface components {
             host_id: string;
             name: string;
             online: boolean;
+            /**
+             * @description What the asker may do on it.
+             * @default none
+             * @enum {string}
+             */
+            role: "none" | "viewer" | "operator" | "admin";
+            groups: string[];
+            /** @description An order to it waits for a second person. */
+            needs_approval: boolean;
             /** @description Its key opens nothing any more. */
             revoked: boolean;
             /** @description Other machines that have its key: somebody must decide which is the host. */
@@ -680,9 +689,16 @@ export interface components {
                 [key: string]: number;
             };
         };
-        /** HostChange */
+        /**
+         * HostChange
+         * @description What is to become of a host; what is null stays as it is.
+         */
         HostChange: {
-            name: string;
+            name?: string | null;
+            /** @description The groups of hosts that it is in; only who is administrator of all hosts may change this. */
+            groups?: string[] | null;
+            /** @description Whether an order to it waits for a second person; likewise. */
+            needs_approval?: boolean | null;
         };
         /** Hosts */
         Hosts: {
@@ -804,6 +820,11 @@ export interface components {
             exit_code?: number | null;
             exit_signal?: number | null;
             respawned_pid?: number | null;
+            /**
+             * @description The second person who approved it; empty: none was needed, or nobody has yet.
+             * @default
+             */
+            approver: string;
         };
         /** OrderRequest */
         OrderRequest: {
@@ -971,8 +992,15 @@ export interface components {
         /** Session */
         Session: {
             user: string;
-            /** @enum {string} */
-            role: "viewer" | "operator" | "admin";
+            /**
+             * @description On all hosts.
+             * @enum {string}
+             */
+            role: "none" | "viewer" | "operator" | "admin";
+            /** @description Group of hosts to the role on those. */
+            grants: {
+                [key: string]: "none" | "viewer" | "operator" | "admin";
+            };
             expires_ms: number;
         };
         /** SignIn */

@@ -16,8 +16,11 @@ class SessionState {
     whenSignedOut(() => this.#leave());
   }
 
-  get mayAct(): boolean {
-    return this.current !== null && this.current.role !== "viewer";
+  /** The role on all hosts, or those on groups of them. */
+  get rights(): string {
+    const { role = "none", grants = {} } = this.current ?? {};
+    const given = Object.entries(grants).map(([group, word]) => `${word} of ${group}`);
+    return role === "none" && given.length ? given.join(", ") : role;
   }
 
   /** Uses the link's token if there is one, else asks whether the cookie still holds. */
