@@ -178,7 +178,7 @@ async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
 async def test_the_keeper_makes_days_and_drops_them(store: Store, tmp_path: Path) -> None:
     await record(store, 0, 1, 2)
     keep = Keep(seconds_ms=2 * DAY_MS, minutes_ms=2 * DAY_MS)
-    settings = HubSettings(data_dir=tmp_path, order_key=b"", keep=keep)
+    settings = HubSettings(data_dir=tmp_path, keep=keep)
     now = NOON + 3 * DAY_MS - 60_000
     keeper = Keeper(store, settings, lambda: now)
     await keeper.round()

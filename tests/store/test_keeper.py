@@ -7,7 +7,6 @@ from sqlalchemy import func, select
 
 from tests.store.test_merging import minutes, samples
 from tests.store.test_store import START, counts, put
-from tests.support.hub import ORDER_KEY
 from tests.support.record import Machine
 from tukur.hub.keeper import Keeper
 from tukur.hub.settings import HubSettings
@@ -25,7 +24,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def keeper_of(store: Store, folder: Path, at: list[int], keep: Keep) -> Keeper:
-    return Keeper(store, HubSettings(data_dir=folder, order_key=ORDER_KEY, keep=keep), lambda: at[0])
+    return Keeper(store, HubSettings(data_dir=folder, keep=keep), lambda: at[0])
 
 
 async def test_a_round_adds_up_merges_and_deletes(store: Store, tmp_path: Path, at: list[int]) -> None:

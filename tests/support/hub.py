@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.record import facts_of
 from tukur.agent.trust import Trust, seen, tls_options
+from tukur.files import kept_secret
 from tukur.hub.app import open_hub
 from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.parts import Hub
@@ -93,7 +94,8 @@ async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningH
     """A hub with the two hosts enrolled. At its end no task of it is left."""
     before = _own_tasks()
     enrol = tuple((host_id, auth.public_key(key), f"host-{host_id[0]}") for host_id, key in KEYS.items())
-    options = {"data_dir": data_dir, "order_key": ORDER_KEY, "enrol": enrol, **settings}
+    kept_secret(data_dir / "order.key", ORDER_KEY)
+    options = {"data_dir": data_dir, "enrol": enrol, **settings}
     parts = await open_hub(HubSettings(**options))
     listening = listen("127.0.0.1", 0)
     config = server_config(parts)

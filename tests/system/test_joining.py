@@ -206,6 +206,24 @@ def test_the_authority_is_replaced_under_a_running_fleet_and_nobody_joins_anew(t
                     eventually(lambda name=name: host(client, name), 20, f"{name} is online by the new trust")  # type: ignore[misc]
 
 
+def test_the_order_key_is_replaced_and_every_host_follows_also_one_that_was_away(tmp_path: Path) -> None:
+    with running(tmp_path / "hub", "--host", "0.0.0.0") as up:
+        files = {name: JoinedFile(tmp_path / name) for name in ("present", "absent")}
+        for name in files:
+            assert join(up, tmp_path / name, new_token(up), "--hostname", name).returncode == 0
+        with agent(tmp_path / "present"), contextlib.closing(up.sign_in()) as client:
+            eventually(lambda: host(client, "present"), 20, "the one host is online")
+            rotated = tukur("order-key", "rotate", "--data", str(up.data))
+            assert rotated.returncode == 0, rotated.stderr
+            new = bytes.fromhex(rotated.stdout.split("\t")[0])
+            eventually(lambda: files["present"].load().order_key == new, 5, "who is there follows at once")
+            assert tukur("order-key", "rotate", "--data", str(up.data)).returncode == 0
+        newest = tukur("order-key", "status", "--data", str(up.data)).stdout.split("\t")[0]
+        with agent(tmp_path / "absent"):
+            led = lambda: files["absent"].load().order_key.hex() == newest  # noqa: E731
+            eventually(led, 20, "who was away is led over both")
+
+
 def test_a_hub_that_was_for_its_machine_alone_keeps_its_host_when_it_opens_to_others(tmp_path: Path) -> None:
     def name_and_id(up: Up) -> tuple[str, str]:
         with contextlib.closing(up.sign_in()) as client:

@@ -213,6 +213,15 @@ class Agent:
         elif await asyncio.to_thread(source.believe, told.certificates):
             log.info("the hub has another authority; it is trusted from now on")
 
+    async def _follow(self, told: messages.OrderKeys) -> None:
+        source = self._settings.identity
+        pinned = source.load().order_key
+        newest = auth.follow(pinned, told.succession)
+        if newest != pinned:
+            await asyncio.to_thread(source.follow, newest)
+            self._gate.follow(newest)
+            log.info("the hub has another order key, signed by the one before; it is pinned from now on")
+
     def _oom_blind(self) -> list[str]:
         return [self._oom.blind_spot] if self._oom.blind_spot else []
 
@@ -223,6 +232,9 @@ class Agent:
                 self._frames.request_key()
             case messages.Order():
                 self._spawn(self._order(message))
+            case messages.OrderKeys():
+                # At once: what comes after it is signed by the newest key.
+                await self._follow(message)
             case messages.Authorities():
                 self._spawn(self._believe(message))
             case messages.Inspect():

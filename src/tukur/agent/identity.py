@@ -54,6 +54,9 @@ class IdentitySource(Protocol):
     def believe(self, authorities: Sequence[bytes]) -> bool:
         """Trusts these authorities from now on; whether that is anything new. Raises IdentityError."""
 
+    def follow(self, order_key: bytes) -> None:
+        """Pins another order key. Raises IdentityError."""
+
 
 class JoinedFile:
     """The identity of a machine that has joined: a file that only its owner can read."""
@@ -102,6 +105,10 @@ class JoinedFile:
         self.change(lambda identity: msgspec.structs.replace(identity, authorities=list(authorities)))
         return True
 
+    def follow(self, order_key: bytes) -> None:
+        """Pins another order key. Raises IdentityError."""
+        self.change(lambda identity: msgspec.structs.replace(identity, order_key=order_key))
+
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         try:
@@ -138,3 +145,7 @@ class GivenIdentity:
     def believe(self, _: Sequence[bytes]) -> bool:
         """Never anything new: the file says what to trust."""
         return False
+
+    def follow(self, order_key: bytes) -> None:
+        """Pins another order key while this process runs; the hub leads to it again."""
+        self._identity = msgspec.structs.replace(self._identity, order_key=order_key)

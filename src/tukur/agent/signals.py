@@ -42,6 +42,10 @@ class OrderGate:
         self._since_wall_ns = time.time_ns()
         self._used: dict[bytes, int] = {}
 
+    def follow(self, order_key: bytes) -> None:
+        """Takes orders of this key from now on, and of no other."""
+        self._order_key = order_key
+
     def check(self, order: messages.Order, wall_ns: int) -> OrderBody:
         """The body of a good order. Raises RefusedError; nothing is decoded before the signature fits."""
         if not auth.verify(self._order_key, auth.order_text(order.body), order.signature):

@@ -23,6 +23,7 @@ COMMANDS = [
     Command("hub", "tukur.cli.hub", "the hub alone: API, page, record"),
     Command("agent", "tukur.cli.agent", "the agent alone: join a hub, run, rotate the key"),
     Command("host", "tukur.cli.host", "the hosts of this hub: list, revoke, rename, groups, approval"),
+    Command("order-key", "tukur.cli.order_key", "the key that signs this hub's orders: status, rotate"),
     Command("ca", "tukur.cli.ca", "the hub's own certificate authority: status, rotate, retire"),
     Command("join-token", "tukur.cli.join_token", "tokens that let machines join: create, list, revoke"),
     Command("sign-in-link", "tukur.cli.sign_in_link", "a new link that signs a person in, once"),

@@ -1,11 +1,17 @@
 """``tukur ca``: the hub's own certificate authority."""
 
 import argparse
+import asyncio
 import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tukur.cli.data import add_data_option, data_dir, poke_hub
+from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+
+if TYPE_CHECKING:
+    from tukur.hub.store.address import ServerAddress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("rotate", "a new authority, signed by the old one; agents trust both"),
         ("retire", "end the trust in the authority before"),
     ):
-        add_data_option(actions.add_parser(name, help=text))
+        action = actions.add_parser(name, help=text)
+        add_data_option(action)
+        add_database_options(action)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,12 +35,14 @@ def run(options: argparse.Namespace) -> int:
     if not (folder / "tls" / "authority.pem").exists():
         raise CommandError(Exit.FAILED, f"there is no authority in {folder}: this hub has made none")
     try:
-        return _act(options.action, folder)
+        return _act(options.action, folder, database(options))
     except CertificateError as error:
         raise CommandError(Exit.CERTIFICATE, str(error)) from error
 
 
-def _act(action: str, folder: Path) -> int:
+def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub import admin
     from tukur.hub.tls import authority
     from tukur.hub.tls.files import TlsFolder
 
@@ -51,5 +61,6 @@ def _act(action: str, folder: Path) -> int:
         for root in current.roots:
             print(f"{authority.fingerprint(root).hex()}\tuntil {root.not_valid_after_utc:%Y-%m-%d} UTC")
         return 0
+    asyncio.run(store_call(admin.note_authority(folder, action, server)))
     poke_hub(folder)
     return 0

@@ -3,10 +3,9 @@
 import argparse
 import signal
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tukur.cli.data import DataLock, add_data_option, data_dir, secret_file
+from tukur.cli.data import DataLock, add_data_option, data_dir
 from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.keep import add_keep_options, parse_keep
@@ -79,13 +78,6 @@ def parse_enrol(text: str) -> tuple[str, bytes, str]:
     raise CommandError(Exit.USAGE, f"--enrol {text!r}; HOST_ID:PUBLIC_KEY:NAME expected")
 
 
-def order_key(folder: Path) -> bytes:
-    """The hub's secret order key, made at first use."""
-    from tukur.protocol.auth import new_key
-
-    return secret_file(folder / "order.key", new_key())
-
-
 def run(options: argparse.Namespace) -> int:
     """Runs the hub until SIGTERM or SIGINT."""
     from tukur.cli.supervise import die_with_parent
@@ -111,7 +103,6 @@ def run(options: argparse.Namespace) -> int:
                 allowed_hosts=tuple(options.names),
                 tls=tls,
                 enrol=enrolled,
-                order_key=order_key(folder),
                 keep=keep,
             )
         )

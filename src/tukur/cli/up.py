@@ -13,7 +13,7 @@ from pathlib import Path
 from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
 from tukur.cli.database import VARIABLE, add_database_options, database, database_arguments
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.hub import add_address_options, check_port, order_key
+from tukur.cli.hub import add_address_options, check_port
 from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
 from tukur.cli.spool import add_spool_options, spool_arguments
@@ -123,7 +123,8 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings) -> list[str]:
-    from tukur.protocol.auth import public_key
+    from tukur.hub.order_key import FILE
+    from tukur.protocol.auth import new_key, public_key
 
     # Its own hub's certificate, whatever name it was given for: nothing else is trusted.
     pinned = tls.certificate or (folder / "tls" / "ca.pem" if tls.own else None)
@@ -136,7 +137,7 @@ def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings
         *(("--pin", str(pinned)) if pinned else ()),
         *(("--tls-name", _name_in(tls.certificate)) if tls.certificate else ()),
         "--order-key",
-        public_key(order_key(folder)).hex(),
+        public_key(secret_file(folder / FILE, new_key())).hex(),
         *(("--source", options.source) if options.source else ()),
         *(() if options.monitor_only else ("--allow-signals",)),
         *(word for pattern in options.scrub for word in ("--scrub", pattern)),

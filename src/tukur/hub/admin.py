@@ -9,6 +9,7 @@ from typing import IO, Any
 from tukur.hub.audit.log import DONE, AuditLog, audit_key, local_user
 from tukur.hub.auth.identity import Rights, hash_of
 from tukur.hub.auth.service import OWNER, Auth, now_ms
+from tukur.hub.order_key import OrderKey
 from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.enrolment import JoinTokenRow
@@ -149,6 +150,21 @@ async def release_host(
         known = await store.holds.release(host_id, boot_id)
         await _noted(store, data_dir, "host.release", host_id, known=known, boot_id=boot_id)
         return known
+
+
+async def rotate_order_key(data_dir: Path, server: ServerAddress | None = None) -> None:
+    """Puts another order key in place of the present one, which signs it. Raises StoreError."""
+    key = OrderKey(data_dir)
+    async with _store(data_dir, server) as store:
+        before = key.public.hex()
+        key.rotate()
+        await _noted(store, data_dir, "order_key.rotate", key.public.hex(), before=before)
+
+
+async def note_authority(data_dir: Path, action: str, server: ServerAddress | None = None) -> None:
+    """That the hub's own authority was rotated or retired. Raises StoreError."""
+    async with _store(data_dir, server) as store:
+        await _noted(store, data_dir, f"ca.{action}", "")
 
 
 async def verify_audit(data_dir: Path, server: ServerAddress | None = None) -> tuple[int, list[str]]:

@@ -24,6 +24,7 @@ from tukur.hub.history.history import History
 from tukur.hub.ingest import Ingest
 from tukur.hub.keeper import Keeper
 from tukur.hub.live import Live
+from tukur.hub.order_key import OrderKey
 from tukur.hub.orders import Orders
 from tukur.hub.parts import Hub
 from tukur.hub.presence import Presence
@@ -54,7 +55,8 @@ async def open_hub(settings: HubSettings) -> Hub:
     auth = Auth(store.accounts)
     audit = AuditLog(store.database, settings.data_dir, audit_key(settings.data_dir))
     live = Live(store, bus, presence, auth)
-    enrolment = Enrolment(store.enrolments, tls, audit, settings.order_key)
+    order_key = OrderKey(settings.data_dir)
+    enrolment = Enrolment(store.enrolments, tls, audit, order_key)
     return Hub(
         settings=settings,
         store=store,
@@ -63,13 +65,13 @@ async def open_hub(settings: HubSettings) -> Hub:
         recorder=recorder,
         ingest=Ingest(store, bus, presence, recorder, enrolment),
         live=live,
-        orders=Orders(store, bus, presence, audit, settings.order_key),
+        orders=Orders(store, bus, presence, audit, order_key),
         history=History(store, bus, presence, live),
         auth=auth,
         audit=audit,
         keeper=Keeper(store, settings),
         tls=tls,
-        fleet=Fleet(store, bus, presence, enrolment, tls),
+        fleet=Fleet(store, bus, presence, enrolment, tls, order_key),
     )
 
 

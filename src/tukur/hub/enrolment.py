@@ -7,6 +7,7 @@ import uuid
 from tukur.hub.audit.log import AuditLog
 from tukur.hub.auth.identity import hash_of
 from tukur.hub.auth.limits import FailureLimit
+from tukur.hub.order_key import OrderKey
 from tukur.hub.store.enrolment import Enrolments
 from tukur.hub.tls.authority import der
 from tukur.hub.tls.serving import Tls
@@ -33,8 +34,7 @@ _WORDS = {
 class Enrolment:
     """All methods raise StoreError, and ProtocolError for what is refused."""
 
-    def __init__(self, enrolments: Enrolments, tls: Tls, audit: AuditLog, order_key: bytes) -> None:
-        """`order_key`: the hub's secret one."""
+    def __init__(self, enrolments: Enrolments, tls: Tls, audit: AuditLog, order_key: OrderKey) -> None:
         self._failures = FailureLimit()
         self._enrolments = enrolments
         self._audit = audit
@@ -61,7 +61,14 @@ class Enrolment:
         if not certificates:
             return None
         text = auth.authorities_text(host_id, certificates)
-        return messages.Authorities(certificates=certificates, signature=auth.sign(self._order_key, text))
+        return messages.Authorities(
+            certificates=certificates, signature=auth.sign(self._order_key.secret, text)
+        )
+
+    def order_keys(self) -> messages.OrderKeys | None:
+        """How agents follow to the order key of now; None: there has been no other."""
+        succession = self._order_key.succession
+        return messages.OrderKeys(succession=succession) if succession else None
 
     async def join(self, session: HubSession, join: messages.Join, address: str) -> messages.Joined:
         """A machine with a token becomes a host."""
@@ -81,7 +88,7 @@ class Enrolment:
             raise ProtocolError(unfit, _WORDS[unfit])
         await self._audit.add(f"host:{host_id}", "host.join", host_id, origin=address, name=join.hostname)
         log.info("%r at %s has joined as host %s", join.hostname, address, host_id)
-        return messages.Joined(host_id=host_id, order_key=auth.public_key(self._order_key))
+        return messages.Joined(host_id=host_id, order_key=self._order_key.public)
 
     async def rotate(self, session: HubSession, rotate: messages.Rotate) -> messages.Rotated:
         """A host changes its key."""

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.enrolment import HELD, REVOKED, Enrolment
 from tukur.hub.errors import ProblemError
+from tukur.hub.order_key import OrderKey
 from tukur.hub.presence import Presence
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
@@ -27,13 +28,22 @@ _TELL_S = 5.0
 class Fleet:
     """Decisions reach the database first, then the host's connection."""
 
-    def __init__(self, store: Store, bus: Bus, presence: Presence, enrolment: Enrolment, tls: Tls) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        presence: Presence,
+        enrolment: Enrolment,
+        tls: Tls,
+        order_key: OrderKey,
+    ) -> None:
         self._enrolments = store.enrolments
         self._holds = store.holds
         self._bus = bus
         self._presence = presence
         self._enrolment = enrolment
         self._tls = tls
+        self._order_key = order_key
         self._poked = asyncio.Event()
 
     async def revoke(self, host_id: str) -> None:
@@ -88,6 +98,9 @@ class Fleet:
             await self._tell(host_id, REVOKED)
         for host_id, boot_id in (await self._holds.only_boots()).items():
             await self._part(host_id, boot_id)
+        if await asyncio.to_thread(self._order_key.refresh):
+            log.warning("the order key is another; agents are told")
+            await self._follow(online)
         trusted = self._tls.roots
         await asyncio.to_thread(self._tls.refresh)
         if self._tls.roots == trusted:
@@ -96,6 +109,13 @@ class Fleet:
             authorities = self._enrolment.authorities(host_id)
             if authorities is not None:
                 await self._tell(host_id, authorities)
+
+    async def _follow(self, online: Collection[str]) -> None:
+        keys = self._enrolment.order_keys()
+        for host_id in online:
+            state = self._presence.get(host_id)
+            if keys is not None and state is not None and state.follows:
+                await self._tell(host_id, keys)
 
     async def _tell(self, host_id: str, message: messages.FromHub) -> None:
         try:

@@ -85,6 +85,10 @@ class Ingest:
         await socket.send_bytes(answer)
         if not isinstance(first, messages.Hello):
             return None
+        # First: what comes after it is signed by the newest key.
+        keys = self._enrolment.order_keys() if first.follows else None
+        if keys is not None:
+            await socket.send_bytes(pack(keys))
         authorities = self._enrolment.authorities(first.host_id) if first.certificate else None
         if authorities is not None:
             await socket.send_bytes(pack(authorities))

@@ -15,6 +15,7 @@ from tukur.hub.audit.log import AuditLog
 from tukur.hub.auth.identity import Identity
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, news_of
 from tukur.hub.errors import ProblemError
+from tukur.hub.order_key import OrderKey
 from tukur.hub.presence import Presence
 from tukur.hub.store.store import Store
 from tukur.protocol import auth, messages
@@ -31,8 +32,7 @@ OBSERVED_S = 8
 class Orders:
     """Issues orders and keeps what becomes of them."""
 
-    def __init__(self, store: Store, bus: Bus, presence: Presence, audit: AuditLog, key: bytes) -> None:
-        """`key`: the hub's secret order key."""
+    def __init__(self, store: Store, bus: Bus, presence: Presence, audit: AuditLog, key: OrderKey) -> None:
         self._audit = audit
         self._store = store
         self._bus = bus
@@ -116,7 +116,7 @@ class Orders:
                 reason=order.reason,
             )
         )
-        return messages.Order(body=body, signature=auth.sign(self._key, auth.order_text(body)))
+        return messages.Order(body=body, signature=auth.sign(self._key.secret, auth.order_text(body)))
 
     async def get(self, order_id: str, wait_s: float, identity: Identity) -> Order:
         """One order; with `wait_s` after the next news of it, unless it is final. Raises ProblemError."""

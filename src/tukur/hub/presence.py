@@ -23,6 +23,8 @@ class HostState:
     seen_wall_ns: int = 0
     """When the hub last heard of it, by the hub's clock."""
     clock: HostClock = field(default_factory=HostClock)
+    follows: bool = False
+    """Whether its agent follows the hub to another order key."""
     connection: int = 0
     """Which connection it speaks through: counts up."""
     faults: dict[str, int] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Presence:
         """Notes a new connection; its number."""
         host_id, facts = hello.host_id, hello.facts
         state = self._hosts.setdefault(host_id, HostState(facts))
-        state.facts, state.heartbeat = facts, None
+        state.facts, state.heartbeat, state.follows = facts, None, hello.follows
         if hello.wall_ns:
             # Its blocks may come before its first heartbeat.
             boot_ns = max(hello.wall_ns - facts.booted_wall_ns, 0)

@@ -17,9 +17,7 @@ class HubSettings:
     """Fixed while the hub runs."""
 
     data_dir: Path
-    """Where the database lies, unless it is a server's."""
-    order_key: bytes
-    """The secret Ed25519 key that signs orders, 32 bytes."""
+    """Where the database lies, unless it is a server's, and the keys."""
     database: ServerAddress | None = None
     """None: the embedded one."""
     host: str = "127.0.0.1"

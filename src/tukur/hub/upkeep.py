@@ -57,7 +57,7 @@ async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[
 async def outlook(data_dir: Path, keep: Keep, server: ServerAddress | None = None) -> Outlook:
     """What the record takes and will take. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        settings = HubSettings(data_dir=data_dir, database=server, order_key=b"", keep=keep)
+        settings = HubSettings(data_dir=data_dir, database=server, keep=keep)
         return await Keeper(store, settings).outlook()
 
 

@@ -86,6 +86,7 @@ class AgentSession:
         signature = auth.sign(self._key, auth.hello_text(challenge.nonce, self._host_id, self._certificate))
         return pack(
             messages.Hello(
+                follows=True,
                 protocol=messages.PROTOCOL_VERSION,
                 host_id=self._host_id,
                 signature=signature,

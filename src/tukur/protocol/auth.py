@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
+from tukur.protocol.messages import Successor
+
 _HELLO = b"tukur hello v1\0"
 _BOUND_HELLO = b"tukur hello v2\0"
 _JOIN = b"tukur join v1\0"
 _ROTATE = b"tukur rotate v1\0"
+_SUCCESSOR = b"tukur order key v1\0"
 _AUTHORITIES = b"tukur authorities v1\0"
 _ORDER = b"tukur order v1\0"
 
@@ -71,3 +74,16 @@ def new_key() -> bytes:
 def public_key(key: bytes) -> bytes:
     """The public half of a secret key, 32 bytes."""
     return bytes(SigningKey(key).verify_key)
+
+
+def successor_text(old: bytes, new: bytes) -> bytes:
+    """What an order key signs to name the one that comes after it; public halves."""
+    return _SUCCESSOR + old + new
+
+
+def follow(pinned: bytes, succession: Sequence[Successor]) -> bytes:
+    """The newest key that a pinned one leads to, each signed by the one before it."""
+    for step in succession:
+        if step.old == pinned and verify(pinned, successor_text(step.old, step.new), step.signature):
+            pinned = step.new
+    return pinned

@@ -227,6 +227,8 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """When this was said, by the host's clock; 0: an older agent."""
     certificate: MaybeDigest = b""
     """SHA-256 of the certificate by which the agent knows the hub; empty: without TLS, within one machine."""
+    follows: bool = False
+    """Whether :class:`OrderKeys` is understood."""
 
 
 class Join(Message, frozen=True, kw_only=True, tag="join"):
@@ -424,6 +426,25 @@ class Authorities(Message, frozen=True, kw_only=True, tag="authorities"):
     """Over ``protocol.auth.authorities_text`` by the order key."""
 
 
+class Successor(Struct, frozen=True, array_like=True):
+    """One order key in place of another."""
+
+    old: Digest
+    new: Digest
+    signature: Signature
+    """Over ``protocol.auth.successor_text`` by the old one."""
+
+
+MAX_SUCCESSION = 1000
+
+
+class OrderKeys(Message, frozen=True, kw_only=True, tag="order_keys"):
+    """How the hub's order key follows those before. Only where :class:`Hello` says so."""
+
+    succession: Annotated[tuple[Successor, ...], Meta(max_length=MAX_SUCCESSION)]
+    """The oldest first."""
+
+
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
     """The agent may not speak; the connection is closed after this."""
 
@@ -488,7 +509,18 @@ class Inspect(Message, frozen=True, kw_only=True, tag="inspect"):
 
 FromAgent: TypeAlias = Hello | Join | Rotate | Heartbeat | Block | Gap | OrderResult | Inspection | AgentLog
 FromHub: TypeAlias = (
-    Challenge | Welcome | Joined | Rotated | Authorities | Refused | Watch | Ack | Reject | Order | Inspect
+    Challenge
+    | Welcome
+    | Joined
+    | Rotated
+    | Authorities
+    | OrderKeys
+    | Refused
+    | Watch
+    | Ack
+    | Reject
+    | Order
+    | Inspect
 )
 
 encoder = msgspec.msgpack.Encoder()

@@ -13,7 +13,7 @@ import pytest
 from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Kernel, Outcome
 from tests.support.running import eventually, free_port
-from tukur.cli.hub import order_key
+from tukur.hub.order_key import OrderKey
 from tukur.protocol.auth import new_key, public_key
 
 pytestmark = pytest.mark.timeout(1500)
@@ -231,7 +231,7 @@ def test_the_agent_records_with_the_module_to_a_hub_outside(
         (tmp_path / name).write_bytes(content)
     script = AGENT.replace("PYTHON", sys.executable).replace("PORT", str(port))
     done = boot(
-        script.replace("ORDER_KEY", public_key(order_key(folder)).hex()),
+        script.replace("ORDER_KEY", OrderKey(folder).public.hex()),
         more={
             "net.ko": _network_driver(kernel, tmp_path),
             **{name: tmp_path / name for name in ("agent.key", "host_id", "relay.py")},

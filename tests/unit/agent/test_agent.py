@@ -200,3 +200,16 @@ async def test_other_authorities_are_believed_only_when_the_order_key_signed_the
     signature = auth.sign(ORDER_KEY, auth.authorities_text(HOST, new))
     await agent._believe(messages.Authorities(certificates=new, signature=signature))
     assert file.load().authorities == new
+
+
+async def test_another_order_key_is_pinned_only_when_the_pinned_one_signed_it(tmp_path: Path) -> None:
+    file = JoinedFile(tmp_path)
+    old, new = auth.public_key(ORDER_KEY), auth.new_key()
+    file.save(Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=old))
+    policy = Policy(signals=SIGNALS, own_pid=os.getpid())
+    agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
+    text = auth.successor_text(old, auth.public_key(new))
+    for signer, pinned in ((new, old), (ORDER_KEY, auth.public_key(new))):
+        step = messages.Successor(old, auth.public_key(new), auth.sign(signer, text))
+        await agent._follow(messages.OrderKeys(succession=(step,)))
+        assert file.load().order_key == agent._gate._order_key == pinned

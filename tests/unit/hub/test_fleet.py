@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub import HOST, KEYS, OTHER, RunningHub, agent, connection, running_hub, until
+from tests.support.hub import HOST, KEYS, ORDER_KEY, OTHER, RunningHub, agent, connection, running_hub, until
 from tukur.hub import admin
 from tukur.hub.tls import authority
 from tukur.hub.tls.files import TlsFolder
@@ -86,6 +86,6 @@ async def test_connected_agents_are_told_of_a_new_authority_by_the_order_key(tmp
         told = await scripted.hear(messages.Authorities)
         assert told.certificates == [authority.der(root) for root in new.roots]
         text = auth.authorities_text(HOST, told.certificates)
-        order_key = auth.public_key(hub.parts.settings.order_key)
+        order_key = auth.public_key(ORDER_KEY)
         assert auth.verify(order_key, text, told.signature)
-        assert KEYS[HOST] != hub.parts.settings.order_key
+        assert KEYS[HOST] != ORDER_KEY
