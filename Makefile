@@ -33,12 +33,13 @@ soak: .cache/built .cache/venv-test ## kill -9 of agent, hub and writer, two tho
 		tests/system/test_spool.py $(ARGS)
 
 .PHONY: check
-check: .cache/built .cache/venv-test ## formatting, lint, types, layers
+check: .cache/built .cache/venv-test ## formatting, lint, types, layers, known vulnerabilities
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m build_tools.page check
+	@$(PY) -m build_tools.audit
 
 .PHONY: bench
 bench: .cache/built .cache/venv-test ## measure (ARGS: a name, --quick; none: the names)
