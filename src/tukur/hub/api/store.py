@@ -13,7 +13,7 @@ from tukur.hub.parts import Hub
     operation_id="getStore",
     summary="What the record takes, how far back it reaches, and when the disk will be full",
     tags=["store"],
-    responses=problems(401, 503),
+    responses=problems(401, 403, 503),
 )
 async def get_store(hub: NamedDependency[Hub]) -> StoreUsage:
     """The growth is that of the last day, or since the record began; of an hour or less it is not known."""
