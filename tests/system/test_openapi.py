@@ -26,7 +26,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 12
+EXAMPLES = 6
 """Of each operation, for each role and each way to make them up."""
 WHO = ["nobody", "viewer", "operator", "admin", "operator of a group"]
 OPERATIONS = [result.ok() for result in schemathesis.openapi.from_dict(document()).get_all_operations()]
