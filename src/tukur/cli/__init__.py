@@ -27,6 +27,7 @@ COMMANDS = [
     Command("ca", "tukur.cli.ca", "the hub's own certificate authority: status, rotate, retire"),
     Command("join-token", "tukur.cli.join_token", "tokens that let machines join: create, list, revoke"),
     Command("sign-in-link", "tukur.cli.sign_in_link", "a new link that signs a person in, once"),
+    Command("user", "tukur.cli.user", "users: add, list, role, disable, enable, reset, remove"),
     Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
     Command("audit", "tukur.cli.audit", "the audit log: verify, export"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),

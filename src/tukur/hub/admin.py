@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from tukur.hub.audit.log import DONE, AuditLog, audit_key, local_user
+from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.identity import Rights, hash_of
+from tukur.hub.auth.passwords import Passwords
+from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import OWNER, Auth, now_ms
+from tukur.hub.auth.users import Change, UserAdmin
+from tukur.hub.bus import Bus
 from tukur.hub.order_key import OrderKey
-from tukur.hub.store.accounts import TokenRow
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.enrolment import JoinTokenRow
 from tukur.hub.store.holds import HeldRow
 from tukur.hub.store.store import HostRow, Store
+from tukur.hub.store.tokens import TokenRow
+from tukur.hub.store.users import UserRow
 from tukur.protocol.join_token import SECRET, JoinToken
 
 
@@ -25,6 +31,11 @@ async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[
         yield store
     finally:
         await store.close()
+
+
+def _auth(store: Store) -> Auth:
+    # Nobody listens here: a hub that runs is told by a signal.
+    return Auth(store, Bus())
 
 
 def _audit(store: Store, data_dir: Path) -> AuditLog:
@@ -42,7 +53,52 @@ async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = Non
     """The token of a link that signs the owner in once. Raises StoreError."""
     async with _store(data_dir, server) as store:
         await _noted(store, data_dir, "link.create", OWNER)
-        return await Auth(store.accounts).new_link()
+        return await _auth(store).new_link()
+
+
+@contextlib.asynccontextmanager
+async def _users(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[tuple[Store, UserAdmin]]:
+    async with _store(data_dir, server) as store:
+        factor = SecondFactor(store.users, AccountKey(data_dir))
+        yield store, UserAdmin(store, _auth(store), Passwords(), factor)
+
+
+async def list_users(data_dir: Path, server: ServerAddress | None = None) -> list[UserRow]:
+    """Every user, by name. Raises StoreError."""
+    async with _users(data_dir, server) as (_, users):
+        return await users.users()
+
+
+async def add_user(data_dir: Path, name: str, rights: Rights, server: ServerAddress | None = None) -> str:
+    """Makes a user; the token of its first link. Raises StoreError, ProblemError."""
+    async with _users(data_dir, server) as (store, users):
+        token = await users.add(name, rights)
+        await _noted(store, data_dir, "user.add", name, role=rights.role.word, grants=rights.grants_text())
+        return token
+
+
+async def change_user(data_dir: Path, name: str, change: Change, server: ServerAddress | None = None) -> None:
+    """Other rights, or disabled or not. Raises StoreError, ProblemError."""
+    async with _users(data_dir, server) as (store, users):
+        await users.change(name, change)
+        await _noted(store, data_dir, "user.change", name, **change.columns())
+
+
+async def remove_user(data_dir: Path, name: str, server: ServerAddress | None = None) -> None:
+    """Forgets a user. Raises StoreError, ProblemError."""
+    async with _users(data_dir, server) as (store, users):
+        await users.remove(name)
+        await _noted(store, data_dir, "user.remove", name)
+
+
+async def reset_user(
+    data_dir: Path, name: str, *, second_factor: bool, server: ServerAddress | None = None
+) -> str:
+    """Takes the password, ends the sessions; the token of a link. Raises StoreError, ProblemError."""
+    async with _users(data_dir, server) as (store, users):
+        token = await users.reset(name, totp=second_factor)
+        await _noted(store, data_dir, "user.reset", name, second_factor=second_factor)
+        return token
 
 
 async def create_token(
@@ -50,7 +106,7 @@ async def create_token(
 ) -> str:
     """A bearer token, shown this once. Raises StoreError, and ValueError where the name is taken."""
     async with _store(data_dir, server) as store:
-        secret = await Auth(store.accounts).new_token(name, rights, days)
+        secret = await _auth(store).new_token(name, rights, days)
         await _noted(
             store,
             data_dir,
@@ -66,13 +122,13 @@ async def create_token(
 async def list_tokens(data_dir: Path, server: ServerAddress | None = None) -> list[TokenRow]:
     """Every token, without its secret. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await Auth(store.accounts).tokens()
+        return await _auth(store).tokens()
 
 
 async def revoke_token(data_dir: Path, name: str, server: ServerAddress | None = None) -> bool:
     """Ends a token at once; False: there is none of that name. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await Auth(store.accounts).revoke_token(name)
+        known = await _auth(store).revoke_token(name)
         await _noted(store, data_dir, "token.revoke", name, known=known)
         return known
 

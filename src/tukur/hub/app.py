@@ -14,9 +14,14 @@ from tukur.hub.api.leaving import EndWithClient
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
 from tukur.hub.audit.log import AuditLog, audit_key
+from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import check_rights, guard
+from tukur.hub.auth.passwords import Passwords
+from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import Auth
+from tukur.hub.auth.sign_in import SignIn
 from tukur.hub.auth.site import Site, host_names
+from tukur.hub.auth.users import UserAdmin
 from tukur.hub.bus import Bus
 from tukur.hub.enrolment import Enrolment
 from tukur.hub.fleet import Fleet
@@ -52,7 +57,10 @@ async def open_hub(settings: HubSettings) -> Hub:
     bus = Bus()
     presence = Presence(bus)
     recorder = Recorder(store, presence)
-    auth = Auth(store.accounts)
+    auth = Auth(store, bus)
+    account_key = AccountKey(settings.data_dir)
+    passwords = Passwords()
+    second_factor = SecondFactor(store.users, account_key)
     audit = AuditLog(store.database, settings.data_dir, audit_key(settings.data_dir))
     live = Live(store, bus, presence, auth)
     order_key = OrderKey(settings.data_dir)
@@ -68,6 +76,9 @@ async def open_hub(settings: HubSettings) -> Hub:
         orders=Orders(store, bus, presence, audit, order_key),
         history=History(store, bus, presence, live),
         auth=auth,
+        sign_in=SignIn(store.users, passwords, second_factor, account_key),
+        users=UserAdmin(store, auth, passwords, second_factor),
+        second_factor=second_factor,
         audit=audit,
         keeper=Keeper(store, settings),
         tls=tls,

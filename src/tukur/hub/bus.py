@@ -107,5 +107,7 @@ def agent_of(host_id: str) -> str:
     return f"agent.{host_id}"
 
 
+RIGHTS_CHANGED = "rights_changed"
+"""Topic: None, whenever a session, token or role may hold no more."""
 ORDER_RESULTS = "order_results"
 """Topic: (host_id, messages.OrderResult), as agents send them."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from litestar.exceptions import WebSocketDisconnect
 
-from tukur.hub.bus import Bus, NobodyThereError, agent_of
+from tukur.hub.bus import RIGHTS_CHANGED, Bus, NobodyThereError, agent_of
 from tukur.hub.enrolment import HELD, REVOKED, Enrolment
 from tukur.hub.errors import ProblemError
 from tukur.hub.order_key import OrderKey
@@ -83,6 +83,7 @@ class Fleet:
             try:
                 async with asyncio.timeout(SWEEP_S):
                     await self._poked.wait()
+                    self._bus.publish(RIGHTS_CHANGED, None)
             except TimeoutError:
                 pass
             self._poked.clear()

@@ -16,7 +16,7 @@ from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.auth.identity import Identity
 from tukur.hub.auth.service import Auth
-from tukur.hub.bus import Bus, NobodyThereError, Subscription, agent_of, frames_of, status_of
+from tukur.hub.bus import RIGHTS_CHANGED, Bus, NobodyThereError, Subscription, agent_of, frames_of, status_of
 from tukur.hub.presence import Presence
 from tukur.hub.store.store import Store
 from tukur.protocol.frames import is_key
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 FRAMES = 8
 """Frames that may wait for one viewer. A slower one loses them, and asks for a key frame."""
 CHECK_S = 30.0
-"""How often a connection's session is looked up again: a revoked one ends within this."""
+"""How often a connection's session is looked up again, though nobody tells that rights have changed."""
 REFRESH_S = 0.5
 """A viewer may ask for a key frame this often."""
 
@@ -54,11 +54,11 @@ class Live:
             await socket.close(code=4404, reason="no such host")
             return
         await socket.accept()
-        async with self._viewing(host_id) as news:
+        async with self._viewing(host_id) as news, self._bus.subscribe(RIGHTS_CHANGED, size=1) as rights:
             tasks = [
                 asyncio.create_task(self._send(socket, host_id, news)),
                 asyncio.create_task(self._receive(socket, host_id)),
-                asyncio.create_task(self._check(socket, host_id, identity)),
+                asyncio.create_task(self._check(socket, host_id, identity, rights)),
             ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -128,9 +128,11 @@ class Live:
         except msgspec.DecodeError:
             await socket.close(code=1008, reason='only {"type": "refresh"} is understood')
 
-    async def _check(self, socket: Socket, host_id: str, identity: Identity) -> None:
+    async def _check(self, socket: Socket, host_id: str, identity: Identity, news: Subscription) -> None:
         while True:
-            await asyncio.sleep(CHECK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_S):
+                    await news.get()
             if not await self._auth.still_sees(identity, await self._store.enrolments.groups(host_id)):
                 break
         await socket.close(code=4401, reason="the session has ended")

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # Types only: describing the API (openapi.py) must not need a database driver.
     from tukur.hub.audit.log import AuditLog
+    from tukur.hub.auth.second_factor import SecondFactor
     from tukur.hub.auth.service import Auth
+    from tukur.hub.auth.sign_in import SignIn
+    from tukur.hub.auth.users import UserAdmin
     from tukur.hub.bus import Bus
     from tukur.hub.fleet import Fleet
     from tukur.hub.history.history import History
@@ -39,6 +42,9 @@ class Hub:
         orders: "Orders",
         history: "History",
         auth: "Auth",
+        sign_in: "SignIn",
+        users: "UserAdmin",
+        second_factor: "SecondFactor",
         audit: "AuditLog",
         keeper: "Keeper",
         tls: "Tls",
@@ -54,6 +60,9 @@ class Hub:
         self.orders = orders
         self.history = history
         self.auth = auth
+        self.sign_in = sign_in
+        self.users = users
+        self.second_factor = second_factor
         self.audit = audit
         self.keeper = keeper
         self.tls = tls

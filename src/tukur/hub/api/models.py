@@ -25,11 +25,6 @@ class Problem(Struct, kw_only=True):
     """What was found and what was expected."""
 
 
-class SignIn(Struct, kw_only=True):
-    token: Annotated[str, Meta(min_length=1, max_length=200)]
-    """From the link that ``tukur up`` prints; used once."""
-
-
 class Session(Struct, kw_only=True):
     user: str
     role: RoleWord

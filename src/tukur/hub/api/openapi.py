@@ -12,13 +12,15 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from tukur import __version__
-from tukur.hub.api import models
+from tukur.hub.api import account_models, models
 from tukur.hub.api.hosts import FRAME_TYPE
 from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES
 from tukur.hub.auth.gate import COOKIE
 
 _TAGS = {
     "session": "Signing in and out",
+    "account": "One's own password, second factor and sessions",
+    "users": "Who may sign in, and what each may do",
     "hosts": "The machines that are watched",
     "history": "Any recorded second, and ranges",
     "orders": "Signals to processes, and their outcome",
@@ -80,7 +82,8 @@ def _correct(part: Any) -> None:
 
 def _describe(schemas: dict[str, Any]) -> None:
     """The texts under the models' attributes, which Python forgets, become descriptions."""
-    for node in ast.parse(inspect.getsource(models)).body:
+    parsed = (ast.parse(inspect.getsource(module)) for module in (models, account_models))
+    for node in (node for module in parsed for node in module.body):
         if isinstance(node, ast.ClassDef) and node.name in schemas:
             schema = schemas[node.name]
             if text := ast.get_docstring(node):

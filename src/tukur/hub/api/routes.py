@@ -6,6 +6,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from tukur.hub.api import (
+    account,
     audit,
     exits,
     fleet,
@@ -18,6 +19,7 @@ from tukur.hub.api import (
     sessions,
     sockets,
     store,
+    users,
 )
 from tukur.hub.parts import Hub
 
@@ -33,6 +35,19 @@ API_ROUTES: list[Any] = [
     sessions.sign_in,
     sessions.get_session,
     sessions.sign_out,
+    account.get_account,
+    account.set_password,
+    account.end_session,
+    account.end_other_sessions,
+    account.begin_second_factor,
+    account.confirm_second_factor,
+    account.end_second_factor,
+    users.list_users,
+    users.add_user,
+    users.change_user,
+    users.remove_user,
+    users.reset_user,
+    users.end_sessions,
     hosts.list_hosts,
     hosts.get_host,
     hosts.get_series,

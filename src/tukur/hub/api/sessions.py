@@ -7,13 +7,19 @@ from litestar.datastructures import Cookie, State
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from tukur.hub.api.models import Session, SignIn
+from tukur.hub.api.account_models import SignIn
+from tukur.hub.api.browsers import browser_of
+from tukur.hub.api.models import Session
 from tukur.hub.api.problems import problems
-from tukur.hub.auth.gate import COOKIE, origin_of
+from tukur.hub.auth.gate import cookie_name, origin_of
 from tukur.hub.auth.identity import Identity
-from tukur.hub.auth.service import SESSION_S
+from tukur.hub.auth.service import SESSION_S, Client, SignedIn
+from tukur.hub.auth.sign_in import Attempt
 from tukur.hub.errors import ProblemError
 from tukur.hub.parts import Hub
+
+DEVICE = "tukur_device"
+_DEVICE_S = 365 * 86_400
 
 ApiRequest = Request[Identity, Any, State]
 
@@ -28,9 +34,9 @@ def _session(identity: Identity) -> Session:
     )
 
 
-def _cookie(hub: Hub, value: str, max_age: int) -> Cookie:
+def _cookie(hub: Hub, name: str, value: str, max_age: int) -> Cookie:
     return Cookie(
-        key=COOKIE,
+        key=name,
         value=value,
         max_age=max_age,
         path="/",
@@ -41,43 +47,81 @@ def _cookie(hub: Hub, value: str, max_age: int) -> Cookie:
     )
 
 
+def client_of(request: ApiRequest) -> Client:
+    """Where a request comes from, as the list of sessions tells it."""
+    return Client(origin_of(request), browser_of(request.headers.get("user-agent", "")))
+
+
+async def begun(request: ApiRequest, hub: Hub, signed_in: SignedIn) -> list[Cookie]:
+    """The cookies of a session that has just begun; the one that this browser had before ends."""
+    before = request.cookies.get(cookie_name(request))
+    if before:
+        await hub.auth.end(before)
+    user = signed_in.identity.user
+    return [
+        _cookie(hub, cookie_name(request), signed_in.secret, SESSION_S),
+        _cookie(hub, DEVICE, hub.sign_in.new_device(user), _DEVICE_S),
+    ]
+
+
 @post(
     "/api/session",
     operation_id="signIn",
-    summary="Sign in with the token of a link",
+    summary="Sign in with a password, or with the token of a link",
     tags=["session"],
     security=[{}],
-    responses=problems(400, 401, 403, 429),
+    responses=problems(400, 401, 403, 429, 503),
 )
 async def sign_in(
     request: ApiRequest, data: JSONBody[SignIn], hub: NamedDependency[Hub]
 ) -> Response[Session]:
-    """The token comes from the link that `tukur up` or `tukur sign-in-link` prints; it is used once.
+    """The token comes from a link of `tukur up`, `tukur sign-in-link` or `tukur user`; it is used once.
 
-    The session is a cookie that scripts cannot read.
+    With a name and password, 401 `code_needed` says that the user has a second factor: the same again with a
+    `code`. The session is a cookie that scripts cannot read.
     """
-    client = origin_of(request)
-    wait_s = hub.auth.failures.wait_s(client)
-    if wait_s > 0:
-        raise ProblemError(
-            429,
-            "too_many_requests",
-            f"too many failed sign-ins; try again in {wait_s:.0f} s",
-            {"Retry-After": str(int(wait_s) + 1)},
-        )
-    signed_in = await hub.auth.sign_in(data.token)
+    if (data.token is None) == (data.user is None):
+        raise ProblemError(400, "bad_request", "either token, or user and password expected")
+    signed_in = await (_by_link(request, data.token, hub) if data.token else _by_password(request, data, hub))
+    await hub.audit.add(
+        signed_in.identity.user,
+        "session.begin",
+        origin=origin_of(request),
+        via="link" if data.token else "password",
+    )
+    return Response(
+        _session(signed_in.identity), status_code=201, cookies=await begun(request, hub, signed_in)
+    )
+
+
+async def _by_link(request: ApiRequest, token: str, hub: Hub) -> SignedIn:
+    origin = origin_of(request)
+    hub.sign_in.check_address(origin)
+    signed_in = await hub.auth.sign_in(token, client_of(request))
     if signed_in is None:
-        hub.auth.failures.failed(client)
-        await hub.audit.add("", "session.begin", "", "link_not_valid", client)
+        hub.sign_in.failed(origin)
+        await hub.audit.add("", "session.begin", "", "link_not_valid", origin)
         raise ProblemError(
             401, "link_not_valid", "this link is unknown, expired or was used before; ask for a new one"
         )
-    await hub.audit.add(signed_in.identity.user, "session.begin", origin=client)
-    return Response(
-        _session(signed_in.identity),
-        status_code=201,
-        cookies=[_cookie(hub, signed_in.secret, SESSION_S)],
-    )
+    return signed_in
+
+
+async def _by_password(request: ApiRequest, data: SignIn, hub: Hub) -> SignedIn:
+    name, origin = data.user or "", origin_of(request)
+    attempt = Attempt(name, data.password, data.code, origin, request.cookies.get(DEVICE, ""))
+    try:
+        user = await hub.sign_in.by_password(attempt)
+    except ProblemError as error:
+        if error.status == 401 and error.code != "code_needed":
+            # Not what was typed: it may be a password in the wrong field.
+            target = name if await hub.store.users.user(name) else ""
+            await hub.audit.add("", "session.begin", target, error.code, origin)
+        raise
+    signed_in = await hub.auth.begin(user.name, "password", client_of(request))
+    if signed_in is None:
+        raise ProblemError(401, "credentials_not_valid", "no user has this name and password")
+    return signed_in
 
 
 @get(
@@ -104,4 +148,4 @@ async def sign_out(request: ApiRequest, hub: NamedDependency[Hub]) -> Response[N
     """Ends the session at once. A bearer token is not ended by this."""
     await hub.auth.sign_out(request.user)
     await hub.audit.add(request.user.user, "session.end", origin=origin_of(request))
-    return Response(None, status_code=204, cookies=[_cookie(hub, "", 0)])
+    return Response(None, status_code=204, cookies=[_cookie(hub, cookie_name(request), "", 0)])

@@ -71,8 +71,13 @@ async def identify(connection: Connection, auth: Auth) -> Identity | None:
     kind, _, bearer = connection.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and bearer.startswith(TOKEN_PREFIX):
         return await auth.token_identity(bearer)
-    cookie = connection.cookies.get(COOKIE)
+    cookie = connection.cookies.get(cookie_name(connection))
     return await auth.session_identity(cookie) if cookie else None
+
+
+def cookie_name(connection: Connection) -> str:
+    """That of the session's cookie. Behind TLS browsers let no other site and no plain HTTP set it."""
+    return ("__Host-" if connection.app.state.hub.settings.tls.shown else "") + COOKIE
 
 
 def origin_of(connection: Connection) -> str:
@@ -90,7 +95,7 @@ def check_origin(connection: Connection, method: str) -> None:
         return
     origin = connection.headers.get("origin")
     if origin is None:
-        if COOKIE in connection.cookies:
+        if cookie_name(connection) in connection.cookies:
             raise ProblemError(403, "origin_missing", "a request with a cookie and no Origin header")
         return
     if _netloc(origin) != connection.headers.get("host", "").lower():

@@ -1,8 +1,12 @@
 """A brake on guessing."""
 
+import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+
+from tukur.hub.errors import ProblemError
 
 _CLIENTS = 10_000
 
@@ -32,3 +36,34 @@ class FailureLimit:
         self._failures[client] = failures[-self._tries :]
         if len(self._failures) > _CLIENTS:
             self._failures.popitem(last=False)
+
+    def forgiven(self, client: str) -> None:
+        """Takes the newest failure back: it was counted before it was known to be none."""
+        failures = self._failures.get(client)
+        if failures:
+            failures.pop()
+
+
+def network_of(address: str) -> str:
+    """Whom failures are counted for: an address, of IPv6 the network that one customer has."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def check_limit(limit: FailureLimit, client: str) -> None:
+    """Raises ProblemError (429) where this client must wait."""
+    wait_s = limit.wait_s(client)
+    if wait_s > 0:
+        raise ProblemError(
+            429,
+            "too_many_requests",
+            f"too many failures; try again in {math.ceil(wait_s)} s",
+            {"Retry-After": str(math.ceil(wait_s))},
+        )

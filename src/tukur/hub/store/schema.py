@@ -334,8 +334,22 @@ user = Table(
     Column("role", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("grants", String(2000), nullable=False, server_default=""),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
+    Column("password", String(255), nullable=True),
+    Column("totp", String(255), nullable=True),
+    Column("totp_step", BigInteger, nullable=True),
 )
-"""role: on all hosts. grants: roles on groups of hosts, ``group=role`` with spaces between them."""
+"""role: on all hosts. grants: on groups of hosts, ``group=role`` with spaces between them. password: an
+Argon2 hash. totp: the secret, encrypted; totp_step: the period of the code used last, null: none was yet."""
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("user_id", Integer, ForeignKey(user.c.id), nullable=False, primary_key=True, autoincrement=False),
+    Column("hash", HASH, primary_key=True),
+    **_KEYED,
+)
+"""In place of a code of the second factor; a used one is deleted with its use."""
 
 session = Table(
     "session",
@@ -344,7 +358,12 @@ session = Table(
     Column("user_id", Integer, ForeignKey(user.c.id), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger, nullable=False, server_default="0"),
+    Column("via", String(16), nullable=False, server_default="link"),
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("browser", String(100), nullable=False, server_default=""),
 )
+"""via: what it began with: link, password or provider. used_ms: last use, to the minute."""
 
 sign_in_link = Table(
     "sign_in_link",

@@ -10,7 +10,6 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.accounts import Accounts
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.blocks import host_number, in_order, put, put_in_order
 from tukur.hub.store.bulk import insert_new
@@ -23,7 +22,10 @@ from tukur.hub.store.holds import Holds
 from tukur.hub.store.mysql import MysqlServer
 from tukur.hub.store.orders import OrderTable
 from tukur.hub.store.schema import block, boot, command, host, image, process
+from tukur.hub.store.sessions import Sessions
 from tukur.hub.store.sqlite import DATABASE, SqliteFile
+from tukur.hub.store.tokens import Tokens
+from tukur.hub.store.users import Users
 from tukur.protocol.messages import Block, Gap, HostFacts
 
 _BAD_VALUES = (IntegrityError, DataError, OverflowError, UnicodeEncodeError)
@@ -70,7 +72,9 @@ class Store(OrderTable):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.accounts = Accounts(database)
+        self.users = Users(database)
+        self.sessions = Sessions(database)
+        self.tokens = Tokens(database)
         self.enrolments = Enrolments(database)
         self.holds = Holds(database)
 

@@ -36,6 +36,15 @@ VALUES = {
     "start_ns": "1",
     "order_id": "none",
     "file_path": "sign-in",
+    "session_id": "none",
+    "name": "nobody",
+}
+BODIES = {
+    "/api/session": {"token": "x"},
+    "/api/users": {"name": "not a name"},
+    "/api/account/password": {"new": "x"},
+    "/api/account/second-factor": {"code": "x"},
+    "/api/account/second-factor/off": {"code": "x"},
 }
 ORDER = {"boot_id": HOST, "pid": 10, "start_ns": "1", "signal": "TERM"}
 
@@ -61,8 +70,9 @@ def filled(path: str) -> str:
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response:
-    body = {"json": ORDER if path.endswith("/orders") else {"token": "x"}} if method == "POST" else {}
-    return await client.request(method, filled(path), **{**body, **options})
+    if method in ("POST", "PUT"):
+        options = {"json": ORDER if path.endswith("/orders") else BODIES.get(path, {}), **options}
+    return await client.request(method, filled(path), **options)
 
 
 async def refusal(url: str, **headers: str) -> int:
@@ -124,6 +134,12 @@ LEAST = {
     ("POST", "/api/hosts/{host_id}/revoke"): "admin",
     ("POST", "/api/hosts/{host_id}/release"): "admin",
     ("PATCH", "/api/hosts/{host_id}"): "admin",
+    ("GET", "/api/users"): "admin",
+    ("POST", "/api/users"): "admin",
+    ("PATCH", "/api/users/{name}"): "admin",
+    ("DELETE", "/api/users/{name}"): "admin",
+    ("POST", "/api/users/{name}/reset"): "admin",
+    ("DELETE", "/api/users/{name}/sessions"): "admin",
     ("GET", "/api/audit"): "admin",
     ("GET", "/api/audit/export"): "admin",
 }
@@ -142,6 +158,8 @@ async def test_each_role_reaches_what_it_may_and_nothing_else(hub: RunningHub, r
             if ROLES.index(role) < ROLES.index(least):
                 assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low"), (method, path)
                 assert f"{least} is needed" in answer.json()["detail"]
+            elif path.startswith("/api/account"):
+                assert (answer.status_code, answer.json()["code"]) == (403, "session_needed"), (method, path)
             else:
                 assert answer.status_code not in (401, 403, 500), (method, path)
 

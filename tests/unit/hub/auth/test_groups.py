@@ -17,7 +17,14 @@ from tukur.hub.auth.rights import RIGHTS, SOMEWHERE
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDER = {"boot_id": HOST, "pid": 10, "start_ns": "1", "signal": "TERM"}
-VALUES = {"boot_id": HOST, "pid": "1", "start_ns": "1", "order_id": "none", "file_path": "sign-in"}
+VALUES = {
+    "boot_id": HOST,
+    "pid": "1",
+    "start_ns": "1",
+    "order_id": "none",
+    "file_path": "sign-in",
+    "name": "nobody",
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -145,6 +152,6 @@ async def test_groups_are_changed_by_an_administrator_of_all_hosts_alone(hub: Ru
 async def test_a_user_whose_rights_change_has_the_new_ones_at_once(hub: RunningHub) -> None:
     async with await hub.signed_in("viewer") as browser:
         assert (await browser.get("/api/store")).status_code == 200
-        assert await hub.parts.store.accounts.set_rights("a viewer", "none", "db=viewer")
+        assert await hub.parts.store.users.change("a viewer", {"role": "none", "grants": "db=viewer"})
         assert (await browser.get("/api/store")).status_code == 403
         assert [host["host_id"] for host in (await browser.get("/api/hosts")).json()["hosts"]] == [OTHER]

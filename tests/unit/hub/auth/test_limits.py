@@ -1,6 +1,8 @@
 """The brake on guessing."""
 
-from tukur.hub.auth.limits import _CLIENTS, FailureLimit
+import pytest
+
+from tukur.hub.auth.limits import _CLIENTS, FailureLimit, network_of
 
 
 class Clock:
@@ -43,3 +45,26 @@ def test_what_is_remembered_of_clients_is_bounded() -> None:
     for _ in range(1000):
         limit.failed("many")
     assert len(limit._failures["many"]) == 1
+
+
+def test_a_failure_that_was_none_is_taken_back() -> None:
+    limit = FailureLimit(tries=2, window_s=60, clock=lambda: 0.0)
+    for _ in range(5):
+        limit.failed("a")
+        limit.forgiven("a")
+    assert limit.wait_s("a") == 0
+    limit.forgiven("nobody")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("", ""),
+        ("not known", "not known"),
+    ],
+)
+def test_of_ipv6_a_customers_whole_network_is_counted_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network

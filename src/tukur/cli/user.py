@@ -1,0 +1,114 @@
+"""``tukur user``: who may sign in, and what each may do."""
+
+import argparse
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tukur.cli.data import add_data_option, data_dir
+from tukur.cli.database import add_database_options, database
+from tukur.cli.errors import CommandError, Exit
+
+if TYPE_CHECKING:
+    from tukur.hub.auth.identity import Rights
+    from tukur.hub.store.users import UserRow
+
+T = TypeVar("T")
+
+_NAME = "the user's name"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="make a user and print the link of its first sign-in")
+    add.add_argument("name", help=_NAME)
+    add.add_argument("--role", choices=("none", "viewer", "operator", "admin"), default=None)
+    role = actions.add_parser("role", help="give a user another role; these and no others hold from now on")
+    role.add_argument("name", help=_NAME)
+    role.add_argument("role", choices=("none", "viewer", "operator", "admin"), help="on all hosts")
+    for action in (add, role):
+        action.add_argument(
+            "--group",
+            action="append",
+            nargs=2,
+            default=[],
+            metavar=("GROUP", "ROLE"),
+            help="a role on the hosts of a group; may be given several times",
+        )
+    disable = actions.add_parser("disable", help="let a user in no more; every session ends")
+    enable = actions.add_parser("enable", help="let a disabled user in again")
+    reset = actions.add_parser("reset", help="take the password, end every session, print a new link")
+    reset.add_argument("--second-factor", action="store_true", help="take the second factor off as well")
+    remove = actions.add_parser("remove", help="forget a user; what the audit log says of it stays")
+    for action in (disable, enable, reset, remove):
+        action.add_argument("name", help=_NAME)
+    for action in (actions.add_parser("list", help="every user"), add, role, disable, enable, reset, remove):
+        add_data_option(action)
+        add_database_options(action)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does it; a hub that runs is told, so that it acts at once."""
+    from tukur.cli.data import poke_hub
+    from tukur.hub import admin
+    from tukur.hub.auth.users import Change
+
+    folder, server = data_dir(options, create=False), database(options)
+    if options.action == "list":
+        for user in _call(admin.list_users(folder, server)):
+            print(_line(user))
+    elif options.action == "add":
+        role = options.role or ("none" if options.group else "viewer")
+        made = admin.add_user(folder, options.name, _rights(role, options.group), server)
+        _print_link(folder, _call(made))
+    elif options.action == "role":
+        change = Change(_rights(options.role, options.group))
+        _call(admin.change_user(folder, options.name, change, server))
+    elif options.action == "reset":
+        reset = admin.reset_user(folder, options.name, second_factor=options.second_factor, server=server)
+        _print_link(folder, _call(reset))
+    elif options.action == "remove":
+        _call(admin.remove_user(folder, options.name, server))
+    else:
+        change = Change(disabled=options.action == "disable")
+        _call(admin.change_user(folder, options.name, change, server))
+    poke_hub(folder)
+    return 0
+
+
+def _call(made: Coroutine[None, None, T]) -> T:
+    from tukur.cli.store_errors import store_call
+    from tukur.hub.errors import ProblemError
+
+    try:
+        return asyncio.run(store_call(made))
+    except ProblemError as error:
+        code = Exit.USAGE if error.status == 400 else Exit.FAILED
+        raise CommandError(code, error.detail) from error
+
+
+def _rights(role: str, groups: list[list[str]]) -> "Rights":
+    from tukur.hub.auth.identity import Rights, Role, groups_of
+
+    try:
+        groups_of([group for group, _ in groups])
+        return Rights(Role.of(role), {group: Role.of(word) for group, word in groups})
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+
+
+def _print_link(folder: Path, token: str) -> None:
+    from tukur.hub.address import HubAddress, announced
+
+    print(f"{(announced(folder) or HubAddress()).url}/sign-in#token={token}")
+
+
+def _line(user: "UserRow") -> str:
+    marks = [
+        *(["disabled"] if user.disabled else []),
+        *(["password"] if user.password else ["links only"]),
+        *(["second factor"] if user.totp_step is not None else []),
+    ]
+    return "\t".join((user.name, " ".join((user.role, user.grants)).strip(), ", ".join(marks)))
