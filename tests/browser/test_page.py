@@ -38,6 +38,19 @@ def test_axe_finds_nothing_serious(context: BrowserContext, up: Up, path: str, s
     page.close()
 
 
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["/users", "/account"])
+def test_axe_finds_nothing_serious_about_users(
+    context: BrowserContext, up: Up, path: str, scheme: str
+) -> None:
+    page = context.new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(up.url + path)
+    page.wait_for_selector("td", timeout=20_000)
+    assert violations(page) == []
+    page.close()
+
+
 def test_axe_finds_nothing_serious_on_the_sign_in_page(browser: Browser, up: Up) -> None:
     with browser.new_context() as context:
         page = context.new_page()

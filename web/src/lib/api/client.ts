@@ -1,7 +1,7 @@
 /** Calls of the hub's API. A refusal is an ApiError with the hub's own code and words. */
 import { type Frame, decodeFrame } from "../frame/decode";
 import type { ProcessKey } from "../table/store";
-import type { AuditEntries, Exits, Host, OomKills, Order, OrderRequest, ProcessDetail, RecordGaps, Series, Session, StoreUsage, TopBy, TopList } from "./types";
+import type { Account, AuditEntries, Exits, Host, Invitation, NewUser, OomKills, Order, OrderRequest, ProcessDetail, RecordGaps, SecondFactorSecret, Series, Session, StoreUsage, TopBy, TopList, User, UserChange } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -67,14 +67,31 @@ async function json<T>(path: string, options?: Options): Promise<T> {
   return (await (await request(path, options)).json()) as T;
 }
 
+const userPath = (name: string) => `/api/users/${encodeURIComponent(name)}`;
 const host = (id: string) => `/api/hosts/${encodeURIComponent(id)}`;
 
 export const api = {
   signIn: (token: string) => json<Session>("/api/session", { method: "POST", body: { token } }),
+  signInAs: (user: string, password: string, code: string) => json<Session>("/api/session", { method: "POST", body: { user, password, code } }),
   session: () => json<Session>("/api/session"),
   signOut: async () => {
     await request("/api/session", { method: "DELETE" });
   },
+  account: () => json<Account>("/api/account"),
+  setPassword: (password: string, present: string) => request("/api/account/password", { method: "PUT", body: { new: password, present } }),
+  endSession: (id: string) => request(`/api/account/sessions/${encodeURIComponent(id)}`, { method: "DELETE" }),
+  endOtherSessions: () => request("/api/account/sessions", { method: "DELETE" }),
+  beginSecondFactor: () => json<SecondFactorSecret>("/api/account/second-factor", { method: "POST" }),
+  confirmSecondFactor: async (code: string) =>
+    (await json<{ codes: string[] }>("/api/account/second-factor", { method: "PUT", body: { code } })).codes,
+  endSecondFactor: (code: string) => request("/api/account/second-factor/off", { method: "POST", body: { code } }),
+  users: async () => (await json<{ users: User[] }>("/api/users")).users,
+  addUser: (body: NewUser) => json<Invitation>("/api/users", { method: "POST", body }),
+  changeUser: (name: string, body: UserChange) => json<User>(userPath(name), { method: "PATCH", body }),
+  removeUser: (name: string) => request(userPath(name), { method: "DELETE" }),
+  resetUser: (name: string, secondFactor: boolean) =>
+    json<Invitation>(`${userPath(name)}/reset`, { method: "POST", body: { second_factor: secondFactor } }),
+  endUsersSessions: (name: string) => request(`${userPath(name)}/sessions`, { method: "DELETE" }),
   hosts: async () => (await json<{ hosts: Host[] }>("/api/hosts")).hosts,
   host: (id: string) => json<Host>(host(id)),
   series: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>

@@ -1,6 +1,6 @@
 /** Which page is shown, and what its address says beside the path. */
 
-export type Page = "/" | "/over-time" | "/audit" | "/sign-in";
+export type Page = "/" | "/over-time" | "/audit" | "/users" | "/account" | "/sign-in";
 type Values = Record<string, string | number | null>;
 
 class Router {

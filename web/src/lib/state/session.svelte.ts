@@ -9,6 +9,8 @@ class SessionState {
   current = $state<Session | null>(null);
   /** Until it is known whether anybody is. */
   settled = $state(false);
+  /** Came by a link, and will need another one unless a password is set. */
+  lacksPassword = $state(false);
   /** Why a sign-in did not work; empty: it did, or none was tried. */
   problem = $state("");
 
@@ -32,6 +34,7 @@ class SessionState {
     try {
       this.current = token === null ? await api.session() : await api.signIn(token);
       if (router.path === "/sign-in") this.#comeBack();
+      if (token !== null) void this.#lookForPassword();
     } catch (error) {
       if (token !== null) await this.#linkFailed(error);
       else if (!(error instanceof ApiError) || error.status !== 401) this.problem = message(error);
@@ -39,6 +42,19 @@ class SessionState {
     } finally {
       this.settled = true;
     }
+  }
+
+  /** Signs in by a password. Throws ApiError; `code_needed` where the user has a second factor. */
+  async signInAs(user: string, password: string, code: string): Promise<void> {
+    this.current = await api.signInAs(user, password, code);
+    this.problem = "";
+    this.#comeBack();
+  }
+
+  /** Whoever came by a link for want of a password is offered to set one. */
+  async #lookForPassword(): Promise<void> {
+    const account = await api.account().catch(() => null);
+    this.lacksPassword = account !== null && !account.password;
   }
 
   /** Asks whether the session still holds; where it does not, leads to the sign-in page. */
