@@ -17,10 +17,11 @@ from tukur.agent.identity import IdentitySource
 from tukur.agent.images import Images
 from tukur.agent.inspect import inspect
 from tukur.agent.link import Link, hub_uri
-from tukur.agent.policy import Policy
+from tukur.agent.order_gate import OrderGate, RefusedError
+from tukur.agent.policy import PolicySource
 from tukur.agent.recorder import Recorder, Sampled
 from tukur.agent.scrub import Scrubber
-from tukur.agent.signals import Executor, OrderGate, RefusedError
+from tukur.agent.signals import Executor
 from tukur.agent.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
@@ -43,7 +44,7 @@ class AgentSettings:
 
     identity: IdentitySource
     spool: Path
-    policy: Policy
+    policy: PolicySource
     spool_bounds: Bounds = field(default_factory=Bounds)
     drain_rate: float = DEFAULT_RATE
     """Bytes a second at which the past is sent once the hub is back."""
@@ -83,6 +84,7 @@ class Agent:
         self._tasks: set[asyncio.Task[None]] = set()
         self._source_faults = 0
         self._source_name = source.name
+        self._told_policy = settings.policy.current()
         self._untold = Losses()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -143,6 +145,10 @@ class Agent:
         if self._source.name != self._source_name:
             self._source_name = self._source.name
             self._spawn(self._link.renew())
+        policy = self._settings.policy.current()
+        if policy != self._told_policy:
+            self._told_policy = policy
+            self._spawn(self._link.renew())
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._untold += departed.lost
@@ -194,7 +200,8 @@ class Agent:
         self._watched = False
         newest = self._recorder.newest
         mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
-        facts = host_facts(self._source, self._settings.policy, mem_total, self._oom_blind())
+        self._told_policy = self._settings.policy.current()
+        facts = host_facts(self._source, self._told_policy, mem_total, self._oom_blind())
         identity = self._settings.identity.load()
         # While a new key is put in place of the old one, either may be the one that the hub knows.
         keys = [key for key in (identity.key, identity.next_key) if key]
@@ -257,7 +264,8 @@ class Agent:
                 )
             )
             return
-        log.info("order %s by %s: %s to PID %d", body.order_id, body.actor, body.signal, body.target.pid)
+        what = body.signal if body.action is None else f"{body.action.verb} ({body.action.scope})"
+        log.info("order %s by %s: %s to PID %d", body.order_id, body.actor, what, body.target.pid)
         async for result in self._executor.execute(body):
             if result.final:
                 log.info("order %s: %s %s", body.order_id, result.outcome, result.detail)
@@ -265,7 +273,9 @@ class Agent:
 
     async def _inspect(self, request: messages.Inspect) -> None:
         self._link.send(
-            await inspect(request, self._boot_id, self._source.read(), self._images, self._settings.policy)
+            await inspect(
+                request, self._boot_id, self._source.read(), self._images, self._settings.policy.current()
+            )
         )
 
     def _exact_start(self, pid: int) -> int | None:

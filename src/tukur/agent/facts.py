@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tukur import __version__
-from tukur.agent.policy import Policy
-from tukur.protocol.messages import HostFacts
+from tukur.agent.dangerous import DANGEROUS
+from tukur.agent.policy import Policy, Selection
+from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
 from tukur.sources.base import Source
 
 
@@ -49,4 +50,15 @@ def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequ
         blind_spots=[*source.blind_spots, *blind_spots],
         signals=list(policy.signals),
         protected_pids=[1, policy.own_pid],
+        policy=PolicyFacts(
+            actions=list(policy.actions),
+            allow=_selected(policy.allow),
+            protect=_selected(policy.protect),
+            dangerous=[name for _, names in DANGEROUS for name in names if name not in policy.unprotect],
+            problem=policy.problem,
+        ),
     )
+
+
+def _selected(selection: Selection) -> Selected:
+    return Selected(users=list(selection.users), units=list(selection.units), names=list(selection.names))

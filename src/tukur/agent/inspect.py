@@ -1,14 +1,21 @@
 """What is known right now of one process, for the dialog that comes before a signal."""
 
+from typing import Literal
+
+import numpy as np
+
 from tukur.agent import services
 from tukur.agent.images import Images
-from tukur.agent.pidfd import same_start
+from tukur.agent.members import Place, belonging, commonest
+from tukur.agent.pidfd import read_stat, same_start
 from tukur.agent.policy import Policy
-from tukur.protocol.messages import Inspect, Inspection, Relative
+from tukur.agent.subject import subject_of
+from tukur.protocol.messages import Inspect, Inspection, Relative, SetFacts
 from tukur.records import TaskArray, comm_text
 from tukur.sources.identity import container_of, read_identity, unit_of
 
 MAX_CHILDREN = 200
+MAX_NAMES = 8
 
 
 async def inspect(
@@ -37,8 +44,38 @@ async def inspect(
         restart=await services.who_restarts(
             pid, int(task["ns_pid"]), parent.name if parent else "", int(task["ppid"])
         ),
-        protected=policy.protected(pid, int(task["ppid"]), int(task["flags"])),
+        protected=_protected(pid, policy),
+        sets=_sets(pid, cgroup, tasks, images),
     )
+
+
+def _protected(pid: int, policy: Policy) -> str:
+    stat = read_stat(pid)
+    return policy.protected(subject_of(pid, stat)) if stat is not None else ""
+
+
+def _sets(pid: int, cgroup: str, tasks: TaskArray, images: Images) -> list[SetFacts]:
+    """What an order could be for, beside the process alone."""
+    cgroups = {image.pid: image.cgroup for image in images.all()}
+    known = {pid: Place(ppid, cgroups.get(pid, "")) for pid, ppid in _parents(tasks)}
+    found = []
+    wanted: tuple[tuple[Literal["tree", "unit", "cgroup"], str], ...] = (
+        ("tree", ""),
+        ("unit", unit_of(cgroup)),
+        ("cgroup", cgroup if cgroup.strip("/") else ""),
+    )
+    for scope, of in wanted:
+        if scope != "tree" and not of:
+            continue
+        rows = tasks[np.isin(tasks["pid"], belonging(scope, pid, of, known))]
+        names = commonest((comm_text(bytes(task["comm"])) for task in rows), MAX_NAMES)
+        rss = sum(int(rows[part].sum()) for part in ("rss_anon", "rss_file", "rss_shmem"))
+        found.append(SetFacts(scope=scope, of=of, processes=len(rows), rss=rss, names=names))
+    return found
+
+
+def _parents(tasks: TaskArray) -> list[tuple[int, int]]:
+    return list(zip(tasks["pid"].tolist(), tasks["ppid"].tolist(), strict=True))
 
 
 def _same_life(found_ns: int, asked_ns: int) -> bool:

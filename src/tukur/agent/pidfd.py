@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import struct
 from pathlib import Path
@@ -30,6 +31,10 @@ class Held:
     def send(self, name: str) -> None:
         """Sends the signal to just this process. Raises ProcessLookupError, PermissionError."""
         signal.pidfd_send_signal(self.fd, signal.Signals[f"SIG{name}"])
+
+    def alive(self) -> bool:
+        """Whether it has not ended: until then nothing else can have its PID."""
+        return not select.select([self.fd], [], [], 0)[0]
 
     async def exited(self, seconds: float) -> bool:
         """Whether it ends within so many seconds."""
@@ -63,11 +68,13 @@ class Held:
 class Stat:
     """A few fields of /proc/PID/stat."""
 
-    __slots__ = ("exit_code", "flags", "ppid", "start_ticks", "state")
+    __slots__ = ("exit_code", "flags", "name", "ppid", "start_ticks", "state")
 
     def __init__(self, text: bytes) -> None:
         # comm may hold spaces and parentheses: the fields begin after the last one.
-        fields = text[text.rindex(b")") + 2 :].split()
+        end = text.rindex(b")")
+        self.name = text[text.index(b"(") + 1 : end].decode("utf-8", "backslashreplace")
+        fields = text[end + 2 :].split()
         self.state = fields[0].decode()
         self.ppid = int(fields[1])
         self.flags = int(fields[6])

@@ -1,6 +1,7 @@
 """Who would start a process again: its service manager, its container's engine, a supervising parent."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -35,6 +36,13 @@ def unit_of_pid(pid: int) -> str:
     identity = read_identity(pid)
     unit = unit_of(identity.cgroup) if identity else ""
     return unit if unit.endswith(".service") else ""
+
+
+def own_unit() -> str:
+    """The unit that this process runs in; empty: none that is only its own, such as a person's session."""
+    identity = read_identity(os.getpid())
+    unit = unit_of(identity.cgroup) if identity else ""
+    return unit if unit.endswith(".service") and not unit.startswith("user@") else ""
 
 
 def parse_show(text: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ COMMANDS = [
     Command("up", "tukur.cli.up", "hub, agent and page on this machine, in one command"),
     Command("hub", "tukur.cli.hub", "the hub alone: API, page, record"),
     Command("agent", "tukur.cli.agent", "the agent alone: join a hub, run, rotate the key"),
+    Command("policy", "tukur.cli.policy", "what this host lets its hub do: check, test"),
     Command("host", "tukur.cli.host", "the hosts of this hub: list, revoke, rename, groups, approval"),
     Command("order-key", "tukur.cli.order_key", "the key that signs this hub's orders: status, rotate"),
     Command("ca", "tukur.cli.ca", "the hub's own certificate authority: status, rotate, retire"),

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what the hub may do here; no file: monitor-only",
     )
-    parser.add_argument("--allow-signals", action="store_true", help="allow every signal; no policy file")
+    parser.add_argument(
+        "--allow-signals", action="store_true", help="where there is no policy file, allow every order"
+    )
     parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
     parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
     add_spool_options(parser)
@@ -64,8 +67,10 @@ def run(options: argparse.Namespace) -> int:
     from tukur.agent.agent import Agent, AgentSettings
     from tukur.agent.identity import IdentityError
     from tukur.agent.link import LinkError, hub_uri
-    from tukur.agent.policy import SIGNALS, Policy, PolicyError, load_signals
+    from tukur.agent.policy import ACTIONS, SIGNALS, Policy
+    from tukur.agent.policy_file import PolicyError, PolicyFile
     from tukur.agent.scrub import Scrubber
+    from tukur.agent.services import own_unit
     from tukur.agent.spool import Bounds
     from tukur.cli.supervise import die_with_parent
     from tukur.sources.base import Source, SourceUnavailableError
@@ -73,13 +78,16 @@ def run(options: argparse.Namespace) -> int:
     from tukur.sources.steady import SteadySource
 
     begin_logging(options, "agent")
+    _many_files()
     if options.supervisor:
         die_with_parent(options.supervisor)
     folder = data_dir(options)
     try:
         identity = _identity(options, folder)
         hub_uri(identity.load().hub)
-        signals = SIGNALS if options.allow_signals else load_signals(options.policy)
+        base = Policy(own_pid=os.getpid(), own_unit=own_unit(), supervisor=options.supervisor)
+        absent = Policy(signals=SIGNALS, actions=ACTIONS) if options.allow_signals else None
+        policy = PolicyFile(options.policy, base, absent)
         scrubber = Scrubber(patterns=options.scrub, strip_all=options.strip_arguments)
         source: Source = choose(options.source)[0]
         if options.source is None:
@@ -91,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     settings = AgentSettings(
         identity=identity,
         spool=folder / "spool",
-        policy=Policy(signals=signals, own_pid=os.getpid(), supervisor=options.supervisor),
+        policy=policy,
         scrubber=scrubber,
         spool_bounds=Bounds(int(options.spool_size * 2**20), options.spool_age * 86_400),
         drain_rate=options.drain_rate * 1024,
@@ -109,6 +117,12 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(Exit.FAILED, f"the agent ended: {error}") from error
     return 0
+
+
+def _many_files() -> None:
+    """Each process of a set that an order is for is held by a descriptor."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _identity(options: argparse.Namespace, folder: Path) -> "IdentitySource":

@@ -46,6 +46,7 @@ def add_address_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a further name that browsers and agents may call the hub by; its own certificate holds it too",
     )
+    parser.add_argument("--require-reason", action="store_true", help="send no order without a reason")
     add_tls_options(parser)
 
 
@@ -102,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
                 port=options.port,
                 allowed_hosts=tuple(options.names),
                 tls=tls,
+                reason_needed=options.require_reason,
                 enrol=enrolled,
                 keep=keep,
             )

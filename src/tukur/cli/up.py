@@ -115,6 +115,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
         "--port",
         str(options.port),
         *(word for name in options.names for word in ("--name", name)),
+        *(["--require-reason"] if options.require_reason else []),
         *tls_arguments(options),
         *keep_arguments(options),
         "--enrol",

@@ -73,7 +73,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         recorder=recorder,
         ingest=Ingest(store, bus, presence, recorder, enrolment),
         live=live,
-        orders=Orders(store, bus, presence, audit, order_key),
+        orders=Orders(store, bus, presence, audit, order_key, reason_needed=settings.reason_needed),
         history=History(store, bus, presence, live),
         auth=auth,
         sign_in=SignIn(store.users, passwords, second_factor, account_key),

@@ -30,5 +30,7 @@ class HubSettings:
     """What the hub proves itself with; by default it speaks plain HTTP, for this machine only."""
     enrol: tuple[Enrolled, ...] = ()
     """Hosts that are admitted from the start on."""
+    reason_needed: bool = False
+    """Whether an order without a reason is refused."""
     keep: Keep = field(default_factory=Keep)
     """How long what is kept."""

@@ -185,6 +185,30 @@ class HostMinute(Struct, frozen=True, kw_only=True):
     """By the field names of ``tukur.records.HostRates``, scalars only."""
 
 
+Patterns = Annotated[list[Text], Meta(max_length=512)]
+
+
+class Selected(Struct, frozen=True, kw_only=True):
+    """Processes by patterns of their users, units and programs."""
+
+    users: Patterns = field(default_factory=list)
+    units: Patterns = field(default_factory=list)
+    names: Patterns = field(default_factory=list)
+
+
+class PolicyFacts(Struct, frozen=True, kw_only=True):
+    """What a host lets its hub do, beside the signals."""
+
+    actions: Annotated[list[Text], Meta(max_length=64)] = field(default_factory=list)
+    allow: Selected = field(default_factory=Selected)
+    """Who alone may be reached; nothing in it: everybody that is not protected."""
+    protect: Selected = field(default_factory=Selected)
+    dangerous: Patterns = field(default_factory=list)
+    """Programs that are protected without the host's file naming them."""
+    problem: Text = ""
+    """Why the host's file cannot be used."""
+
+
 class HostFacts(Struct, frozen=True, kw_only=True):
     """What a host is; told at each connection."""
 
@@ -206,6 +230,8 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     """Signals that the host's own policy allows; empty: monitor-only."""
     protected_pids: Annotated[list[Pid], Meta(max_length=64)] = field(default_factory=list)
     """PIDs that the agent will never signal, such as its own."""
+    policy: PolicyFacts | None = None
+    """None: an older agent."""
 
 
 # --- agent to hub
@@ -322,22 +348,40 @@ class Gap(Message, frozen=True, kw_only=True, tag="gap"):
     """``spool_full``, ``spool_age``, ``damaged``, ``disk_full`` or ``disk_fault`` (any other error)."""
 
 
+Outcome = Literal[
+    "delivered",  # the signal was sent; the observation goes on
+    "exited",  # the process ended after it; of a set: every one that was signalled did
+    "stopped",  # it is stopped (state T)
+    "running",  # after CONT: it runs again
+    "alive",  # still there when the observation ended; of a set: some are
+    "gone",  # had ended before the order came
+    "reused",  # its PID belongs to another process now: refused
+    "refused",  # by the host's policy, or the order itself is bad: see code
+    "not_permitted",  # the kernel said EPERM
+    "failed",  # another error of the system: see detail
+    "changed",  # its priority was read back as asked
+    "frozen",  # the kernel says that nothing in the cgroup runs
+    "thawed",
+]
+
+MAX_MEMBERS = 1000
+
+
+class Member(Struct, gc=False, frozen=True, kw_only=True):
+    """What became of one process of a set."""
+
+    pid: Pid
+    start_ns: U64
+    name: Text
+    outcome: Outcome
+    detail: Text = ""
+
+
 class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):
     """What became of an order. More than one may come: the last has ``final``."""
 
     order_id: Text
-    outcome: Literal[
-        "delivered",  # the signal was sent; the observation goes on
-        "exited",  # the process ended after it
-        "stopped",  # it is stopped (state T)
-        "running",  # after CONT: it runs again
-        "alive",  # still there when the observation ended
-        "gone",  # had ended before the order came
-        "reused",  # its PID belongs to another process now: refused
-        "refused",  # by the host's policy, or the order itself is bad: see code
-        "not_permitted",  # the kernel said EPERM
-        "failed",  # another error of the system: see detail
-    ]
+    outcome: Outcome
     final: bool
     code: Text = ""
     """A stable word for the reason of a refusal or failure."""
@@ -349,6 +393,14 @@ class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):
     """Where the kernel lets it be known: only a parent, or a pidfd of kernel 6.14 on, can tell."""
     respawned_pid: Pid | None = None
     """The PID under which the service manager started it again."""
+    respawned_unit: Text = ""
+    """The unit that it started again."""
+    freed: U64 | None = None
+    """Memory of its own (anonymous, and in swap) that it held when the order came, bytes; of what exited."""
+    members: Annotated[list[Member], Meta(max_length=MAX_MEMBERS)] = field(default_factory=list)
+    """Of an order to a set: each process, the first so many."""
+    more: U64 = 0
+    """How many beyond those."""
 
 
 class Relative(Struct, frozen=True, kw_only=True):
@@ -358,6 +410,19 @@ class Relative(Struct, frozen=True, kw_only=True):
     start_ns: U64
     name: Text
     cmdline: LongText = ""
+
+
+class SetFacts(Struct, frozen=True, kw_only=True):
+    """Processes that belong together, as they are now."""
+
+    scope: Literal["tree", "cgroup", "unit"]
+    of: Text = ""
+    """Which cgroup or unit."""
+    processes: U64
+    rss: U64
+    """Sum, bytes: what is shared counts for each."""
+    names: Annotated[list[Text], Meta(max_length=8)]
+    """The most frequent."""
 
 
 class Inspection(Message, frozen=True, kw_only=True, tag="inspection"):
@@ -374,6 +439,8 @@ class Inspection(Message, frozen=True, kw_only=True, tag="inspection"):
     """Who would start it again, as a sentence; empty: nobody that the agent knows of."""
     protected: Text = ""
     """Why the host's policy would refuse a signal; empty: it would not."""
+    sets: Annotated[list[SetFacts], Meta(max_length=8)] = field(default_factory=list)
+    """The sets that an order could be for."""
 
 
 class AgentLog(Message, frozen=True, kw_only=True, tag="log"):
@@ -484,20 +551,40 @@ class Order(Message, frozen=True, kw_only=True, tag="order"):
     signature: Annotated[bytes, Meta(max_length=64)]
 
 
+Verb = Literal["signal", "renice", "ionice", "freeze", "thaw"]
+Scope = Literal["process", "tree", "cgroup", "unit"]
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """What is to be done beyond a signal to a single process."""
+
+    verb: Verb = "signal"
+    scope: Scope = "process"
+    """The target; it and all that descend from it; all in its cgroup and below; all of its unit."""
+    signal: Text = ""
+    """For ``signal``."""
+    value: Text = ""
+    """For ``renice`` -20 to 19, for ``ionice`` ``idle`` or ``best-effort:0`` to ``best-effort:7``."""
+    of: Text = ""
+    """The cgroup or unit that was meant: where the target is in another by now, nothing is done."""
+
+
 class OrderBody(Struct, frozen=True, kw_only=True):
-    """One signal to one process life on one host."""
+    """One deed on one host."""
 
     order_id: Text
     host_id: HostId
     target: ProcessKey
     signal: Text
-    """A name without SIG, such as ``TERM``."""
+    """A name without SIG, such as ``TERM``, to the target alone; empty where there is an `action`. So an
+    agent that knows of no actions refuses the order, and does not take it for a smaller one."""
     nonce: Annotated[bytes, Meta(min_length=16, max_length=16)]
     issued_wall_ns: Time
     expires_wall_ns: Time
     actor: Text
     """Who asked."""
     reason: Text = ""
+    action: Action | None = None
 
 
 class Inspect(Message, frozen=True, kw_only=True, tag="inspect"):

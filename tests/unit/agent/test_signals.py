@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from tukur.agent.facts import boot_id
+from tukur.agent.order_gate import OrderGate, RefusedError
 from tukur.agent.pidfd import CLOCK_TICK_NS, read_stat
 from tukur.agent.policy import SIGNALS, Policy
-from tukur.agent.signals import Executor, OrderGate, RefusedError
+from tukur.agent.signals import Executor
 from tukur.protocol import auth, messages
 from tukur.protocol.messages import OrderBody, OrderResult, ProcessKey
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from tukur.protocol.messages import HostId
+from tukur.protocol.messages import HostId, Scope, Verb
 
 RoleWord = Literal["none", "viewer", "operator", "admin"]
 Signal = Literal["TERM", "KILL", "STOP", "CONT", "INT", "HUP"]
@@ -60,6 +60,8 @@ class Host(Struct, kw_only=True):
     blind_spots: list[str]
     signals: list[str]
     """Signals that the host's own policy allows; empty: monitor-only."""
+    policy: "HostPolicy | None"
+    """null: an older agent, or one that never connected."""
     first_ms: int | None
     """The oldest recorded second."""
     last_ms: int | None
@@ -409,15 +411,76 @@ class ProcessDetail(Struct, kw_only=True):
     restart: str
     """Who would start it again, as a sentence; empty: nobody that is known."""
     protected: str
+    sets: list["ProcessSet"]
+    """What an order could be for beside this process alone; empty: the agent has not told."""
     """Why a signal would be refused; empty: it would not."""
+
+
+class ProcessSet(Struct, kw_only=True):
+    """Processes that belong together, as they are now."""
+
+    scope: Scope
+    of: str
+    """Which cgroup or unit."""
+    processes: int
+    rss: int
+    """Sum: what is shared counts for each."""
+    names: list[str]
+    """The most frequent."""
+
+
+class HostPolicy(Struct, kw_only=True):
+    """What a host lets anybody do, by its own file: it has the last word."""
+
+    actions: list[str]
+    """Of renice, ionice and freeze."""
+    allow: "PolicySelection"
+    """Who alone may be reached; nothing in it: everybody that is not protected."""
+    protect: "PolicySelection"
+    dangerous: list[str]
+    """Programs that are protected on every host whose file does not name them."""
+    problem: str
+    """Why the host's file cannot be used: then nothing is allowed."""
+
+
+class PolicySelection(Struct, kw_only=True):
+    """Processes by patterns."""
+
+    users: list[str]
+    units: list[str]
+    names: list[str]
+
+
+class Decision(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A second person's."""
+
+    approve: bool
 
 
 class OrderRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     boot_id: Annotated[str, Meta(max_length=36)]
     pid: Annotated[int, Meta(ge=1, le=2**22)]
     start_ns: StartNs
-    signal: Signal
+    verb: Verb = "signal"
+    signal: Signal | None = None
+    """What ``signal`` sends."""
+    scope: Scope = "process"
+    """The process alone; it and all that descend from it; all in its cgroup and below; all of its unit."""
+    value: Annotated[str, Meta(max_length=20)] = ""
+    """For ``renice`` -20 to 19, for ``ionice`` ``idle`` or ``best-effort:0`` to ``best-effort:7``."""
+    of: Annotated[str, Meta(max_length=1000)] = ""
+    """The cgroup or unit that was seen: where the process is in another by now, nothing is done."""
     reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class OrderMember(Struct, kw_only=True):
+    """What became of one process of a set."""
+
+    pid: int
+    start_ns: StartNs
+    name: str
+    outcome: str
+    detail: str = ""
 
 
 class Order(Struct, kw_only=True):
@@ -433,7 +496,12 @@ class Order(Struct, kw_only=True):
     issued_ms: int
     final: bool
     outcome: str
-    """pending, or one of ``tukur.protocol.messages.OrderResult.outcome``, or ``no_answer``."""
+    """``waiting`` (for a second person), ``declined``, ``pending``, ``no_answer``, or one of
+    ``tukur.protocol.messages.Outcome``."""
+    verb: Verb = "signal"
+    scope: Scope = "process"
+    value: str = ""
+    of: str = ""
     code: str = ""
     detail: str = ""
     after_ms: float | None = None
@@ -441,7 +509,15 @@ class Order(Struct, kw_only=True):
     exit_signal: int | None = None
     respawned_pid: int | None = None
     approver: str = ""
-    """The second person who approved it; empty: none was needed, or nobody has yet."""
+    """The second person who approved or declined it; empty: none was needed, or nobody has yet."""
+    respawned_unit: str = ""
+    """The unit that its service manager started again."""
+    freed: int | None = None
+    """Memory of its own (anonymous, and in swap) that what exited had held, bytes."""
+    members: list[OrderMember]
+    """Of a set: each process, the first thousand."""
+    more: int = 0
+    """How many beyond those."""
 
 
 class Hosts(Struct, kw_only=True):

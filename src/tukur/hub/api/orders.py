@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from tukur.hub.api.models import Order, OrderRequest, Orders
+from tukur.hub.api.models import Decision, Order, OrderRequest, Orders
 from tukur.hub.api.problems import problems
 from tukur.hub.auth.gate import origin_of
 from tukur.hub.auth.identity import Identity
@@ -22,7 +22,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 @post(
     "/api/hosts/{host_id:str}/orders",
     operation_id="createOrder",
-    summary="Send a signal to one process",
+    summary="Send a signal to a process or a set of them, or change what they may use",
     tags=["orders"],
     responses=problems(400, 401, 403, 404, 409, 503),
 )
@@ -38,6 +38,24 @@ async def create_order(
     word. The answer comes at once: follow the order for its outcome.
     """
     return await hub.orders.issue(host_id, data, request.user.user, origin_of(request))
+
+
+@post(
+    "/api/orders/{order_id:str}/decision",
+    operation_id="decideOrder",
+    summary="Approve or decline an order that waits for a second person",
+    tags=["orders"],
+    status_code=200,
+    responses=problems(400, 401, 403, 404, 409, 503),
+)
+async def decide_order(
+    request: Request[Identity, Any, State],
+    order_id: FromPath[str],
+    data: JSONBody[Decision],
+    hub: NamedDependency[Hub],
+) -> Order:
+    """Orders to hosts that are marked so wait ten minutes for somebody other than who asked, signed in."""
+    return await hub.orders.decide(order_id, request.user, origin_of(request), approve=data.approve)
 
 
 @get(

@@ -64,6 +64,7 @@ API_ROUTES: list[Any] = [
     ooms.list_ooms,
     gaps.list_gaps,
     orders.create_order,
+    orders.decide_order,
     orders.get_order,
     orders.list_orders,
     store.get_store,

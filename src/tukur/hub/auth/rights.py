@@ -43,6 +43,7 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("POST", "/api/hosts/{host_id}/revoke"): Role.ADMIN,
     ("POST", "/api/hosts/{host_id}/release"): Role.ADMIN,
     ("PATCH", "/api/hosts/{host_id}"): Role.ADMIN,
+    ("POST", "/api/orders/{order_id}/decision"): Role.OPERATOR,
     ("GET", "/api/orders"): Role.VIEWER,
     ("GET", "/api/orders/{order_id}"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/difference"): Role.VIEWER,
@@ -71,6 +72,7 @@ SOMEWHERE = frozenset(
         ("GET", "/api/hosts"),
         ("GET", "/api/orders"),
         ("GET", "/api/orders/{order_id}"),
+        ("POST", "/api/orders/{order_id}/decision"),
         ("GET", "/api/lives"),
         ("GET", "/api/top"),
     }

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from msgspec import convert, to_builtins
+
 from tukur.blocks import Table, decode_table
 from tukur.hub.api.models import (
     Difference,
@@ -15,9 +17,11 @@ from tukur.hub.api.models import (
     FleetTopList,
     Held,
     Host,
+    HostPolicy,
     Lives,
     OomKills,
     ProcessDetail,
+    ProcessSet,
     ProcessTable,
     RecordGaps,
     Relative,
@@ -354,6 +358,7 @@ class History:
             children=[_relative(child) for child in now.children] if now else [],
             restart=now.restart if now else "",
             protected=now.protected if now else "",
+            sets=[convert(to_builtins(each), ProcessSet) for each in now.sets] if now else [],
         )
 
     async def _inspect(self, host_id: str, target: ProcessKey) -> messages.Inspection | None:
@@ -418,6 +423,7 @@ def _host(row: HostRow, state: HostState | None, held: Sequence[HeldRow]) -> Hos
         source=facts.source,
         blind_spots=facts.blind_spots,
         signals=facts.signals,
+        policy=None if facts.policy is None else convert(to_builtins(facts.policy), HostPolicy),
         first_ms=row.first_ms,
         last_ms=row.last_ms,
         clock_ms=None if offset_ns is None else offset_ns // 1_000_000,

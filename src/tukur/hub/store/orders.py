@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, select, update
 
-from tukur.hub.api.models import Order
+from tukur.hub.api.models import Order, OrderMember
 from tukur.hub.store.database import Database, repeated
 from tukur.hub.store.schema import orders
 
@@ -14,12 +14,16 @@ from tukur.hub.store.schema import orders
 def _row(order: Order) -> dict[str, Any]:
     row = msgspec.structs.asdict(order)
     row["start_ns"] = int(order.start_ns)
+    row["set_of"] = row.pop("of")
+    row["members"] = msgspec.json.encode(order.members).decode() if order.members else None
     return row
 
 
 def _order(row: Any) -> Order:
     content = dict(row._mapping)  # noqa: SLF001 - a public name of SQLAlchemy's, in spite of its look
     content["start_ns"] = str(content["start_ns"])
+    content["of"] = content.pop("set_of")
+    content["members"] = msgspec.json.decode(content["members"] or b"[]", type=list[OrderMember])
     return Order(**content)
 
 
@@ -43,6 +47,14 @@ class OrderTable:
             await connection.execute(
                 update(orders).where(orders.c.order_id == order.order_id).values(changed)
             )
+
+    @repeated
+    async def decide(self, order_id: str, approver: str, outcome: str) -> bool:
+        """Ends the waiting of an order; False: it does not wait, or somebody else has decided."""
+        async with self._database.write() as connection:
+            waiting = (orders.c.order_id == order_id) & (orders.c.outcome == "waiting")
+            values = {"approver": approver, "outcome": outcome, "final": outcome == "declined"}
+            return bool((await connection.execute(update(orders).where(waiting).values(values))).rowcount)
 
     async def get_order(self, order_id: str) -> Order | None:
         """One order."""

@@ -435,4 +435,12 @@ orders = Table(
     Column("exit_signal", Integer, nullable=True),
     Column("respawned_pid", Integer, nullable=True),
     Column("approver", String(255), nullable=False, server_default=""),
+    Column("verb", String(16), nullable=False, server_default="signal"),
+    Column("scope", String(16), nullable=False, server_default="process"),
+    Column("value", String(32), nullable=False, server_default=""),
+    Column("set_of", String(1000), nullable=False, server_default=""),
+    Column("respawned_unit", String(255), nullable=False, server_default=""),
+    Column("freed", BigInteger, nullable=True),
+    Column("members", LONG_TEXT, nullable=True),
+    Column("more", Integer, nullable=False, server_default="0"),
 )

@@ -131,6 +131,7 @@ async def test_the_page_holds_no_data_and_no_file_outside_of_it_is_given(hub: Ru
 
 LEAST = {
     ("POST", "/api/hosts/{host_id}/orders"): "operator",
+    ("POST", "/api/orders/{order_id}/decision"): "operator",
     ("POST", "/api/hosts/{host_id}/revoke"): "admin",
     ("POST", "/api/hosts/{host_id}/release"): "admin",
     ("PATCH", "/api/hosts/{host_id}"): "admin",

@@ -128,5 +128,7 @@ export const api = {
   order: (id: string, body: OrderRequest) => json<Order>(`${host(id)}/orders`, { method: "POST", body }),
   follow: (orderId: string, signal?: AbortSignal) =>
     json<Order>(`/api/orders/${encodeURIComponent(orderId)}?wait_s=6`, { signal }),
+  decide: (orderId: string, approve: boolean) =>
+    json<Order>(`/api/orders/${encodeURIComponent(orderId)}/decision`, { method: "POST", body: { approve } }),
   orders: async () => (await json<{ orders: Order[] }>("/api/orders?limit=50")).orders,
 };

@@ -547,13 +547,33 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a signal to one process
+         * Send a signal to a process or a set of them, or change what they may use
          * @description The process is named by its whole key, so that another life of its PID is never signalled.
          *
          *     The order is signed, expires after 10 seconds and is used once; the host's own policy has the last
          *     word. The answer comes at once: follow the order for its outcome.
          */
         post: operations["createOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orders/{order_id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve or decline an order that waits for a second person
+         * @description Orders to hosts that are marked so wait ten minutes for somebody other than who asked, signed in.
+         */
+        post: operations["decideOrder"];
         delete?: never;
         options?: never;
         head?: never;
@@ -759,6 +779,13 @@ export interface components {
             read_bytes: number;
             write_bytes: number;
         };
+        /**
+         * Decision
+         * @description A second person's.
+         */
+        Decision: {
+            approve: boolean;
+        };
         /** Difference */
         Difference: {
             /** @description The two samples that are compared: the nearest ones. */
@@ -908,6 +935,8 @@ export interface components {
             blind_spots: string[];
             /** @description Signals that the host's own policy allows; empty: monitor-only. */
             signals: string[];
+            /** @description null: an older agent, or one that never connected. */
+            policy: components["schemas"]["HostPolicy"] | null;
             /** @description The oldest recorded second. */
             first_ms: number | null;
             /** @description The newest recorded second. */
@@ -936,6 +965,21 @@ export interface components {
             groups?: string[] | null;
             /** @description Whether an order to it waits for a second person; likewise. */
             needs_approval?: boolean | null;
+        };
+        /**
+         * HostPolicy
+         * @description What a host lets anybody do, by its own file: it has the last word.
+         */
+        HostPolicy: {
+            /** @description Of renice, ionice and freeze. */
+            actions: string[];
+            /** @description Who alone may be reached; nothing in it: everybody that is not protected. */
+            allow: components["schemas"]["PolicySelection"];
+            protect: components["schemas"]["PolicySelection"];
+            /** @description Programs that are protected on every host whose file does not name them. */
+            dangerous: string[];
+            /** @description Why the host's file cannot be used: then nothing is allowed. */
+            problem: string;
         };
         /** Hosts */
         Hosts: {
@@ -1086,8 +1130,22 @@ export interface components {
             reason: string;
             issued_ms: number;
             final: boolean;
-            /** @description pending, or one of ``tukur.protocol.messages.OrderResult.outcome``, or ``no_answer``. */
+            /** @description ``waiting`` (for a second person), ``declined``, ``pending``, ``no_answer``, or one of ``tukur.protocol.messages.Outcome``. */
             outcome: string;
+            /**
+             * @default signal
+             * @enum {string}
+             */
+            verb: "signal" | "renice" | "ionice" | "freeze" | "thaw";
+            /**
+             * @default process
+             * @enum {string}
+             */
+            scope: "process" | "tree" | "cgroup" | "unit";
+            /** @default  */
+            value: string;
+            /** @default  */
+            of: string;
             /** @default  */
             code: string;
             /** @default  */
@@ -1097,18 +1155,68 @@ export interface components {
             exit_signal?: number | null;
             respawned_pid?: number | null;
             /**
-             * @description The second person who approved it; empty: none was needed, or nobody has yet.
+             * @description The second person who approved or declined it; empty: none was needed, or nobody has yet.
              * @default
              */
             approver: string;
+            /**
+             * @description The unit that its service manager started again.
+             * @default
+             */
+            respawned_unit: string;
+            /** @description Memory of its own (anonymous, and in swap) that what exited had held, bytes. */
+            freed?: number | null;
+            /** @description Of a set: each process, the first thousand. */
+            members: components["schemas"]["OrderMember"][];
+            /**
+             * @description How many beyond those.
+             * @default 0
+             */
+            more: number;
+        };
+        /**
+         * OrderMember
+         * @description What became of one process of a set.
+         */
+        OrderMember: {
+            pid: number;
+            start_ns: string;
+            name: string;
+            outcome: string;
+            /** @default  */
+            detail: string;
         };
         /** OrderRequest */
         OrderRequest: {
             boot_id: string;
             pid: number;
             start_ns: string;
-            /** @enum {string} */
-            signal: "TERM" | "KILL" | "STOP" | "CONT" | "INT" | "HUP";
+            /**
+             * @default signal
+             * @enum {string}
+             */
+            verb: "signal" | "renice" | "ionice" | "freeze" | "thaw";
+            /**
+             * @description What ``signal`` sends.
+             * @enum {null|string}
+             */
+            signal?: "TERM" | "KILL" | "STOP" | "CONT" | "INT" | "HUP" | null;
+            /**
+             * @description The process alone; it and all that descend from it; all in its cgroup and below; all of its unit.
+             * @default process
+             * @enum {string}
+             */
+            scope: "process" | "tree" | "cgroup" | "unit";
+            /**
+             * @description For ``renice`` -20 to 19, for ``ionice`` ``idle`` or ``best-effort:0`` to ``best-effort:7``.
+             * @default
+             */
+            value: string;
+            /**
+             * @description The cgroup or unit that was seen: where the process is in another by now, nothing is done.
+             * @default
+             */
+            of: string;
             /** @default  */
             reason: string;
         };
@@ -1125,6 +1233,15 @@ export interface components {
              * @default
              */
             present: string;
+        };
+        /**
+         * PolicySelection
+         * @description Processes by patterns.
+         */
+        PolicySelection: {
+            users: string[];
+            units: string[];
+            names: string[];
         };
         /**
          * Problem
@@ -1205,8 +1322,24 @@ export interface components {
             children: components["schemas"]["Relative"][];
             /** @description Who would start it again, as a sentence; empty: nobody that is known. */
             restart: string;
-            /** @description Why a signal would be refused; empty: it would not. */
             protected: string;
+            /** @description What an order could be for beside this process alone; empty: the agent has not told. */
+            sets: components["schemas"]["ProcessSet"][];
+        };
+        /**
+         * ProcessSet
+         * @description Processes that belong together, as they are now.
+         */
+        ProcessSet: {
+            /** @enum {string} */
+            scope: "process" | "tree" | "cgroup" | "unit";
+            /** @description Which cgroup or unit. */
+            of: string;
+            processes: number;
+            /** @description Sum: what is shared counts for each. */
+            rss: number;
+            /** @description The most frequent. */
+            names: string[];
         };
         /** ProcessTable */
         ProcessTable: {
@@ -3410,6 +3543,86 @@ export interface operations {
         responses: {
             /** @description Document created, URL follows */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            /** @description A parameter or the body is not what was expected */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the request comes from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible at present */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The record cannot be read or written at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decideOrder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                order_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Decision"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -29,5 +29,6 @@ export type RecordGaps = Schemas["RecordGaps"];
 export type StoreUsage = Schemas["StoreUsage"];
 export type TopGroup = Schemas["TopGroup"];
 export type TopList = Schemas["TopList"];
-export type Signal = OrderRequest["signal"];
+export type ProcessSet = Schemas["ProcessSet"];
+export type Signal = NonNullable<OrderRequest["signal"]>;
 export type TopBy = "cpu" | "rss" | "read" | "write" | "io";

@@ -4,7 +4,7 @@ import { outcomeOf } from "./outcome";
 
 function order(more: Partial<Order>): Order {
   return {
-    order_id: "o", host_id: "h", boot_id: "b", pid: 4711, start_ns: "1", name: "x", signal: "TERM", actor: "me", reason: "", approver: "",
+    order_id: "o", host_id: "h", boot_id: "b", pid: 4711, start_ns: "1", name: "x", signal: "TERM", actor: "me", reason: "", approver: "", verb: "signal", scope: "process", value: "", of: "", respawned_unit: "", members: [], more: 0,
     issued_ms: 0, final: true, outcome: "pending", code: "", detail: "", ...more,
   };
 }

@@ -1,6 +1,6 @@
 /** What became of an order, as a sentence: what was observed, nothing else. */
 import type { Order } from "../api/types";
-import { milliseconds } from "../format/units";
+import { bytes, milliseconds } from "../format/units";
 
 export type Tone = "waiting" | "done" | "warning" | "refused";
 
@@ -19,7 +19,7 @@ export function outcomeOf(order: Order): Outcome {
 }
 
 function toneOf(order: Order): Tone {
-  if (order.outcome === "exited" || order.outcome === "stopped" || order.outcome === "running") return "done";
+  if (["exited", "stopped", "running", "changed", "frozen", "thawed"].includes(order.outcome)) return "done";
   if (!order.final) return "waiting";
   return ["alive", "gone", "no_answer"].includes(order.outcome) ? "warning" : "refused";
 }
@@ -27,18 +27,28 @@ function toneOf(order: Order): Tone {
 function sentence(order: Order): string {
   const after = order.after_ms == null ? "" : ` after ${milliseconds(order.after_ms)}`;
   switch (order.outcome) {
+    case "waiting":
+      return "Waits for a second person to approve it";
+    case "declined":
+      return order.approver ? `Declined by ${order.approver}` : "Declined: nobody approved it in time";
     case "pending":
-      return `${order.signal} is on its way`;
+      return `${what(order)} is on its way`;
     case "delivered":
-      return `${order.signal} was delivered; watching what it does`;
+      return `${what(order)} was delivered; watching what it does`;
     case "exited":
       return ended(order) + after;
+    case "changed":
+      return `Done${after}, and read back`;
+    case "frozen":
+      return `Frozen${after}: nothing of it runs until it is thawed`;
+    case "thawed":
+      return `Thawed${after}`;
     case "stopped":
       return `Stopped${after}; CONT lets it run on`;
     case "running":
       return `Running again${after}`;
     case "alive":
-      return `Still there${after}`;
+      return order.members.length > 1 ? `Not all ended${after}` : `Still there${after}`;
     case "gone":
       return "Already gone: it had ended before the signal";
     case "reused":
@@ -54,14 +64,32 @@ function sentence(order: Order): string {
   }
 }
 
+function what(order: Order): string {
+  return order.signal || order.verb;
+}
+
 function ended(order: Order): string {
+  if (order.members.length > 1) return `${order.members.filter((each) => each.outcome === "exited").length + order.more} exited`;
   if (order.exit_signal != null) return `Exited by signal ${order.exit_signal}`;
   if (order.exit_code != null) return `Exited with code ${order.exit_code}`;
   return "Exited";
 }
 
 function detailOf(order: Order): string {
-  if (order.respawned_pid != null) return `It was started again as PID ${order.respawned_pid}.`;
   if (order.outcome === "exited" && !order.final) return "Watching whether it is started again.";
+  if (order.outcome === "exited") return [again(order), freed(order), zombie(order)].filter(Boolean).join(" ");
   return ["alive", "gone", "not_permitted", "no_answer"].includes(order.outcome) ? (order.detail ?? "") : "";
+}
+
+function again(order: Order): string {
+  if (order.respawned_pid == null) return "";
+  return `It was started again as PID ${order.respawned_pid}${order.respawned_unit ? ` by ${order.respawned_unit}` : ""}.`;
+}
+
+function freed(order: Order): string {
+  return order.freed ? `${bytes(order.freed)} of memory of its own became free.` : "";
+}
+
+function zombie(order: Order): string {
+  return order.code === "zombie" ? `${order.detail.charAt(0).toUpperCase()}${order.detail.slice(1)}.` : "";
 }

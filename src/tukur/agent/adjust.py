@@ -1,0 +1,92 @@
+"""Priorities of a process and its threads, and the freezer of a cgroup: set, and read back."""
+
+import asyncio
+import ctypes
+import os
+import platform
+import re
+import time
+from pathlib import Path
+
+from tukur.sources.cgroups import find_mount
+
+# asm/unistd.h: the C library has no function for these.
+_IOPRIO_CALLS = {"x86_64": (251, 252), "aarch64": (30, 31), "riscv64": (30, 31)}
+_WHO_PROCESS = 1
+_CLASSES = {"best-effort": 2, "idle": 3}
+_CLASS_SHIFT = 13
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def parse_nice(value: str) -> int:
+    """-20 (most of the CPU) to 19. Raises ValueError."""
+    if not re.fullmatch(r"-?\d{1,2}", value, re.ASCII) or not -20 <= int(value) <= 19:
+        raise ValueError(f"nice {value[:20]!r}; -20 to 19 expected")
+    return int(value)
+
+
+def parse_io_priority(value: str) -> int:
+    """The kernel's number of ``idle`` or ``best-effort:0`` to ``:7``. Raises ValueError."""
+    name, _, level = value.partition(":")
+    if value == "idle":
+        return _CLASSES[name] << _CLASS_SHIFT
+    if name == "best-effort" and re.fullmatch(r"[0-7]", level, re.ASCII):
+        return _CLASSES[name] << _CLASS_SHIFT | int(level)
+    raise ValueError(f"I/O priority {value[:40]!r}; idle or best-effort:0 to best-effort:7 expected")
+
+
+def _threads(pid: int) -> list[int]:
+    return [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
+
+
+def renice(pid: int, nice: int) -> bool:
+    """Gives every thread this nice value; whether each has it now. Raises OSError."""
+    # A thread that begins meanwhile inherits from one that has it, or is met by the second round.
+    for _ in range(2):
+        for thread in _threads(pid):
+            os.setpriority(os.PRIO_PROCESS, thread, nice)
+    return all(os.getpriority(os.PRIO_PROCESS, thread) == nice for thread in _threads(pid))
+
+
+def io_priority(pid: int, priority: int) -> bool:
+    """Gives every thread this I/O priority; whether each has it now. Raises OSError."""
+    numbers = _IOPRIO_CALLS.get(platform.machine())
+    if numbers is None:
+        raise OSError(38, f"I/O priorities on {platform.machine()} are not known to the agent")
+    for _ in range(2):
+        for thread in _threads(pid):
+            _call(numbers[0], _WHO_PROCESS, thread, priority)
+    return all(_call(numbers[1], _WHO_PROCESS, thread) == priority for thread in _threads(pid))
+
+
+def _call(number: int, *values: int) -> int:
+    found = int(_libc.syscall(ctypes.c_long(number), *(ctypes.c_long(value) for value in values)))
+    if found < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return found
+
+
+def freezer(cgroup: str) -> Path | None:
+    """The folder of a cgroup that can be frozen; None: the v2 hierarchy has it not."""
+    mount = find_mount()
+    if (
+        mount is None
+        or ".." in cgroup.split("/")
+        or not f"{cgroup}/".startswith(f"{mount.root.rstrip('/')}/")
+    ):
+        return None
+    folder = Path(mount.point) / cgroup[len(mount.root.rstrip("/")) :].strip("/")
+    return folder if (folder / "cgroup.freeze").exists() else None
+
+
+async def freeze(folder: Path, *, on: bool, seconds: float) -> bool:
+    """Freezes or thaws; whether the kernel says so within so many seconds. Raises OSError."""
+    (folder / "cgroup.freeze").write_text("1" if on else "0")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if f"frozen {int(on)}" in (folder / "cgroup.events").read_text().splitlines():
+            return True
+        await asyncio.sleep(0.005)
+    return False

@@ -1,0 +1,40 @@
+"""Programs that hold a machine together: no order reaches them unless the host's own file says so by name."""
+
+DANGEROUS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "it runs the machine",
+        (
+            *("init", "systemd", "systemd-*", "runit", "s6-svscan", "openrc-init", "udevd"),
+            *(
+                "dbus-daemon",
+                "dbus-broker",
+                "dbus-broker-launch",
+                "polkitd",
+                "multipathd",
+                "iscsid",
+                "dmeventd",
+            ),
+        ),
+    ),
+    ("it lets people in", ("sshd", "sshd-session", "sshd-auth", "dropbear", "login", "agetty", "tailscaled")),
+    (
+        "people work in it",
+        ("gdm3", "gdm", "sddm", "lightdm", "Xorg", "Xwayland", "gnome-shell", "kwin_wayland"),
+    ),
+    ("it keeps the network", ("NetworkManager", "wpa_supplicant", "dhclient", "dhcpcd", "netplan")),
+    (
+        "it is a database, which may lose what it has not written",
+        (
+            *("mysqld", "mariadbd", "postgres", "mongod", "redis-server", "valkey-server", "etcd"),
+            *("influxd", "clickhouse*", "cassandra", "prometheus", "victoria-metrics*"),
+        ),
+    ),
+    (
+        "it runs containers or virtual machines",
+        (
+            *("dockerd", "containerd", "containerd-shim*", "conmon", "crio", "kubelet", "k3s*"),
+            *("libvirtd", "virtqemud", "lxcfs"),
+        ),
+    ),
+)
+"""Why, and the patterns (fnmatch) of what the file of a program is called."""

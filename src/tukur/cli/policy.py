@@ -1,0 +1,68 @@
+"""``tukur policy``: what this host lets its hub do."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tukur.cli.errors import CommandError, Exit
+
+if TYPE_CHECKING:
+    from tukur.agent.policy import Policy, Selection
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="whether a policy file can be used, and what it says")
+    test = actions.add_parser("test", help="what the policy says to an order to one process")
+    test.add_argument("pid", type=int, help="the process")
+    test.add_argument("--signal", default="KILL", help="the signal (default: %(default)s)")
+    for action in (check, test):
+        action.add_argument(
+            "--policy",
+            type=Path,
+            default=Path("/etc/tukur/policy.toml"),
+            metavar="FILE",
+            help="(default: %(default)s)",
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Checks the file, or asks it about one process. Exit code 1: refused."""
+    from tukur.agent.policy_file import PolicyError, load_policy
+
+    try:
+        policy = load_policy(options.policy)
+    except PolicyError as error:
+        raise CommandError(Exit.FAILED, str(error)) from error
+    if options.action == "test":
+        return _test(policy, options.pid, options.signal)
+    if not options.policy.exists():
+        print(f"{options.policy} is not there: this host is monitor-only")
+        return 0
+    print(f"signals: {', '.join(policy.signals) or 'none'}")
+    print(f"actions: {', '.join(policy.actions) or 'none'}")
+    print(f"allowed: {_words(policy.allow) or 'everybody that is not protected'}")
+    print(f"protected: {_words(policy.protect) or 'nobody more'}")
+    print(f"dangerous programs that may be reached: {', '.join(policy.unprotect) or 'none'}")
+    return 0
+
+
+def _words(selection: "Selection") -> str:
+    found = {"users": selection.users, "units": selection.units, "names": selection.names}
+    return "; ".join(f"{key} {', '.join(words)}" for key, words in found.items() if words)
+
+
+def _test(policy: "Policy", pid: int, signal: str) -> int:
+    from tukur.agent.pidfd import read_stat
+    from tukur.agent.subject import subject_of
+
+    stat = read_stat(pid)
+    if stat is None:
+        raise CommandError(Exit.FAILED, f"no process has PID {pid}")
+    code, detail = policy.refuses(subject_of(pid, stat), "signal", signal)
+    if code:
+        print(f"refused ({code}): {detail}")
+        return 1
+    print(f"allowed: {signal} to {stat.name} ({pid})")
+    return 0

@@ -1,0 +1,80 @@
+"""Orders beyond one signal to one process, and those that wait for a second person."""
+
+import re
+import subprocess
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser._parts import open_dialog, row, type_filter, until
+from tests.browser.conftest import IDLE, Spawn, listen, new_link
+from tests.support.running import Up, tukur
+
+FAMILY = """
+import subprocess, sys, time
+kid = [sys.executable, '-c', 'import time; time.sleep(120)', 'tukur-kid']
+children = [subprocess.Popen(kid) for _ in range(2)]
+time.sleep(120)
+"""
+
+
+def test_a_process_is_stopped_with_all_that_it_began(live: Page, spawn: Spawn) -> None:
+    parent = spawn(FAMILY, "tukur-family")
+    type_filter(live, "tukur-kid")
+    until(live, lambda: live.locator("[role=row][data-pid]").count() >= 2, 10, "both children")
+    type_filter(live, "tukur-family")
+    dialog = open_dialog(live, parent.pid)
+    dialog.get_by_role("combobox").select_option("tree")
+    dialog.get_by_role("radio", name=re.compile("KILL")).check()
+    dialog.get_by_role("button", name="Send KILL to 3 processes").click()
+    outcome = dialog.locator(".outcome[data-final=true]")
+    expect(outcome).to_contain_text("3 exited", timeout=10_000)
+    outcome.get_by_text("3 processes").click()
+    expect(outcome.get_by_role("listitem")).to_have_count(3)
+    parent.wait(5)
+    left = subprocess.run(["pkill", "-f", "tukur-kid"], check=False)
+    assert left.returncode == 1, "there was none left to end"
+
+
+def test_a_priority_is_changed_and_the_dialog_says_so(live: Page, spawn: Spawn) -> None:
+    child = spawn(IDLE, "tukur-nice")
+    type_filter(live, "tukur-nice")
+    dialog = open_dialog(live, child.pid)
+    expect(dialog.get_by_role("radio", name=re.compile("FREEZE"))).to_be_disabled()
+    dialog.get_by_role("radio", name=re.compile("NICE")).check()
+    dialog.get_by_role("button", name=re.compile("^NICE: ")).click()
+    expect(dialog.locator(".outcome[data-outcome=changed]")).to_contain_text("read back", timeout=10_000)
+    nice = subprocess.run(
+        ["ps", "-o", "ni=", "-p", str(child.pid)], capture_output=True, text=True, check=True
+    )
+    assert nice.stdout.strip() == "10"
+
+
+def test_an_order_waits_until_another_person_approves_it(
+    live: Page, up: Up, browser: Browser, spawn: Spawn, complaints: list[str]
+) -> None:
+    folder = ("--data", str(up.data))
+    host_id = tukur("host", "list", *folder).stdout.split("\t")[0]
+    assert tukur("host", "approval", host_id, "on", *folder).returncode == 0
+    try:
+        child = spawn(IDLE, "tukur-awaits")
+        live.reload()
+        live.wait_for_selector("main[data-state=live] [role=row][data-pid]")
+        type_filter(live, "tukur-awaits")
+        dialog = open_dialog(live, child.pid)
+        expect(dialog.get_by_text("wait until a second person approves")).to_be_visible()
+        dialog.get_by_label("Reason").fill("it hurts")
+        dialog.get_by_role("button", name=re.compile("^Send TERM")).click()
+        expect(dialog.locator(".outcome")).to_contain_text("Waits for a second person")
+        assert child.poll() is None
+        link = new_link(up)
+        with browser.new_context() as context:
+            other = context.new_page()
+            listen(other, complaints)
+            other.goto(link)
+            other.wait_for_selector("main[data-state=live]")
+            # The link is the same person's: she sees it wait, and cannot approve.
+            expect(other.get_by_text("A second person has to approve it")).to_be_visible(timeout=10_000)
+            expect(other.get_by_role("button", name="Approve")).to_have_count(0)
+        expect(row(live, child.pid)).to_have_count(1)
+    finally:
+        assert tukur("host", "approval", host_id, "off", *folder).returncode == 0
