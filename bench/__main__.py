@@ -18,6 +18,8 @@ NAMES = (
     "ingest",
     "completeness",
     "exit_hook",
+    "stop",
+    "signin",
 )
 """Each is a module of this folder with ``run(quick: bool) -> list[dict]``."""
 
