@@ -111,12 +111,16 @@ async def test_a_disabled_user_has_no_session_and_its_links_open_nothing(store: 
     assert not await store.sessions.exchange_link(secret(2), session(4)), "it was used up"
 
 
-async def test_all_sessions_of_a_user_end_but_for_one(store: Store) -> None:
+async def test_all_sessions_and_links_of_a_user_end_but_for_one_session(store: Store) -> None:
     for name in ("ada", "bob"):
         await store.users.ensure(name, "viewer", 1)
     for number, name in ((1, "ada"), (2, "ada"), (3, "ada"), (4, "bob")):
         assert await store.sessions.begin(name, session(number, number))
+    row = await store.users.user("ada")
+    assert row is not None
+    await store.sessions.add_link(secret(5), row.id, expires_ms=1000)
     assert await store.sessions.end_all("ada", but=secret(2)) == 2
+    assert not await store.sessions.exchange_link(secret(5), session(6))
     (left,) = await store.sessions.of("ada", 20)
     assert (left.hash, left.address, left.browser, left.via) == (
         secret(2),

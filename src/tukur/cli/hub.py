@@ -10,6 +10,7 @@ from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.keep import add_keep_options, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
+from tukur.cli.oidc import add_oidc_options, oidc_settings
 from tukur.cli.tls import add_tls_options, tls_settings
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def add_address_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--require-reason", action="store_true", help="send no order without a reason")
     add_tls_options(parser)
+    add_oidc_options(parser)
 
 
 def check_port(host: str, port: int) -> None:
@@ -89,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         die_with_parent(options.supervisor)
     folder = data_dir(options)
     enrolled = tuple(parse_enrol(text) for text in options.enrol)
-    keep, tls = parse_keep(options), tls_settings(options)
+    keep, tls, oidc = parse_keep(options), tls_settings(options), oidc_settings(options)
     server = database(options)
     check_port(options.host, options.port)
     # Commands send it to whoever holds the lock: it must not end a hub that is still starting.
@@ -104,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
                 allowed_hosts=tuple(options.names),
                 tls=tls,
                 reason_needed=options.require_reason,
+                oidc=oidc,
                 enrol=enrolled,
                 keep=keep,
             )

@@ -5,10 +5,12 @@ import asyncio
 
 from tukur.cli.data import add_data_option, data_dir
 from tukur.cli.database import add_database_options, database
+from tukur.cli.errors import CommandError, Exit
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
+    parser.add_argument("user", nargs="?", default="admin", help="whom it signs in (default: %(default)s)")
     add_data_option(parser)
     add_database_options(parser)
 
@@ -18,8 +20,12 @@ def run(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
     from tukur.hub.address import HubAddress, announced
     from tukur.hub.admin import create_sign_in_link
+    from tukur.hub.errors import ProblemError
 
     folder = data_dir(options, create=False)
-    token = asyncio.run(store_call(create_sign_in_link(folder, database(options))))
+    try:
+        token = asyncio.run(store_call(create_sign_in_link(folder, database(options), options.user)))
+    except ProblemError as error:
+        raise CommandError(Exit.FAILED, error.detail) from error
     print(f"{(announced(folder) or HubAddress()).url}/sign-in#token={token}")
     return 0

@@ -16,6 +16,7 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import add_address_options, check_port
 from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
 from tukur.cli.logs import add_log_option, begin_logging
+from tukur.cli.oidc import oidc_arguments, oidc_settings
 from tukur.cli.spool import add_spool_options, spool_arguments
 from tukur.cli.supervise import Child
 from tukur.cli.tls import tls_arguments, tls_settings
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; restarts what dies."""
     begin_logging(options, "up")
     parse_keep(options)
+    oidc_settings(options)
     folder = data_dir(options)
     server, tls = database(options), tls_settings(options)
     check_port(options.host, options.port)
@@ -117,6 +119,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
         *(word for name in options.names for word in ("--name", name)),
         *(["--require-reason"] if options.require_reason else []),
         *tls_arguments(options),
+        *oidc_arguments(options),
         *keep_arguments(options),
         "--enrol",
         f"{host_id(folder)}:{public_key(key).hex()}:{name}",

@@ -49,11 +49,16 @@ async def _noted(
     await log.add(local_user(), action, target, DONE if known else "unknown", **detail)
 
 
-async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = None) -> str:
-    """The token of a link that signs the owner in once. Raises StoreError."""
-    async with _store(data_dir, server) as store:
-        await _noted(store, data_dir, "link.create", OWNER)
-        return await _auth(store).new_link()
+async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = None, user: str = OWNER) -> str:
+    """The token of a link that signs a user in once. Raises StoreError, ProblemError.
+
+    The owner is made where there is none of the name, also after all administrators were lost.
+    """
+    async with _users(data_dir, server) as (store, users):
+        if user != OWNER:
+            await users.user(user)
+        await _noted(store, data_dir, "link.create", user)
+        return await _auth(store).new_link(user)
 
 
 @contextlib.asynccontextmanager

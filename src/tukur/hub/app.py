@@ -29,6 +29,7 @@ from tukur.hub.history.history import History
 from tukur.hub.ingest import Ingest
 from tukur.hub.keeper import Keeper
 from tukur.hub.live import Live
+from tukur.hub.oidc.provider import Provider
 from tukur.hub.order_key import OrderKey
 from tukur.hub.orders import Orders
 from tukur.hub.parts import Hub
@@ -79,6 +80,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         sign_in=SignIn(store.users, passwords, second_factor, account_key),
         users=UserAdmin(store, auth, passwords, second_factor),
         second_factor=second_factor,
+        provider=Provider(settings.oidc, account_key) if settings.oidc else None,
         audit=audit,
         keeper=Keeper(store, settings),
         tls=tls,

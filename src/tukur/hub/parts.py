@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tukur.hub.ingest import Ingest
     from tukur.hub.keeper import Keeper
     from tukur.hub.live import Live
+    from tukur.hub.oidc.provider import Provider
     from tukur.hub.orders import Orders
     from tukur.hub.presence import Presence
     from tukur.hub.recorder import Recorder
@@ -45,6 +46,7 @@ class Hub:
         sign_in: "SignIn",
         users: "UserAdmin",
         second_factor: "SecondFactor",
+        provider: "Provider | None",
         audit: "AuditLog",
         keeper: "Keeper",
         tls: "Tls",
@@ -63,6 +65,7 @@ class Hub:
         self.sign_in = sign_in
         self.users = users
         self.second_factor = second_factor
+        self.provider = provider
         self.audit = audit
         self.keeper = keeper
         self.tls = tls

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tukur.hub.oidc.settings import OidcSettings
 from tukur.hub.store.address import ServerAddress
 from tukur.hub.store.keep import Keep
 from tukur.hub.tls.settings import TlsSettings
@@ -28,6 +29,8 @@ class HubSettings:
     """Further names, without port, that the hub may be called by."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """What the hub proves itself with; by default it speaks plain HTTP, for this machine only."""
+    oidc: OidcSettings | None = None
+    """The OpenID provider that people may sign in by."""
     enrol: tuple[Enrolled, ...] = ()
     """Hosts that are admitted from the start on."""
     reason_needed: bool = False

@@ -8,7 +8,7 @@ import pytest
 from tests.support.hub import running_hub
 from tukur.hub import admin
 from tukur.hub.auth.identity import Rights, Role
-from tukur.hub.errors import PortBusyError
+from tukur.hub.errors import PortBusyError, ProblemError
 from tukur.hub.serve import listen
 
 
@@ -23,6 +23,16 @@ async def test_a_link_and_a_token_made_beside_a_running_hub_let_in(tmp_path: Pat
             assert await admin.revoke_token(tmp_path, "ci")
             assert not await admin.revoke_token(tmp_path, "ci")
             assert (await ci.get("/api/session")).status_code == 401
+
+
+async def test_a_link_is_for_the_owner_or_for_a_user_that_is_there(tmp_path: Path) -> None:
+    await admin.add_user(tmp_path, "ada", Rights(Role.VIEWER))
+    link = await admin.create_sign_in_link(tmp_path, user="ada")
+    with pytest.raises(ProblemError, match="there is no user 'nobody'"):
+        await admin.create_sign_in_link(tmp_path, user="nobody")
+    async with running_hub(tmp_path) as hub, hub.client() as client:
+        told = (await client.post("/api/session", json={"token": link})).json()
+        assert (told["user"], told["role"]) == ("ada", "viewer")
 
 
 async def test_a_name_that_is_taken_is_told(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ async def get_account(request: ApiRequest, hub: NamedDependency[Hub]) -> Account
         role=rights.role.word,
         grants={group: role.word for group, role in rights.grants.items()},
         password=user.password is not None,
+        provider=user.subject is not None,
         needs_present=not is_fresh(session),
         second_factor=user.totp_step is not None,
         recovery_codes=await hub.store.users.recovery_codes(user.id),
@@ -84,7 +85,7 @@ def _told(row: SessionRow, asking: SessionRow) -> OpenSession:
     summary="Set one's password",
     tags=["account"],
     status_code=204,
-    responses=problems(400, 401, 403, 429, 503),
+    responses=problems(400, 401, 403, 409, 429, 503),
 )
 async def set_password(
     request: ApiRequest, data: JSONBody[PasswordChange], hub: NamedDependency[Hub]

@@ -23,6 +23,11 @@ class SignIn(Struct, kw_only=True):
     """Of the second factor, where the user has one; or a recovery code."""
 
 
+class SignInWays(Struct, kw_only=True):
+    provider: str | None
+    """What to call the OpenID provider that `/api/oidc/start` leads to; null: there is none."""
+
+
 class OpenSession(Struct, kw_only=True):
     """A browser that is signed in."""
 
@@ -49,6 +54,8 @@ class Account(Struct, kw_only=True):
     """Group of hosts to the role on those."""
     password: bool
     """One is set."""
+    provider: bool
+    """The OpenID provider vouches for this user, who has no password here."""
     needs_present: bool
     """To set another takes the present one, or a new link."""
     second_factor: bool
@@ -95,6 +102,8 @@ class User(Struct, kw_only=True):
     password: bool
     """One is set."""
     second_factor: bool
+    provider: bool
+    """Signs in by the OpenID provider, which says what roles it has."""
     created_ms: int
 
 

@@ -40,6 +40,7 @@ def _told(row: UserRow) -> User:
         disabled=row.disabled,
         password=row.password is not None,
         second_factor=row.totp_step is not None,
+        provider=row.subject is not None,
         created_ms=row.created_ms,
     )
 

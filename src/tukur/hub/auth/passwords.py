@@ -76,7 +76,7 @@ class Passwords:
         return self._hasher.check_needs_rehash(kept)
 
     def _fits(self, kept: str | None, password: str) -> bool:
-        if kept is None and not self._nobodys:
+        if not self._nobodys:
             self._nobodys = self._hasher.hash("nobody has this password")
         try:
             return self._hasher.verify(kept or self._nobodys, password) and kept is not None

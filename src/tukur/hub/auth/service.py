@@ -69,9 +69,9 @@ class Auth:
             return None
         return await self._begun(session)
 
-    async def begin(self, user: str, via: str, client: Client) -> SignedIn | None:
+    async def begin(self, user: str, via: str, client: Client, seconds: int = SESSION_S) -> SignedIn | None:
         """A session for whoever has proved to be this user; None: there is no such user any more."""
-        session, new = _new_session(via, client)
+        session, new = _new_session(via, client, seconds)
         return await self._begun(session) if await self._sessions.begin(user, new) else None
 
     async def _begun(self, session: str) -> SignedIn | None:
@@ -152,9 +152,9 @@ class Auth:
         return known
 
 
-def _new_session(via: str, client: Client) -> tuple[str, NewSession]:
+def _new_session(via: str, client: Client, seconds: int = SESSION_S) -> tuple[str, NewSession]:
     """(its secret, what is kept of it)."""
     secret, now = new_secret(), now_ms()
     return secret, NewSession(
-        hash_of(secret), now, now + SESSION_S * 1000, via, client.address[:64], client.browser[:100]
+        hash_of(secret), now, now + seconds * 1000, via, client.address[:64], client.browser[:100]
     )

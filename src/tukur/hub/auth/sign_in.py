@@ -69,6 +69,9 @@ class SignIn:
 
     async def _user(self, attempt: Attempt) -> UserRow:
         user = await self._users.user(attempt.user)
+        if user is not None and user.name != attempt.user:
+            # A server may find a name that is written otherwise: failures are counted by how it is written.
+            user = None
         fits = await self._passwords.fits(user.password if user else None, attempt.password)
         if user is None or not fits or user.disabled or user.password is None:
             raise ProblemError(401, "credentials_not_valid", "no user has this name and password")

@@ -1,11 +1,11 @@
 """Users as administrators manage them, and what each changes of their own."""
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tukur.hub.auth.identity import Rights, Role
+from tukur.hub.auth.identity import Rights, Role, hash_of
 from tukur.hub.auth.limits import FailureLimit, check_limit
 from tukur.hub.auth.passwords import Passwords, fault_of
 from tukur.hub.auth.second_factor import SecondFactor
@@ -64,7 +64,7 @@ class UserAdmin:
 
     async def add(self, name: str, rights: Rights) -> str:
         """Makes a user; the token of a link by which it signs in for the first time."""
-        if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
+        if not _is_name(name):
             raise ProblemError(
                 400, "bad_name", f"user {name[:100]!r}; up to 64 of a-z A-Z 0-9 . _ @ - expected"
             )
@@ -72,6 +72,26 @@ class UserAdmin:
         if await self._users.add(name, rights.role.word, rights.grants_text(), now_ms()) is None:
             raise ProblemError(409, "user_known", f"there is a user named {name!r} already")
         return await self._auth.new_link(name, seconds=INVITE_S)
+
+    async def vouched(self, issuer: str, subject: str, names: Sequence[str], rights: Rights) -> str:
+        """The name of the user whom an OpenID provider vouches for; made at the first sign-in.
+
+        The rights are those that the provider's word gives now. A user of this hub is never taken over.
+        """
+        known = hash_of(f"{issuer}\0{subject}")
+        row = await self._users.by_subject(known)
+        if rights.best is Role.NONE:
+            raise ProblemError(403, "no_role", "the provider says nothing that gives a role here")
+        if row is not None:
+            await self._set(row.name, Change(rights).columns())
+            return row.name
+        name = next((name for name in names if _is_name(name)), None)
+        if name is None:
+            raise ProblemError(403, "bad_name", "the provider tells no name that a user can have here")
+        made = await self._users.add(name, rights.role.word, rights.grants_text(), now_ms(), known)
+        if made is None:
+            raise ProblemError(409, "user_known", f"there is another user named {name!r} here")
+        return name
 
     async def change(self, name: str, change: Change) -> None:
         """Rights hold from the next request on; of a disabled user every session ends."""
@@ -113,8 +133,11 @@ class UserAdmin:
         `present`: the one before; not needed where a link began the session just now.
         """
         user = await self.user(session.name)
+        if user.subject is not None:
+            # Else whoever the provider lets in no more would still get in.
+            raise ProblemError(409, "provider_user", "this user signs in by the OpenID provider")
         if not is_fresh(session):
-            await self._guessed(user, self._check_present(user, present))
+            await self._guessed(user, lambda: self._check_present(user, present))
         fault = fault_of(new, user.name)
         if fault is not None:
             raise ProblemError(400, "bad_password", fault)
@@ -125,21 +148,21 @@ class UserAdmin:
         """The second factor counts from now on; the recovery codes, shown this once."""
         if user.password is None:
             raise ProblemError(409, "password_needed", "a second factor is beside a password; set one first")
-        return await self._guessed(user, self._factor.confirm(user, code))
+        return await self._guessed(user, lambda: self._factor.confirm(user, code))
 
     async def end_factor(self, user: UserRow, code: str) -> None:
         """Takes the second factor off, by a code of it."""
         if user.totp_step is None:
             raise ProblemError(409, "second_factor_off", "there is no second factor")
-        await self._guessed(user, self._factor.check(user, code))
+        await self._guessed(user, lambda: self._factor.check(user, code))
         await self._users.drop_totp(user.id)
 
-    async def _guessed(self, user: UserRow, check: Awaitable[T]) -> T:
+    async def _guessed(self, user: UserRow, check: Callable[[], Awaitable[T]]) -> T:
         """What a check gives that a stranger in an open session might try again and again."""
         check_limit(self._guesses, user.name)
         self._guesses.failed(user.name)
         try:
-            found = await check
+            found = await check()
         except ProblemError as error:
             # 401 would say that the session has ended.
             raise ProblemError(
@@ -160,6 +183,10 @@ class UserAdmin:
 def is_fresh(session: SessionRow) -> bool:
     """Whether a link began the session just now."""
     return session.via == "link" and now_ms() - session.created_ms < FRESH_MS
+
+
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and name.lower() not in _RESERVED
 
 
 def _check_rights(rights: Rights) -> None:

@@ -338,9 +338,12 @@ user = Table(
     Column("password", String(255), nullable=True),
     Column("totp", String(255), nullable=True),
     Column("totp_step", BigInteger, nullable=True),
+    Column("subject", HASH, nullable=True),
+    Index("ix_user_subject", "subject", unique=True),
 )
 """role: on all hosts. grants: on groups of hosts, ``group=role`` with spaces between them. password: an
-Argon2 hash. totp: the secret, encrypted; totp_step: the period of the code used last, null: none was yet."""
+Argon2 hash. totp: the secret, encrypted; totp_step: the period of the code used last, null: none was yet.
+subject: hash of the OpenID provider and of whom it vouches for."""
 
 recovery_code = Table(
     "recovery_code",

@@ -148,12 +148,13 @@ class Sessions:
 
     @repeated
     async def end_all(self, name: str, but: bytes = b"") -> int:
-        """Ends a user's sessions, but for one; how many."""
+        """Ends a user's sessions, but for one, and the links not yet used; how many sessions."""
         own = select(user.c.id).where(user.c.name == name).scalar_subquery()
         async with self._database.write() as connection:
             ended = await connection.execute(
                 delete(session).where(session.c.user_id == own, session.c.hash != but)
             )
+            await connection.execute(delete(sign_in_link).where(sign_in_link.c.user_id == own))
             return int(ended.rowcount)
 
 

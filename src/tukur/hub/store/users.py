@@ -36,6 +36,8 @@ class UserRow:
     """The secret of the second factor, encrypted."""
     totp_step: int | None
     """The period of the code that was used last; None: no code has confirmed the secret yet."""
+    subject: bytes | None
+    """Hash of the OpenID provider and of whom it vouches for; None: a user of this hub alone."""
 
 
 class Users:
@@ -48,6 +50,13 @@ class Users:
         """The user of this name."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(user).where(user.c.name == name))).mappings().one_or_none()
+        return None if row is None else UserRow(**row)
+
+    async def by_subject(self, subject: bytes) -> UserRow | None:
+        """The user whom an OpenID provider vouches for."""
+        async with self._database.read() as connection:
+            found = await connection.execute(select(user).where(user.c.subject == subject))
+            row = found.mappings().one_or_none()
         return None if row is None else UserRow(**row)
 
     async def users(self) -> list[UserRow]:
@@ -65,13 +74,15 @@ class Users:
             return int(found.scalar_one())
 
     @repeated
-    async def add(self, name: str, role: str, grants: str, now_ms: int) -> int | None:
+    async def add(
+        self, name: str, role: str, grants: str, now_ms: int, subject: bytes | None = None
+    ) -> int | None:
         """The number of a new user; None: the name is taken, by whatever case it is written in."""
         async with self._database.write() as connection:
             same = select(user.c.id).where(func.lower(user.c.name) == name.lower())
             if (await connection.execute(same)).first() is not None:
                 return None
-            row = {"name": name, "role": role, "grants": grants, "created_ms": now_ms}
+            row = {"name": name, "role": role, "grants": grants, "created_ms": now_ms, "subject": subject}
             await connection.execute(insert(user), row)
             found = await connection.execute(select(user.c.id).where(user.c.name == name))
             return int(found.scalar_one())

@@ -25,6 +25,9 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/ca.pem"),
     ("POST", "/api/session"),
+    ("GET", "/api/sign-in"),
+    ("GET", "/api/oidc/start"),
+    ("GET", "/api/oidc/return"),
     ("WEBSOCKET", "/agent"),
 }
 """Written out once more on purpose: a route must not become public by a slip in one file."""

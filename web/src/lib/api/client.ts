@@ -73,6 +73,7 @@ const host = (id: string) => `/api/hosts/${encodeURIComponent(id)}`;
 export const api = {
   signIn: (token: string) => json<Session>("/api/session", { method: "POST", body: { token } }),
   signInAs: (user: string, password: string, code: string) => json<Session>("/api/session", { method: "POST", body: { user, password, code } }),
+  signInWays: () => json<{ provider: string | null }>("/api/sign-in"),
   session: () => json<Session>("/api/session"),
   signOut: async () => {
     await request("/api/session", { method: "DELETE" });

@@ -35,6 +35,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * By what one can sign in here
+         * @description A password and a link always; an OpenID provider where the hub was given one.
+         */
+        get: operations["getSignInWays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/account": {
         parameters: {
             query?: never;
@@ -721,6 +741,8 @@ export interface components {
             };
             /** @description One is set. */
             password: boolean;
+            /** @description The OpenID provider vouches for this user, who has no password here. */
+            provider: boolean;
             /** @description To set another takes the present one, or a new link. */
             needs_present: boolean;
             second_factor: boolean;
@@ -1458,6 +1480,11 @@ export interface components {
              */
             code: string;
         };
+        /** SignInWays */
+        SignInWays: {
+            /** @description What to call the OpenID provider that `/api/oidc/start` leads to; null: there is none. */
+            provider: string | null;
+        };
         /**
          * StoreLevel
          * @description One level of the record.
@@ -1563,6 +1590,8 @@ export interface components {
             /** @description One is set. */
             password: boolean;
             second_factor: boolean;
+            /** @description Signs in by the OpenID provider, which says what roles it has. */
+            provider: boolean;
             created_ms: number;
         };
         /**
@@ -1735,6 +1764,26 @@ export interface operations {
             };
         };
     };
+    getSignInWays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInWays"];
+                };
+            };
+        };
+    };
     getAccount: {
         parameters: {
             query?: never;
@@ -1822,6 +1871,15 @@ export interface operations {
             };
             /** @description The role does not allow it, or the request comes from another site */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible at present */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
