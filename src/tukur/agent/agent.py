@@ -25,6 +25,7 @@ from tukur.agent.signals import Executor
 from tukur.agent.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
+from tukur.protocol.errors import UNREADABLE
 from tukur.records import Losses, Snapshot, TaskArray
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
@@ -301,6 +302,6 @@ def _order_id(order: messages.Order) -> str:
     """Which order a refusal is about, where that can be told; its signature may be wrong."""
     try:
         body: messages.OrderBody = messages.order_body.decode(order.body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""
     return body.order_id

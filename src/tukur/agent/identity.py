@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tukur.agent.trust import Trust, parse_pem
 from tukur.files import write_secret
+from tukur.protocol.errors import UNREADABLE
 from tukur.protocol.messages import Certificate, Digest, HostId
 
 FILE = "joined.json"
@@ -80,7 +81,7 @@ class JoinedFile:
             return msgspec.json.decode(self.path.read_bytes(), type=Identity)
         except OSError as error:
             raise IdentityError(f"{self.path} cannot be read: {error.strerror}") from error
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise IdentityError(f"{self.path} is no identity: {error}") from error
 
     def save(self, identity: Identity) -> None:

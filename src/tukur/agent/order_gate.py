@@ -2,9 +2,8 @@
 
 import time
 
-import msgspec
-
 from tukur.protocol import auth, messages
+from tukur.protocol.errors import UNREADABLE
 from tukur.protocol.messages import OrderBody
 
 _SKEW_NS = 5_000_000_000
@@ -40,7 +39,7 @@ class OrderGate:
             raise RefusedError("bad_signature", "the signature is not of this hub's order key")
         try:
             body: OrderBody = messages.order_body.decode(order.body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise RefusedError("bad_order", str(error)) from error
         if body.host_id != self._host_id:
             raise RefusedError("other_host", f"the order is for host {body.host_id}")

@@ -18,6 +18,7 @@ from tukur.agent.spool_aside import put_aside, take_over
 from tukur.agent.spool_format import Kind, Span, span_of
 from tukur.agent.spool_gaps import Gaps, Key, covers, gap_between, gap_of, joined
 from tukur.agent.spool_segment import Segment, found_in
+from tukur.protocol.errors import UNREADABLE
 from tukur.protocol.messages import Gap
 
 log = logging.getLogger(__name__)
@@ -338,7 +339,7 @@ class Spool:
         found = segment.read(at)
         gap = None
         if found is not None and found[1] is not None:
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(*UNREADABLE):
                 gap = _gap_decoder.decode(found[1])
         if gap is None:
             self.damaged += 1

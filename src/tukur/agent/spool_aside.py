@@ -6,10 +6,9 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from tukur.agent.spool_format import CRC, Span, span_of
 from tukur.protocol import messages
+from tukur.protocol.errors import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def _taken(path: Path, append: Callable[[Span, bytes], None]) -> bool:
         return False
     try:
         block = messages.from_agent.decode(data[1:])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     if not isinstance(block, messages.Block):
         return False

@@ -63,7 +63,7 @@ def unpack(magic: bytes, header_type: type[Any], payload: bytes) -> tuple[Any, b
         if zstandard.frame_content_size(frame) > MAX_BODY:
             raise BlockDamagedError(f"a body of over {MAX_BODY} bytes")
         body = _DECOMPRESSOR.decompress(frame)
-    except (msgspec.DecodeError, zstandard.ZstdError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, zstandard.ZstdError) as error:
         raise BlockDamagedError(str(error)) from error
     return header, body
 

@@ -7,6 +7,7 @@ import msgspec
 from tukur.files import kept_secret, write_secret
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
+from tukur.protocol.errors import UNREADABLE
 from tukur.protocol.messages import MAX_SUCCESSION, Successor
 
 FILE = "order.key"
@@ -39,7 +40,7 @@ class OrderKey:
             self.secret = kept_secret(self._folder / FILE, auth.new_key())
             path = self._folder / SUCCESSION
             steps = _steps.decode(path.read_bytes()) if path.exists() else []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise NotWritableError(f"the order key in {self._folder} cannot be had: {error}") from error
         # A rotation that was interrupted wrote a step to a key that nobody has.
         while steps and steps[-1].new != self.public:

@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 
-import msgspec
-
 from tukur.protocol import auth, messages
-from tukur.protocol.errors import ProtocolError
+from tukur.protocol.errors import UNREADABLE, ProtocolError
 from tukur.protocol.hub_side import pack
 
 
@@ -21,7 +19,7 @@ def unpack(data: bytes) -> messages.FromHub:
         raise ProtocolError("bad_kind", f"a message of kind {data[:1]!r}; {messages.TYPED!r} expected")
     try:
         message: messages.FromHub = messages.from_hub.decode(data[1:])
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ProtocolError("bad_message", str(error)) from error
     if isinstance(message, messages.Refused):
         raise ProtocolError(message.code, message.detail)

@@ -1,5 +1,10 @@
 """What goes wrong between agent and hub."""
 
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what was expected: text that is no UTF-8 has its own."""
+
 
 class ProtocolError(Exception):
     """The peer broke the protocol, or may not speak. `code` is stable, `detail` is for a person."""

@@ -30,7 +30,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tukur.protocol.errors import ProtocolError
+from tukur.protocol.errors import UNREADABLE, ProtocolError
 from tukur.protocol.messages import Image
 from tukur.records import ROW, HostRates
 
@@ -102,7 +102,7 @@ def is_key(data: bytes) -> bool:
     """Whether it is a key frame; False also for what is no frame."""
     try:
         return _head.decode(data).key
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
 
 
@@ -110,5 +110,5 @@ def decode_frame(data: bytes) -> Frame:
     """Raises ProtocolError where it is no frame."""
     try:
         return _frame.decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ProtocolError("bad_frame", str(error)) from error

@@ -11,10 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-import msgspec
-
 from tukur.protocol import auth, messages
-from tukur.protocol.errors import ProtocolError
+from tukur.protocol.errors import UNREADABLE, ProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class HubSession:
             raise ProtocolError("bad_kind", f"a message of kind {kind!r} in state {self._state.name.lower()}")
         try:
             message: messages.FromAgent = messages.from_agent.decode(payload)
-        except msgspec.DecodeError as error:  # ValidationError is one too
+        except UNREADABLE as error:  # ValidationError is one too
             raise ProtocolError("bad_message", str(error)) from error
         self._check_order(message)
         return message

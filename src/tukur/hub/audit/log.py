@@ -17,6 +17,7 @@ from tukur.hub.store.audit import AuditQuery, AuditStore, Said
 from tukur.hub.store.database import Database
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
+from tukur.protocol.errors import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -130,5 +131,5 @@ def read_head(path: Path) -> Head | None:
     """The head; None: there is none that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Head)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNREADABLE):
         return None
