@@ -267,8 +267,11 @@ async def test_the_session_cookie_is_sent_over_tls_only(hub: RunningHub) -> None
     verify = ssl.create_default_context(cafile=hub.parts.settings.data_dir / "tls" / "ca.pem")
     async with httpx.AsyncClient(verify=verify, headers={"Origin": hub.url}) as browser:
         answer = await browser.post(f"{hub.url}/api/session", json={"token": link})
+        assert (await browser.get(f"{hub.url}/api/session")).status_code == 200
     assert answer.status_code == 201
-    assert "secure" in answer.headers["set-cookie"].lower()
+    session = next(c for c in answer.headers.get_list("set-cookie") if "tukur_session=" in c)
+    assert session.startswith("__Host-tukur_session=")
+    assert all("secure" in cookie.lower() for cookie in answer.headers.get_list("set-cookie"))
 
 
 async def test_a_renewed_certificate_is_shown_to_the_next_connection_without_a_restart(
