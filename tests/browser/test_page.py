@@ -101,8 +101,8 @@ def test_the_api_describes_itself_under_the_same_policy(
     listen(page, complaints)
     page.goto(f"{up.url}/api/docs")
     expect(page.get_by_role("heading", name="tukur")).to_be_visible()
-    expect(page.get_by_text("Send a signal to one process")).to_be_visible()
-    page.get_by_text("Send a signal to one process").click()
+    expect(page.get_by_text("Send a signal to a process or a set of them")).to_be_visible()
+    page.get_by_text("Send a signal to a process or a set of them").click()
     expect(page.get_by_text("The process is named by its whole key")).to_be_visible()
     page.close()
     assert complaints == []
