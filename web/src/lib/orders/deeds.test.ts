@@ -44,5 +44,5 @@ it("says on the button whom it is for", () => {
   expect(buttonText(choice("KILL"), null, "web", 7)).toBe("Send KILL to web (7)");
   expect(buttonText(choice("KILL"), unit, "web", 7)).toBe("Send KILL to 3 processes");
   expect(buttonText(choice("FREEZE"), unit, "web", 7)).toBe("FREEZE: 3 processes");
-  expect(setName(unit)).toMatch(/^The unit web\.service: 3 processes, 3\.0\sMiB$/);
+  expect(setName(unit)).toMatch(/^The unit web\.service: 3 processes, 3\.00\sMiB$/);
 });
