@@ -84,17 +84,19 @@ class Together:
 
     async def _gather_and_act(self) -> None:
         """Rounds, until nobody is new: what forks meanwhile does not get away."""
-        freezer = self._freezer() if self._ends else None
+        fresh = await self._fresh()
+        protected = any(self._policy.protected(one.subject) for one in fresh)
+        freezer = self._freezer() if self._ends and not protected else None
         try:
             if freezer is not None:
                 # Who cannot run cannot fork: the set stands still while it is gone through.
                 await adjust.freeze(freezer, on=True, seconds=1.0)
             for _ in range(ROUNDS if self._ends else 2):
-                fresh = await self._fresh()
                 for one in fresh:
                     self._act(one)
                 if not fresh or self._action.scope == "process":
                     break
+                fresh = await self._fresh()
         finally:
             if freezer is not None:
                 with contextlib.suppress(OSError):
