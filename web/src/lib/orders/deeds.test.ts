@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Host, ProcessSet } from "../api/types";
-import { CHOICES, buttonText, deedOf, hindranceOf, setName, type Choice } from "./deeds";
+import { CHOICES, buttonText, deedOf, hindranceOf, setName, whatOf, whomOf, type Choice } from "./deeds";
 
 const none = { users: [], units: [], names: [] };
 const unit: ProcessSet = { scope: "unit", of: "web.service", processes: 3, rss: 3 * 2 ** 20, names: ["web"] };
@@ -45,4 +45,12 @@ it("says on the button whom it is for", () => {
   expect(buttonText(choice("KILL"), unit, "web", 7)).toBe("Send KILL to 3 processes");
   expect(buttonText(choice("FREEZE"), unit, "web", 7)).toBe("FREEZE: 3 processes");
   expect(setName(unit)).toMatch(/^The unit web\.service: 3 processes, 3\.00\sMiB$/);
+});
+
+it("tells an order by what it asks for and whom it is for", () => {
+  expect(whatOf({ verb: "signal", signal: "KILL", value: "" })).toBe("KILL");
+  expect(whatOf({ verb: "renice", signal: "", value: "10" })).toBe("renice 10");
+  expect(whomOf({ scope: "process", of: "", name: "web", pid: 7 })).toBe("web (7)");
+  expect(whomOf({ scope: "tree", of: "", name: "web", pid: 7 })).toBe("web (7) and all that it began");
+  expect(whomOf({ scope: "unit", of: "web.service", name: "", pid: 7 })).toBe("the unit web.service of process (7)");
 });

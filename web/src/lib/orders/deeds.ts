@@ -1,5 +1,5 @@
 /** All that can be asked of a host, and to whom. */
-import type { Host, OrderRequest, ProcessSet } from "../api/types";
+import type { Host, Order, OrderRequest, ProcessSet } from "../api/types";
 import { bytes } from "../format/units";
 import { SIGNALS } from "./signals";
 
@@ -49,4 +49,16 @@ export function setName(set: ProcessSet): string {
 export function buttonText(choice: Choice, set: ProcessSet | null, name: string, pid: number): string {
   const whom = set === null ? `${name} (${pid})` : `${set.processes} processes`;
   return choice.verb === "signal" ? `Send ${choice.name} to ${whom}` : `${choice.name}: ${whom}`;
+}
+
+/** What an order asks for, such as `KILL` or `renice 10`. */
+export function whatOf(order: Pick<Order, "signal" | "verb" | "value">): string {
+  return order.signal || [order.verb, order.value].filter(Boolean).join(" ");
+}
+
+/** Whom it is for, such as `the unit web.service of web (7)`. */
+export function whomOf(order: Pick<Order, "scope" | "of" | "name" | "pid">): string {
+  const one = `${order.name || "process"} (${order.pid})`;
+  if (order.scope === "process") return one;
+  return order.scope === "tree" ? `${one} and all that it began` : `the ${order.scope} ${order.of} of ${one}`;
 }

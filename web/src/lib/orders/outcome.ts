@@ -1,6 +1,7 @@
 /** What became of an order, as a sentence: what was observed, nothing else. */
 import type { Order } from "../api/types";
 import { bytes, milliseconds } from "../format/units";
+import { whatOf } from "./deeds";
 
 export type Tone = "waiting" | "done" | "warning" | "refused";
 
@@ -32,9 +33,9 @@ function sentence(order: Order): string {
     case "declined":
       return order.approver ? `Declined by ${order.approver}` : "Declined: nobody approved it in time";
     case "pending":
-      return `${what(order)} is on its way`;
+      return `${whatOf(order)} is on its way`;
     case "delivered":
-      return `${what(order)} was delivered; watching what it does`;
+      return `${whatOf(order)} was delivered; watching what it does`;
     case "exited":
       return ended(order) + after;
     case "changed":
@@ -62,10 +63,6 @@ function sentence(order: Order): string {
     default:
       return `Failed: ${order.detail || order.code || order.outcome}`;
   }
-}
-
-function what(order: Order): string {
-  return order.signal || order.verb;
 }
 
 function ended(order: Order): string {
