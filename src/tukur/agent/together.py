@@ -87,16 +87,20 @@ class Together:
         fresh = await self._fresh()
         protected = any(self._policy.protected(one.subject) for one in fresh)
         freezer = self._freezer() if self._ends and not protected else None
+        # Else who is stopped cannot fork, and what a parent has begun stays its child until both are ended.
+        still = self._ends and freezer is None and self._action.scope != "process"
         try:
             if freezer is not None:
                 # Who cannot run cannot fork: the set stands still while it is gone through.
                 await adjust.freeze(freezer, on=True, seconds=1.0)
             for _ in range(ROUNDS if self._ends else 2):
                 for one in fresh:
-                    self._act(one)
+                    self._act(one, "STOP" if still else self._action.signal)
                 if not fresh or self._action.scope == "process":
                     break
                 fresh = await self._fresh()
+            for one in self._all.values() if still else ():
+                self._act(one, self._action.signal)
         finally:
             if freezer is not None:
                 with contextlib.suppress(OSError):
@@ -137,14 +141,16 @@ class Together:
                 fresh.append(one)
         return fresh
 
-    def _act(self, one: _One) -> None:
+    def _act(self, one: _One, signal: str) -> None:
+        if one.outcome is not None:
+            return
         code, detail = self._policy.refuses(one.subject, self._action.verb, self._action.signal)
         if code:
             one.outcome, one.detail = "refused", detail
             return
         try:
             if self._action.verb == "signal":
-                one.held.send(self._action.signal)
+                one.held.send(signal)
             else:
                 one.outcome = "changed" if self._adjust(one.held) else "alive"
         except ProcessLookupError:

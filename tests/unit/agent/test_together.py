@@ -134,6 +134,30 @@ async def test_a_protected_one_within_a_tree_is_spared_and_told(start: Start) ->
         _kill(pid)
 
 
+SPAWNS = """
+import os, time
+print("ready", flush=True)
+for _ in range(2000):
+    if os.fork() == 0:
+        os.execv("/bin/sleep", ["tukur-spawned", "30"])
+    time.sleep(0.0003)
+"""
+
+
+async def test_what_goes_on_forking_does_not_get_its_children_out_of_its_tree(start: Start) -> None:
+    child = start(SPAWNS)
+    await asyncio.sleep(0.05)
+    done = await carried_out(doing(child.pid, scope="tree", signal="KILL"))
+    assert done.outcome == "exited"
+    assert len(done.members) > 10
+    left = subprocess.run(["pgrep", "-fx", "tukur-spawned 30"], capture_output=True, text=True, check=False)
+    try:
+        assert left.stdout == ""
+    finally:
+        for pid in left.stdout.split():
+            _kill(int(pid))
+
+
 def _name(pid: int) -> str:
     stat = read_stat(pid)
     return stat.name if stat else ""
