@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cgroups import Cgroups, cgroups
+
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 NOBODY = "65534"
 
 KILLS = """
 import asyncio, os, sys, time
 from tukur.agent.facts import boot_id
+from tukur.agent.members import places
 from tukur.agent.pidfd import CLOCK_TICK_NS, read_stat
 from tukur.agent.policy import ACTIONS, SIGNALS, Policy
 from tukur.agent.signals import Executor
 from tukur.protocol.messages import Action, OrderBody, ProcessKey
 
-pid, action = int(sys.argv[1]), Action(verb="renice", value="-5") if sys.argv[2] == "renice" else None
+pid = int(sys.argv[1])
+action = {
+    "renice": Action(verb="renice", value="-5"),
+    "cgroup": Action(signal="KILL", scope="cgroup", of=places()[pid].cgroup),
+}.get(sys.argv[2])
 start_ns = read_stat(pid).start_ticks * CLOCK_TICK_NS
 body = OrderBody(
     order_id="o", host_id=boot_id(), target=ProcessKey(boot_id(), pid, start_ns), actor="ada",
@@ -109,6 +116,13 @@ def test_the_agents_rights_are_enough_to_reach_anothers_process(what: str, outco
 
 
 @needs_root
+def test_a_cgroup_that_the_agent_may_not_freeze_is_ended_all_the_same() -> None:
+    with cgroups() as made:
+        path = "tukur-test-least"
+        assert _on_a_process(capabilities("tukur-agent.service"), "cgroup", made, path) == "exited"
+
+
+@needs_root
 @pytest.mark.parametrize("what", ["kill", "renice"])
 def test_a_monitor_only_agent_cannot_reach_anybody_whatever_its_policy_says(what: str) -> None:
     held = capabilities("tukur-agent.service", "tukur-agent.service.d/monitor-only.conf")
@@ -116,9 +130,11 @@ def test_a_monitor_only_agent_cannot_reach_anybody_whatever_its_policy_says(what
     assert _on_a_process(held, what) == "not_permitted"
 
 
-def _on_a_process(held: list[str], what: str) -> str:
+def _on_a_process(held: list[str], what: str, made: Cgroups | None = None, path: str = "") -> str:
     child = subprocess.Popen(["sleep", "60"])
     try:
+        if made is not None:
+            made.place(path, child.pid)
         done = under(held, KILLS, str(child.pid), what)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -115,8 +116,10 @@ class Together:
         if self._action.scope not in ("cgroup", "unit") or self._holds_us(self._cgroup):
             return None
         folder = adjust.freezer(self._cgroup)
+        if folder is None or not os.access(folder / "cgroup.freeze", os.W_OK):
+            return None
         # Whoever froze it before wants it frozen.
-        return folder if folder and (folder / "cgroup.freeze").read_text().strip() == "0" else None
+        return folder if (folder / "cgroup.freeze").read_text().strip() == "0" else None
 
     def _holds_us(self, cgroup: str) -> bool:
         own = read_stat(self._policy.own_pid)
