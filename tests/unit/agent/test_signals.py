@@ -85,6 +85,46 @@ async def test_a_killed_process_is_reported_with_its_signal_and_the_time_it_took
     assert results[-1].after_ms < 1000
 
 
+async def test_memory_of_its_own_that_a_killed_process_held_is_told_as_freed(spawn: Spawn) -> None:
+    child = spawn(
+        sys.executable, "-c", "held = b'x' * 50_000_000; print(flush=True); import time; time.sleep(60)"
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    last = (await outcomes(order_to(child.pid, "KILL")))[-1]
+    assert last.freed is not None
+    assert 50_000_000 < last.freed < 100_000_000
+
+
+async def test_a_process_that_nobody_collects_is_told_to_be_a_zombie_and_whose(spawn: Spawn) -> None:
+    child = spawn()
+    last = (await outcomes(order_to(child.pid, "KILL")))[-1]
+    assert (last.outcome, last.code) == ("exited", "zombie")
+    assert f"(PID {os.getpid()})" in last.detail
+
+
+async def test_a_process_that_waits_in_the_kernel_is_told_to_be_uninterruptible(spawn: Spawn) -> None:
+    # After vfork(2) the parent waits so for its child; it comes to no signal that would not end it.
+    ignores = "import ctypes, signal, time; signal.signal(15, signal.SIG_IGN);"
+    program = f"{ignores} ctypes.CDLL(None).vfork(); time.sleep(60)"
+    child = spawn(sys.executable, "-c", program)
+    until = time.monotonic() + 5
+    while (stat := read_stat(child.pid)) is None or stat.state != "D":
+        assert time.monotonic() < until, "it does not wait in the kernel"
+        await asyncio.sleep(0.01)
+    last = (await outcomes(order_to(child.pid, "TERM"), executor(observe_s=0.3)))[-1]
+    assert (last.outcome, last.code) == ("alive", "uninterruptible")
+    assert "state D" in last.detail
+    subprocess.run(["pkill", "-9", "-P", str(child.pid)], check=False)
+
+
+async def test_a_stopped_process_is_told_to_wait_with_the_signal(spawn: Spawn) -> None:
+    child = spawn()
+    await outcomes(order_to(child.pid, "STOP"))
+    last = (await outcomes(order_to(child.pid, "TERM"), executor(observe_s=0.2)))[-1]
+    assert (last.outcome, last.code) == ("alive", "stopped")
+
+
 async def test_an_exit_code_is_reported_where_the_process_chose_to_leave(spawn: Spawn) -> None:
     program = (
         "import signal,sys,time\nsignal.signal(15, lambda *_: sys.exit(7))\nprint(flush=True)\ntime.sleep(60)"
