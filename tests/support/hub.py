@@ -94,6 +94,7 @@ async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningH
     """A hub with the two hosts enrolled. At its end no task of it is left."""
     before = _own_tasks()
     enrol = tuple((host_id, auth.public_key(key), f"host-{host_id[0]}") for host_id, key in KEYS.items())
+    data_dir.mkdir(parents=True, exist_ok=True)
     kept_secret(data_dir / "order.key", ORDER_KEY)
     options = {"data_dir": data_dir, "enrol": enrol, **settings}
     parts = await open_hub(HubSettings(**options))

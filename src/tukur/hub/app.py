@@ -138,6 +138,7 @@ def create_app(hub: Hub) -> Litestar:
     )
     app.state.hub = hub
     # Around the whole application: Litestar's own middleware does not see what no route answers.
-    app.asgi_handler = Site(EndWithClient(app.asgi_handler), host_names(hub.settings, hub.tls.names))
+    names, strict = host_names(hub.settings, hub.tls.names), hub.settings.tls.given
+    app.asgi_handler = Site(EndWithClient(app.asgi_handler), names, strict=strict)
     check_rights(app.routes)
     return app

@@ -34,6 +34,9 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 """On every response."""
 
+_STRICT = (b"strict-transport-security", b"max-age=31536000")
+"""For a year by TLS only; not by the hub's own certificate: a name that has this once could not leave it."""
+
 
 def host_names(settings: HubSettings, certified: Iterable[str] = ()) -> frozenset[str]:
     """The names, without port, that a Host header may hold; `certified`: those in the certificate."""
@@ -52,9 +55,11 @@ def name_of(host: str) -> str:
 class Site:
     """ASGI middleware. A foreign name that resolves to this machine (DNS rebinding) gets nothing."""
 
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, names: frozenset[str], *, strict: bool = False) -> None:
+        """`strict`: browsers are to come by TLS only from now on."""
         self._app = app
         self._names = names
+        self._headers = (*HEADERS, _STRICT) if strict else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or connection."""
@@ -74,9 +79,8 @@ class Site:
 
         await self._app(scope, receive, send_with_headers)
 
-    @staticmethod
-    def _added(scope: Any) -> list[tuple[bytes, bytes]]:
-        added = list(HEADERS)
+    def _added(self, scope: Any) -> list[tuple[bytes, bytes]]:
+        added = list(self._headers)
         if scope["path"].startswith("/api/"):
             added.append((b"cache-control", b"no-store"))
         return added

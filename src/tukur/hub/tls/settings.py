@@ -24,6 +24,11 @@ class TlsSettings:
         return self.own or self.certificate is not None
 
     @property
+    def given(self) -> bool:
+        """Whether people reach the hub by a certificate that its administrator chose for its name."""
+        return self.certificate is not None or self.proxied is not None
+
+    @property
     def shown(self) -> bool:
         """Whether browsers and agents reach the hub by TLS, whoever speaks it."""
         return self.encrypted or self.proxied is not None

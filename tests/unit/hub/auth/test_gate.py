@@ -1,6 +1,7 @@
 """Who gets in where: every route of the running hub, asked by everybody."""
 
 import re
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.support.certificates import make_authority, sign
 from tests.support.hub import HOST, RunningHub, running_hub
 from tukur.hub.app import create_app
 from tukur.hub.auth.gate import COOKIE, check_rights
 from tukur.hub.auth.rights import RIGHTS
+from tukur.hub.tls.settings import TlsSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -384,3 +387,22 @@ async def test_a_route_that_is_not_in_the_table_of_rights_does_not_start(hub: Ru
     with pytest.raises(RuntimeError, match="routes and rights differ"):
         check_rights(listed[1:])
     assert {key for key, role in RIGHTS.items() if role is None} == PUBLIC
+
+
+async def test_by_a_given_certificate_browsers_are_told_to_come_by_tls_only(tmp_path: Path) -> None:
+    make_authority(tmp_path)
+    certificate, key = sign(tmp_path, "hub", "IP:127.0.0.1")
+    given = {
+        "given": TlsSettings(certificate=certificate, key=key),
+        "proxied": TlsSettings(proxied=certificate),
+        "own": TlsSettings(own=True),
+        "plain": TlsSettings(),
+    }
+    for name, tls in given.items():
+        async with running_hub(tmp_path / name, tls=tls) as hub:
+            context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+            if tls.own:
+                context.load_verify_locations(tmp_path / name / "tls" / "ca.pem")
+            async with httpx.AsyncClient(base_url=hub.url, verify=context) as client:
+                told = (await client.get("/healthz")).headers.get("strict-transport-security", "")
+        assert told == ("max-age=31536000" if name in ("given", "proxied") else ""), name
