@@ -149,7 +149,7 @@ async def test_a_servers_own_settings_do_not_matter(store: Store) -> None:
 async def test_a_transaction_that_reads_sees_one_state(store: Store) -> None:
     async with store.database.read() as reading:
         before = (await reading.execute(text("SELECT COUNT(*) FROM user"))).scalar_one()
-        await store.accounts.ensure_user("new", "admin", 1)
+        await store.users.ensure("new", "admin", 1)
         assert (await reading.execute(text("SELECT COUNT(*) FROM user"))).scalar_one() == before
 
 
@@ -186,13 +186,13 @@ NAMES += [
 
 async def test_names_that_differ_in_anything_stay_apart(store: Store) -> None:
     for name in NAMES:
-        await store.accounts.ensure_user(name, "viewer", 1)
+        await store.users.ensure(name, "viewer", 1)
     async with store.database.read() as connection:
         found = list((await connection.execute(text("SELECT name FROM user"))).scalars())
     assert sorted(found) == sorted(NAMES)
     for name in NAMES:
-        number = await store.accounts.ensure_user(name, "viewer", 1)
-        assert await store.accounts.ensure_user(name, "viewer", 2) == number
+        number = await store.users.ensure(name, "viewer", 1)
+        assert await store.users.ensure(name, "viewer", 2) == number
 
 
 async def test_a_command_line_of_any_length_and_bytes_comes_back_equal(store: Store) -> None:
