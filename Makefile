@@ -23,7 +23,7 @@ run: .cache/built ## set everything up and start hub, agent and page (http://127
 .PHONY: test
 test: .cache/built .cache/venv-test ## install what the tests need, then run them all (ARGS: pytest's)
 	@build_tools/setup system-test
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m build_tools.tests $(ARGS)
 	@$(PY) -m build_tools.page test
 
 .PHONY: soak
