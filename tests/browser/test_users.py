@@ -74,6 +74,8 @@ def test_another_browser_is_seen_in_the_list_and_signed_out_from_it(
     live.get_by_role("textbox", name="Name").fill("ben")
     live.get_by_role("button", name="Add user").click()
     other.goto(live.get_by_role("status").locator(".link").inner_text())
+    # To leave the page ends what it asks, the sign-in too.
+    other.get_by_role("link", name="Account").wait_for()
     other.goto(f"{up.url}/account")
     row = other.get_by_role("row").filter(has_text="this one")
     expect(row).to_contain_text("Firefox 143 on Windows")
