@@ -13,8 +13,8 @@ import numpy as np
 
 from bench._recorded import moved_payloads
 from tukur.blocks import BlockBuilder
+from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, words_of
 from tukur.hub.store.schema import FIGURES
-from tukur.hub.store.words import COMMAND_TEXTS, command_hash, words_of
 from tukur.records import Snapshot
 
 MINUTE_MS = 60_000

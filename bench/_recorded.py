@@ -14,7 +14,7 @@ import numpy as np
 
 from bench._load import processes
 from bench._mixed import mixed
-from tukur.agent.spool import Spool
+from tukur.agent.spool.spool import Spool
 from tukur.blocks.container import PlaneReader, pack, to_planes, unpack, vector_planes
 from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, HostHeader, TaskHeader
 from tukur.protocol import messages

@@ -62,9 +62,9 @@ class Sums:
 def _ours(name: str) -> Report:
     """The agent's own recorder over one source; the CPU time of groups has a name, but no PID."""
     from tukur.agent.facts import boot_id  # noqa: PLC0415
-    from tukur.agent.images import Images  # noqa: PLC0415
-    from tukur.agent.recorder import Recorder  # noqa: PLC0415
-    from tukur.agent.scrub import Scrubber  # noqa: PLC0415
+    from tukur.agent.recording.block_recorder import Recorder  # noqa: PLC0415
+    from tukur.agent.recording.images import Images  # noqa: PLC0415
+    from tukur.agent.recording.scrub import Scrubber  # noqa: PLC0415
     from tukur.records import Snapshot  # noqa: PLC0415
     from tukur.sources.host import HostReader  # noqa: PLC0415
     from tukur.sources.registry import choose  # noqa: PLC0415

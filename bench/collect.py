@@ -14,8 +14,8 @@ from typing import Any
 
 from bench._load import processes
 from tukur.sources.base import SourceUnavailableError
-from tukur.sources.bpf import BpfSource
-from tukur.sources.module import ModuleSource
+from tukur.sources.bpf.source import BpfSource
+from tukur.sources.module.source import ModuleSource
 from tukur.sources.procfs import ProcfsSource
 
 BUSY = 5

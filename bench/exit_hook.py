@@ -13,14 +13,14 @@ import numpy as np
 
 from bench._load import compile_static
 from tukur.agent.facts import boot_id
-from tukur.agent.images import Images
-from tukur.agent.recorder import Recorder
-from tukur.agent.scrub import Scrubber
+from tukur.agent.recording.block_recorder import Recorder
+from tukur.agent.recording.images import Images
+from tukur.agent.recording.scrub import Scrubber
 from tukur.records import TASK, Departed, HostSample, Snapshot
 from tukur.sources.base import SourceUnavailableError
-from tukur.sources.bpf_lives import LifeEvents
-from tukur.sources.events import parse_events
-from tukur.sources.lives import LifeTracker
+from tukur.sources.bpf.lives import LifeEvents
+from tukur.sources.lives.events import parse_events
+from tukur.sources.lives.tracker import LifeTracker
 
 BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 _NOBODY = np.empty(0, dtype=TASK)

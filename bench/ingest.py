@@ -21,7 +21,7 @@ from bench._fleet import BLOCK_S, FleetAgent, Told
 from bench._recorded import calmed, load, record
 from tests.support import mariadb
 from tests.support.record import facts_of
-from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 

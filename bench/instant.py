@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from tukur.agent.accounts import Accounts
+from tukur.agent.recording.accounts import Accounts
 from tukur.blocks import BlockBuilder, HostRollup
-from tukur.hub.admin import create_token
+from tukur.hub.console.console import create_token
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, HostMinute, Image, Spread
 from tukur.records import TASK, HostSample, Snapshot, compare, host_rates

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench._month import DAY_MS, HOSTS, HOUR_MS, Month
 from bench.instant import history, running_hub
-from tukur.hub.store.sqlite import DATABASE
+from tukur.hub.store.backends.sqlite import DATABASE
 from tukur.hub.store.store import Store
 
 PROCESSES = 300

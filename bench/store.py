@@ -16,10 +16,10 @@ import httpx
 
 from bench._recorded import load, moved, record
 from tukur.blocks import decode_samples
-from tukur.hub.store.levels import HOUR_MS, LevelStore
-from tukur.hub.store.merging import MergeStore
-from tukur.hub.store.space import Space
-from tukur.hub.store.sqlite import DATABASE
+from tukur.hub.store.backends.sqlite import DATABASE
+from tukur.hub.store.maintenance.merging import MergeStore
+from tukur.hub.store.maintenance.space import Space
+from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 from tukur.records import ENDED, comm_text, rss_of

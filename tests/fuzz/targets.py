@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from tests.support.record import Machine, facts_of
-from tukur.agent import spool_format
-from tukur.agent.order_gate import OrderGate, RefusedError
-from tukur.agent.policy_file import PolicyError, parse_policy
-from tukur.agent.trust import parse_pem
+from tukur.agent.joining.trust import parse_pem
+from tukur.agent.orders.gate import OrderGate, RefusedError
+from tukur.agent.policy.file import PolicyError, parse_policy
+from tukur.agent.spool import format as spool_format
 from tukur.blocks import BlockDamagedError
 from tukur.blocks.reader import decode_host, decode_samples, decode_table, decode_totals
 from tukur.hub.api.times import instant_ms

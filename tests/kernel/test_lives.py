@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from tukur.records import ENDED, TASK, Departed
-from tukur.sources.bpf import BpfSource
-from tukur.sources.bpf_lives import LifeEvents
+from tukur.sources.bpf.libbpf import KERNEL_BTF
+from tukur.sources.bpf.lives import LifeEvents
+from tukur.sources.bpf.source import BpfSource
 from tukur.sources.cgroups import find_mount
-from tukur.sources.events import parse_events
-from tukur.sources.libbpf import KERNEL_BTF
-from tukur.sources.lives import LifeTracker
+from tukur.sources.lives.events import parse_events
+from tukur.sources.lives.tracker import LifeTracker
 from tukur.sources.procfs import ProcfsSource
 
 NOBODY = np.empty(0, dtype=TASK)
@@ -299,8 +299,8 @@ def test_more_names_than_there_are_groups_are_counted_as_lost_with_their_time() 
 def test_a_reader_in_a_pid_namespace_is_told_of_its_own_in_its_own_numbers() -> None:
     code = f"""
         sys.path[:0] = {sys.path!r}
-        from tukur.sources.bpf_lives import LifeEvents
-        from tukur.sources.events import parse_events
+        from tukur.sources.bpf.lives import LifeEvents
+        from tukur.sources.lives.events import parse_events
         events = LifeEvents({PAGE_SHIFT})
         pid = os.posix_spawnp("false", ["false"], os.environ)
         os.waitpid(pid, 0)

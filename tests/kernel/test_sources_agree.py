@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from tukur.records import KTHREAD
-from tukur.sources.bpf import BpfSource
-from tukur.sources.libbpf import KERNEL_BTF
+from tukur.sources.bpf.libbpf import KERNEL_BTF
+from tukur.sources.bpf.source import BpfSource
 from tukur.sources.procfs import ProcfsSource
 
 TICK = 10_000_000
@@ -313,7 +313,7 @@ def test_a_reader_in_a_pid_namespace_sees_that_namespaces_numbers(bpf: BpfSource
         pytest.skip("only root can make a PID namespace")
     code = """
         import os, subprocess, threading
-        from tukur.sources.bpf import BpfSource
+        from tukur.sources.bpf.source import BpfSource
         from tukur.sources.procfs import ProcfsSource
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         child = subprocess.Popen(["sleep", "60"])
@@ -439,7 +439,7 @@ def test_a_reading_that_broke_off_costs_no_later_one(bpf: BpfSource, monkeypatch
         raise OSError("cut off")
 
     with monkeypatch.context() as patched:
-        patched.setattr("tukur.sources.bpf.os.readv", fail)
+        patched.setattr("tukur.sources.bpf.source.os.readv", fail)
         with pytest.raises(OSError, match="cut off"):
             bpf.read()
     # Idle and busy alike: whoever was told in the reading that was lost is told again.
@@ -448,7 +448,7 @@ def test_a_reading_that_broke_off_costs_no_later_one(bpf: BpfSource, monkeypatch
 
 
 SETPRIV = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-OPEN = "from tukur.sources.bpf import BpfSource; s = BpfSource(); print(len(s.read()), *s.blind_spots)"
+OPEN = "from tukur.sources.bpf.source import BpfSource; s = BpfSource(); print(len(s.read()), *s.blind_spots)"
 
 
 def as_nobody(*more: str) -> subprocess.CompletedProcess[str]:

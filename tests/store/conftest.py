@@ -8,7 +8,7 @@ import pytest
 from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.record import WALL
-from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 

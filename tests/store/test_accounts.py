@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tukur.hub.store.sessions import IDLE_MS, NewSession
+from tukur.hub.store.control.sessions import IDLE_MS, NewSession
+from tukur.hub.store.control.tokens import TokenRow
+from tukur.hub.store.control.users import LastAdminError
 from tukur.hub.store.store import Store
-from tukur.hub.store.tokens import TokenRow
-from tukur.hub.store.users import LastAdminError
 
 
 def secret(number: int) -> bytes:

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from tukur.hub.audit.log import HEAD, AuditLog
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.audit import AuditQuery
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.control.audit import AuditQuery
 from tukur.hub.store.schema import audit, audit_head
 from tukur.hub.store.store import Store
 from tukur.protocol import auth

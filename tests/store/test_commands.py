@@ -10,9 +10,9 @@ from tests.store.test_retention import rows, trim
 from tests.store.test_store import START, put, the_host
 from tests.support.record import SECOND, Machine
 from tukur.hub.store import schema
-from tukur.hub.store.keep import DAY_MS
+from tukur.hub.store.maintenance.retention_policy import DAY_MS
+from tukur.hub.store.record.search_tokens import LONGEST, MOST, command_hash, split, words_of
 from tukur.hub.store.store import Store
-from tukur.hub.store.words import LONGEST, MOST, command_hash, split, words_of
 
 
 def texts(**changed: Any) -> dict[str, Any]:

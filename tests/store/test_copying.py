@@ -11,11 +11,11 @@ from tests.store.test_store import START, put
 from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.record import WALL, Machine
 from tukur.hub.store import schema
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.copying import Copied, Copy, ForeignRecordError
-from tukur.hub.store.keep import Cutoffs
-from tukur.hub.store.levels import HOUR_MS, LevelStore
-from tukur.hub.store.retention import RetentionStore
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.maintenance.copying import Copied, Copy, ForeignRecordError
+from tukur.hub.store.maintenance.retention import RetentionStore
+from tukur.hub.store.maintenance.retention_policy import Cutoffs
+from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.support.hub import HOST, KEYS
-from tukur.hub.store.enrolment import KEEP_MS
+from tukur.hub.store.control.enrolment import KEEP_MS
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 

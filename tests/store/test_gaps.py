@@ -5,7 +5,7 @@ import pytest
 from tests.support.hub import HOST
 from tests.support.record import BOOT, BOOTED, SECOND, WALL, Machine
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.gaps import GapStore, Hole
+from tukur.hub.store.record.gaps import GapStore, Hole
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Gap
 

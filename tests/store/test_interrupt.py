@@ -5,10 +5,10 @@ import time
 
 from sqlalchemy import select, text
 
-from tukur.hub.store.database import Questions
+from tukur.hub.store.backends.database import Questions
+from tukur.hub.store.backends.sqlite import READERS
 from tukur.hub.store.errors import EndedError
 from tukur.hub.store.schema import host
-from tukur.hub.store.sqlite import READERS
 from tukur.hub.store.store import Store
 
 SLOW = {

@@ -14,7 +14,7 @@ from tests.support.hub import HOST
 from tests.support.killed_writer import BLOCKS, blocks
 from tests.support.mariadb import url_of
 from tukur.hub.store import schema
-from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.store import Store
 
 ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "200"))

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import sqlite
 from tests.store.test_store import START, put, the_host
 from tests.support.hub import OTHER
 from tests.support.record import SECOND, WALL, Machine
-from tukur.hub.store import lives as lives_module
-from tukur.hub.store.lives import LifeQuery, LifeStore, _by_boots, _by_commands, command_conditions
+from tukur.hub.store.record import lives as lives_module
+from tukur.hub.store.record.lives import LifeQuery, LifeStore, _by_boots, _by_commands, command_conditions
 from tukur.hub.store.schema import command
 from tukur.hub.store.store import Store
 

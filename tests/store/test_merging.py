@@ -10,7 +10,7 @@ from tests.store.test_store import START, counts, put, the_host
 from tests.support.record import SECOND, WALL, Machine
 from tukur.blocks import decode_host, decode_samples, decode_table
 from tukur.hub.store import schema
-from tukur.hub.store.merging import MergeStore
+from tukur.hub.store.maintenance.merging import MergeStore
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 

@@ -18,16 +18,16 @@ from tests.support.hub import HOST, KEYS
 from tests.support.mariadb import MariaDb
 from tests.support.record import BOOT, WALL, Machine
 from tukur.hub.store import migrate
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.database import Database
-from tukur.hub.store.days import PARTITIONED
-from tukur.hub.store.engine import Backend
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.database import Database
+from tukur.hub.store.backends.engine import Backend
+from tukur.hub.store.backends.mysql import MysqlServer
+from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import DamagedError, NewerVersionError
-from tukur.hub.store.exits import ExitStore
-from tukur.hub.store.levels import HOUR_MS, LevelStore
-from tukur.hub.store.mysql import MysqlServer
+from tukur.hub.store.maintenance.partitions import PARTITIONED
+from tukur.hub.store.record.exits import ExitStore
+from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
 from tukur.hub.store.schema import metadata
-from tukur.hub.store.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 

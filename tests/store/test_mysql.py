@@ -18,10 +18,10 @@ from tests.support.hub import HOST, KEYS
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.record import WALL, Machine
 from tukur.hub.store import errors
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.bulk import insert_new
-from tukur.hub.store.database import Database
-from tukur.hub.store.mysql import MysqlServer
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.backends.database import Database
+from tukur.hub.store.backends.mysql import MysqlServer
 from tukur.hub.store.schema import user
 from tukur.hub.store.store import Store
 from tukur.protocol import auth

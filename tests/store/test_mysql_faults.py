@@ -14,14 +14,15 @@ from sqlalchemy import Table, select
 from tests.support.hub import HOST, KEYS, OTHER, until
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.record import WALL, Machine, facts_of, hello_of
-from tukur.hub import recorder as recorder_module
 from tukur.hub.bus import Bus
-from tukur.hub.presence import Presence
-from tukur.hub.recorder import Recorder
-from tukur.hub.store import errors, mysql
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.database import Database
-from tukur.hub.store.mysql import MysqlServer
+from tukur.hub.hosts.presence import Presence
+from tukur.hub.ingest import writer as recorder_module
+from tukur.hub.ingest.writer import Recorder
+from tukur.hub.store import errors
+from tukur.hub.store.backends import mysql
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.database import Database
+from tukur.hub.store.backends.mysql import MysqlServer
 from tukur.hub.store.schema import block, boot, command, host_minute, image, process, process_minute
 from tukur.hub.store.store import Store
 from tukur.protocol import auth

@@ -9,8 +9,8 @@ import pytest
 from tests.support.hub import HOST, KEYS
 from tests.support.mariadb import MariaDb
 from tests.support.record import WALL, Machine
-from tukur.hub.store import mysql
-from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.backends import mysql
+from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.errors import HeldError, StoreError
 from tukur.hub.store.store import Store
 from tukur.protocol import auth

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from tests.store.test_levels import BEGIN, three_hours
 from tests.store.test_merging import minutes
+from tests.store.test_rollups import BEGIN, three_hours
 from tests.store.test_store import SECOND_BOOT, START, counts, put, the_host
 from tests.support.hub import OTHER
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.store import schema
-from tukur.hub.store.keep import DAY_MS, Cutoffs, Keep
-from tukur.hub.store.levels import HOUR_MS, LevelStore
-from tukur.hub.store.retention import RetentionStore
+from tukur.hub.store.maintenance.retention import RetentionStore
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, Keep
+from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
 from tukur.hub.store.store import Store
 
 NOTHING = Cutoffs(0, 0, 0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tukur.hub.store.salvage import salvage
-from tukur.hub.store.sqlite import SqliteFile
+from tukur.hub.store.backends.sqlite import SqliteFile
+from tukur.hub.store.maintenance.salvage import salvage
 
 PROCESSES, MINUTES = 40, 50
 WORDS = 4_000

@@ -13,8 +13,8 @@ import pytest
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.hub.store import errors
-from tukur.hub.store.engine import told
-from tukur.hub.store.sqlite import DATABASE, SqliteFile
+from tukur.hub.store.backends.engine import told
+from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 from tukur.protocol.messages import Block
@@ -134,7 +134,7 @@ async def test_another_programs_database_is_not_taken_over(tmp_path: Path) -> No
 async def test_a_database_that_another_program_holds_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tukur.hub.store.sqlite.BUSY_MS", 50)
+    monkeypatch.setattr("tukur.hub.store.backends.sqlite.BUSY_MS", 50)
     store = await enrolled(tmp_path)
     holder = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
     try:

@@ -10,7 +10,7 @@ from tests.support.hub import HOST, OTHER
 from tests.support.record import BOOT, GIB, SECOND, WALL, Machine, facts_of
 from tukur.hub.store import schema
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.levels import LevelStore
+from tukur.hub.store.record.rollups import LevelStore
 from tukur.hub.store.store import HostRow, Store
 from tukur.protocol.messages import Block, Spread
 

@@ -15,11 +15,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.record import facts_of
-from tukur.agent.trust import Trust, seen, tls_options
+from tukur.agent.joining.trust import Trust, seen, tls_options
 from tukur.files import kept_secret
 from tukur.hub.app import open_hub
 from tukur.hub.auth.identity import Rights, Role
-from tukur.hub.parts import Hub
+from tukur.hub.container import Hub
 from tukur.hub.serve import listen, server_config
 from tukur.hub.settings import HubSettings
 from tukur.hub.tls.authority import der

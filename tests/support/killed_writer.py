@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.hub import HOST
 from tests.support.record import SECOND, Machine
-from tukur.hub.store.address import ServerAddress, parse_address
+from tukur.hub.store.backends.address import ServerAddress, parse_address
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pymysql
 
-from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.backends.address import ServerAddress
 
 START_S = 60
 USER = "nobody"

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tukur.agent.images import Images
-from tukur.agent.recorder import Recorder, Sampled
-from tukur.agent.scrub import Scrubber
+from tukur.agent.recording.block_recorder import Recorder, Sampled
+from tukur.agent.recording.images import Images
+from tukur.agent.recording.scrub import Scrubber
 from tukur.protocol.messages import PROTOCOL_VERSION, Block, Hello, HostFacts
 from tukur.records import ENDED, GROUP, TASK, Departed, HostSample, Losses, Snapshot
 from tukur.sources.identity import Identity

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tukur.agent.spool import Spool
-from tukur.agent.spool_format import Span
+from tukur.agent.spool.format import Span
+from tukur.agent.spool.spool import Spool
 
 BOOT = "11111111-2222-3333-4444-555555555555"
 OTHER_BOOT = "22222222-2222-3333-4444-555555555555"

@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from tests.support.running import tukur
-from tukur.hub.store.sqlite import DATABASE
+from tukur.hub.store.backends.sqlite import DATABASE
 
 
 def audit(action: str, data: Path) -> tuple[int, str]:

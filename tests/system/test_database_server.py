@@ -14,9 +14,9 @@ import pytest
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.running import Up, eventually, free_port, running, the_host, tukur
 from tukur.blocks import decode_samples
-from tukur.cli.database import VARIABLE
 from tukur.cli.errors import Exit
-from tukur.hub.store.address import ServerAddress
+from tukur.cli.options.database import VARIABLE
+from tukur.hub.store.backends.address import ServerAddress
 
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP"
 

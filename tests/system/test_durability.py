@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running import Up, eventually, running
-from tukur.agent.spool import Spool
+from tukur.agent.spool.spool import Spool
 from tukur.blocks import decode_samples
 
 ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "20"))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.certificates import make_authority, sign
 from tests.support.running import TUKUR, Up, eventually, on_another_boot, running, the_host, tukur
-from tukur.agent.identity import JoinedFile
+from tukur.agent.joining.identity import JoinedFile
 from tukur.cli.errors import Exit
 from tukur.protocol.join_token import JoinToken
 

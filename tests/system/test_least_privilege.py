@@ -16,10 +16,10 @@ NOBODY = "65534"
 KILLS = """
 import asyncio, os, sys, time
 from tukur.agent.facts import boot_id
-from tukur.agent.members import places
-from tukur.agent.pidfd import CLOCK_TICK_NS, read_stat
-from tukur.agent.policy import ACTIONS, SIGNALS, Policy
-from tukur.agent.signals import Executor
+from tukur.agent.orders.scope import places
+from tukur.agent.orders.process_handle import CLOCK_TICK_NS, read_stat
+from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy
+from tukur.agent.orders.executor import Executor
 from tukur.protocol.messages import Action, OrderBody, ProcessKey
 
 pid = int(sys.argv[1])

@@ -18,7 +18,7 @@ import pytest
 from tests.support.cut import network
 from tests.support.hub import HOST, KEYS, ORDER_KEY, RunningHub, running_hub, until
 from tests.support.running import TUKUR
-from tukur.agent.spool import Bounds, Spool
+from tukur.agent.spool.spool import Bounds, Spool
 from tukur.blocks import decode_samples
 from tukur.protocol import auth
 
@@ -194,8 +194,8 @@ async def test_over_a_full_disk_nothing_is_lost_while_memory_has_room(
 WRITER = """
 import sys
 from pathlib import Path
-from tukur.agent.spool import Bounds, Spool
-from tukur.agent.spool_format import Span
+from tukur.agent.spool.spool import Bounds, Spool
+from tukur.agent.spool.format import Span
 spool, number = Spool(Path(sys.argv[1]), Bounds(limit=2**22)), int(sys.argv[2])
 while True:
     number += 1

@@ -14,7 +14,7 @@ from tests.support import mariadb
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.cli.errors import Exit
-from tukur.hub.store.sqlite import DATABASE
+from tukur.hub.store.backends.sqlite import DATABASE
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 
@@ -125,7 +125,7 @@ def test_of_a_file_without_its_head_it_is_said_that_a_backup_is_needed(folder: P
 
 
 def test_repair_and_compact_keep_away_from_a_running_hub(folder: Path) -> None:
-    holder = "import sys,time; from pathlib import Path; from tukur.cli.data import DataLock\n"
+    holder = "import sys,time; from pathlib import Path; from tukur.cli.options.data import DataLock\n"
     holder += "with DataLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", holder, str(folder)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

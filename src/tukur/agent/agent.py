@@ -10,19 +10,19 @@ from pathlib import Path
 import msgspec
 
 from tukur.agent.clock import SECOND, Instant, Ticker, now
-from tukur.agent.drain import DEFAULT_RATE
 from tukur.agent.facts import boot_id, host_facts
 from tukur.agent.frames import FrameMaker, top_of
-from tukur.agent.identity import IdentitySource
-from tukur.agent.images import Images
-from tukur.agent.inspect import inspect
+from tukur.agent.joining.identity import IdentitySource
 from tukur.agent.link import Link, hub_uri
-from tukur.agent.order_gate import OrderGate, RefusedError
-from tukur.agent.policy import PolicySource
-from tukur.agent.recorder import Recorder, Sampled
-from tukur.agent.scrub import Scrubber
-from tukur.agent.signals import Executor
-from tukur.agent.spool import Bounds, Spool
+from tukur.agent.orders.executor import Executor
+from tukur.agent.orders.gate import OrderGate, RefusedError
+from tukur.agent.orders.inspection import inspect
+from tukur.agent.policy.policy import PolicySource
+from tukur.agent.recording.block_recorder import Recorder, Sampled
+from tukur.agent.recording.images import Images
+from tukur.agent.recording.scrub import Scrubber
+from tukur.agent.spool.drain import DEFAULT_RATE
+from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import UNREADABLE

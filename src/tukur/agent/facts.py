@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tukur import __version__
-from tukur.agent.dangerous import DANGEROUS
-from tukur.agent.policy import Policy, Selection
+from tukur.agent.policy.policy import Policy, Selection
+from tukur.agent.policy.protected_programs import DANGEROUS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
 from tukur.sources.base import Source
 

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from tukur.agent.drain import DEFAULT_RATE, Drain
-from tukur.agent.identity import IdentityError
-from tukur.agent.spool import Spool
-from tukur.agent.spool_format import span_of
-from tukur.agent.trust import Trust, seen, tls_options
+from tukur.agent.joining.identity import IdentityError
+from tukur.agent.joining.trust import Trust, seen, tls_options
+from tukur.agent.spool.drain import DEFAULT_RATE, Drain
+from tukur.agent.spool.format import span_of
+from tukur.agent.spool.spool import Spool
 from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import ProtocolError

@@ -3,8 +3,8 @@
 import argparse
 
 from tukur.cli import agent_join, agent_run
-from tukur.cli.data import add_data_option
-from tukur.cli.logs import add_log_option
+from tukur.cli.options.data import add_data_option
+from tukur.cli.options.logs import add_log_option
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

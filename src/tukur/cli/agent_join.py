@@ -8,8 +8,8 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from tukur.cli.data import data_dir
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import data_dir
 
 
 def join_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def join_arguments(parser: argparse.ArgumentParser) -> None:
 
 def join(options: argparse.Namespace) -> int:
     """Joins, and keeps the new identity."""
-    from tukur.agent.identity import JoinedFile
-    from tukur.agent.join import join as join_hub
+    from tukur.agent.joining.identity import JoinedFile
+    from tukur.agent.joining.join import join as join_hub
     from tukur.protocol.join_token import JoinToken, TokenError
 
     file = JoinedFile(data_dir(options))
@@ -61,8 +61,8 @@ def join(options: argparse.Namespace) -> int:
 
 def rotate_key(options: argparse.Namespace) -> int:
     """Changes the key; an agent that runs goes on, and takes the new one when it connects next."""
-    from tukur.agent.identity import JoinedFile
-    from tukur.agent.join import rotate
+    from tukur.agent.joining.identity import JoinedFile
+    from tukur.agent.joining.join import rotate
 
     file = JoinedFile(data_dir(options, create=False))
     if not file.exists():
@@ -76,8 +76,8 @@ def rotate_key(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """What goes wrong between a machine and its hub becomes the command's error."""
-    from tukur.agent.identity import IdentityError
-    from tukur.agent.join import UnreachableError, UntrustedError
+    from tukur.agent.joining.identity import IdentityError
+    from tukur.agent.joining.join import UnreachableError, UntrustedError
     from tukur.agent.link import LinkError
     from tukur.protocol.errors import ProtocolError
 

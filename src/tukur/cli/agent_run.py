@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tukur.cli.data import data_dir, host_id, secret_file
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.logs import begin_logging
-from tukur.cli.spool import add_spool_options
+from tukur.cli.options.data import data_dir, host_id, secret_file
+from tukur.cli.options.logs import begin_logging
+from tukur.cli.options.spool import add_spool_options
 
 if TYPE_CHECKING:
-    from tukur.agent.identity import IdentitySource
+    from tukur.agent.joining.identity import IdentitySource
 
 # Numpy's linear algebra is never used: without this its threads take memory at import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -65,17 +65,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the agent until SIGTERM or SIGINT."""
     from tukur.agent.agent import Agent, AgentSettings
-    from tukur.agent.identity import IdentityError
+    from tukur.agent.joining.identity import IdentityError
     from tukur.agent.link import LinkError, hub_uri
-    from tukur.agent.policy import ACTIONS, SIGNALS, Policy
-    from tukur.agent.policy_file import PolicyError, PolicyFile
-    from tukur.agent.scrub import Scrubber
-    from tukur.agent.services import own_unit
-    from tukur.agent.spool import Bounds
+    from tukur.agent.orders.services import own_unit
+    from tukur.agent.policy.file import PolicyError, PolicyFile
+    from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy
+    from tukur.agent.recording.scrub import Scrubber
+    from tukur.agent.spool.spool import Bounds
     from tukur.cli.supervise import die_with_parent
     from tukur.sources.base import Source, SourceUnavailableError
+    from tukur.sources.failover import SteadySource
     from tukur.sources.registry import choose
-    from tukur.sources.steady import SteadySource
 
     begin_logging(options, "agent")
     _many_files()
@@ -127,7 +127,7 @@ def _many_files() -> None:
 
 def _identity(options: argparse.Namespace, folder: Path) -> "IdentitySource":
     """Of a machine that has joined, or that its hub was told of. Raises CommandError."""
-    from tukur.agent.identity import GivenIdentity, Identity, JoinedFile
+    from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
     from tukur.protocol.auth import new_key
 
     if options.order_key is None:

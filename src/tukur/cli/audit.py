@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import sys
 
-from tukur.cli.data import add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import Exit
+from tukur.cli.options.data import add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verifies or exports."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub import admin
+    from tukur.hub.console import console as admin
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "export":

@@ -6,12 +6,12 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tukur.cli.data import add_data_option, data_dir, poke_hub
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import add_data_option, data_dir, poke_hub
+from tukur.cli.options.database import add_database_options, database
 
 if TYPE_CHECKING:
-    from tukur.hub.store.address import ServerAddress
+    from tukur.hub.store.backends.address import ServerAddress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import admin
+    from tukur.hub.console import console as admin
     from tukur.hub.tls import authority
     from tukur.hub.tls.files import TlsFolder
 

@@ -5,13 +5,13 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from tukur.cli.data import DataLock, add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.keep import add_keep_options, parse_keep
-from tukur.cli.logs import add_log_option, begin_logging
-from tukur.cli.oidc import add_oidc_options, oidc_settings
-from tukur.cli.tls import add_tls_options, tls_settings
+from tukur.cli.options.data import DataLock, add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.logs import add_log_option, begin_logging
+from tukur.cli.options.oidc import add_oidc_options, oidc_settings
+from tukur.cli.options.retention import add_keep_options, parse_keep
+from tukur.cli.options.tls import add_tls_options, tls_settings
 
 if TYPE_CHECKING:
     from tukur.hub.app import HubSettings

@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-from tukur.cli.data import add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 _LONGEST_S = 30 * 86_400
@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Creates, lists or revokes."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub import admin
+    from tukur.hub.console import console as admin
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "create":
@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _create(options: argparse.Namespace, folder: Path) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import admin
     from tukur.hub.address import announced
+    from tukur.hub.console import console as admin
     from tukur.hub.tls.authority import CertificateError, fingerprint
     from tukur.hub.tls.files import load_certificates
 

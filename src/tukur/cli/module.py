@@ -11,8 +11,8 @@ from tukur import __version__
 from tukur.cli import module_steps
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.module_steps import Parameters, StepError
-from tukur.sources import kmod_words
-from tukur.sources.kmod import MODULES, Loaded, MachineState, machine_state, openers, source_folder
+from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module.kmod import MODULES, Loaded, MachineState, machine_state, openers, source_folder
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

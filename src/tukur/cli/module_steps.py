@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tukur import __version__
-from tukur.sources import kmod_words
-from tukur.sources.kmod import MODULES, PACKAGE, MachineState, environment, loaded, openers
+from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module.kmod import MODULES, PACKAGE, MachineState, environment, loaded, openers
 from tukur.sources.oom import parse_record
 
 SETTINGS = Path("/etc/modprobe.d/tukur.conf")

@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from tukur.cli.data import add_data_option, data_dir, poke_hub
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import add_data_option, data_dir, poke_hub
+from tukur.cli.options.database import add_database_options, database
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Shows or rotates. A hub that runs takes the new key over at once and tells its agents."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub import admin
-    from tukur.hub.order_key import FILE, OrderKey
+    from tukur.hub.console import console as admin
+    from tukur.hub.orders.key import FILE, OrderKey
 
     folder, server = data_dir(options, create=False), database(options)
     if not (folder / FILE).exists():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tukur.cli.errors import CommandError, Exit
 
 if TYPE_CHECKING:
-    from tukur.agent.policy import Policy, Selection
+    from tukur.agent.policy.policy import Policy, Selection
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Checks the file, or asks it about one process. Exit code 1: refused."""
-    from tukur.agent.policy_file import PolicyError, load_policy
+    from tukur.agent.policy.file import PolicyError, load_policy
 
     try:
         policy = load_policy(options.policy)
@@ -54,8 +54,8 @@ def _words(selection: "Selection") -> str:
 
 
 def _test(policy: "Policy", pid: int, signal: str) -> int:
-    from tukur.agent.pidfd import read_stat
-    from tukur.agent.subject import subject_of
+    from tukur.agent.orders.process_handle import read_stat
+    from tukur.agent.policy.subject import subject_of
 
     stat = read_stat(pid)
     if stat is None:

@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from tukur.cli.data import add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints the link."""
     from tukur.cli.store_errors import store_call
     from tukur.hub.address import HubAddress, announced
-    from tukur.hub.admin import create_sign_in_link
+    from tukur.hub.console.console import create_sign_in_link
     from tukur.hub.errors import ProblemError
 
     folder = data_dir(options, create=False)

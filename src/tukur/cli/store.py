@@ -9,15 +9,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tukur.cli.data import DataLock, add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.keep import add_keep_options, parse_keep
+from tukur.cli.options.data import DataLock, add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.retention import add_keep_options, parse_keep
 
 if TYPE_CHECKING:
-    from tukur.hub.keeper import Outlook
-    from tukur.hub.store.keep import Keep
-    from tukur.hub.upkeep import Findings
+    from tukur.hub.console.maintenance import Findings
+    from tukur.hub.maintenance.maintenance import Outlook
+    from tukur.hub.store.maintenance.retention_policy import Keep
 
 _MOST_TOLD = 20
 
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import upkeep
+    from tukur.hub.console import maintenance as upkeep
 
     keep = parse_keep(options)
     found = asyncio.run(store_call(upkeep.outlook(data_dir(options, create=False), keep, database(options))))
@@ -91,7 +91,7 @@ def _foretold(found: "Outlook", keep: "Keep") -> str:
 
 def _verify(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import upkeep
+    from tukur.hub.console import maintenance as upkeep
 
     found = asyncio.run(
         store_call(upkeep.verify(data_dir(options, create=False), _progress, database(options)))
@@ -119,7 +119,7 @@ def _tell(found: "Findings") -> None:
 
 def _repair(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import upkeep
+    from tukur.hub.console import maintenance as upkeep
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
@@ -138,7 +138,7 @@ def _repair(options: argparse.Namespace) -> int:
 
 def _compact(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import upkeep
+    from tukur.hub.console import maintenance as upkeep
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
@@ -151,7 +151,7 @@ def _compact(options: argparse.Namespace) -> int:
 
 def _copy(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub import upkeep
+    from tukur.hub.console import maintenance as upkeep
 
     folder, server = data_dir(options, create=False), database(options)
     if server is None:

@@ -5,9 +5,9 @@ import asyncio
 import datetime
 from typing import TYPE_CHECKING
 
-from tukur.cli.data import add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
 
 if TYPE_CHECKING:
     from tukur.hub.auth.identity import Rights
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Creates, lists or revokes."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub import admin
+    from tukur.hub.console import console as admin
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "create":

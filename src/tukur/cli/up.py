@@ -10,18 +10,18 @@ import threading
 import time
 from pathlib import Path
 
-from tukur.cli.data import add_data_option, data_dir, host_id, secret_file
-from tukur.cli.database import VARIABLE, add_database_options, database, database_arguments
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import add_address_options, check_port
-from tukur.cli.keep import add_keep_options, keep_arguments, parse_keep
-from tukur.cli.logs import add_log_option, begin_logging
-from tukur.cli.oidc import oidc_arguments, oidc_settings
-from tukur.cli.spool import add_spool_options, spool_arguments
+from tukur.cli.options.data import add_data_option, data_dir, host_id, secret_file
+from tukur.cli.options.database import VARIABLE, add_database_options, database, database_arguments
+from tukur.cli.options.logs import add_log_option, begin_logging
+from tukur.cli.options.oidc import oidc_arguments, oidc_settings
+from tukur.cli.options.retention import add_keep_options, keep_arguments, parse_keep
+from tukur.cli.options.spool import add_spool_options, spool_arguments
+from tukur.cli.options.tls import tls_arguments, tls_settings
 from tukur.cli.supervise import Child
-from tukur.cli.tls import tls_arguments, tls_settings
 from tukur.hub.address import HubAddress, announced, withdraw
-from tukur.hub.store.address import ServerAddress
+from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.tls.settings import TlsSettings
 
 START_S = 60.0
@@ -127,7 +127,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings) -> list[str]:
-    from tukur.hub.order_key import FILE
+    from tukur.hub.orders.key import FILE
     from tukur.protocol.auth import new_key, public_key
 
     # Its own hub's certificate, whatever name it was given for: nothing else is trusted.
@@ -180,7 +180,7 @@ def _await_hub(hub: Child, folder: Path, stop: threading.Event) -> HubAddress | 
 
 
 def _welcome(address: HubAddress, folder: Path, server: ServerAddress | None) -> None:
-    from tukur.hub.admin import create_sign_in_link
+    from tukur.hub.console.console import create_sign_in_link
 
     token = asyncio.run(create_sign_in_link(folder, server))
     print(f"tukur {_version()} watches this machine; the record is in {server or folder}")

@@ -6,13 +6,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tukur.cli.data import add_data_option, data_dir
-from tukur.cli.database import add_database_options, database
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.data import add_data_option, data_dir
+from tukur.cli.options.database import add_database_options, database
 
 if TYPE_CHECKING:
     from tukur.hub.auth.identity import Rights
-    from tukur.hub.store.users import UserRow
+    from tukur.hub.store.control.users import UserRow
 
 T = TypeVar("T")
 
@@ -51,9 +51,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Does it; a hub that runs is told, so that it acts at once."""
-    from tukur.cli.data import poke_hub
-    from tukur.hub import admin
+    from tukur.cli.options.data import poke_hub
     from tukur.hub.auth.users import Change
+    from tukur.hub.console import console as admin
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "list":

@@ -10,31 +10,31 @@ from litestar import Litestar
 
 from tukur import __version__
 from tukur.hub.address import address_of, announce
-from tukur.hub.api.leaving import EndWithClient
+from tukur.hub.api.disconnect import EndWithClient
 from tukur.hub.api.problems import HANDLERS
-from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
+from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
 from tukur.hub.audit.log import AuditLog, audit_key
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import check_rights, guard
+from tukur.hub.auth.host_header import Site, host_names
 from tukur.hub.auth.passwords import Passwords
 from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import Auth
 from tukur.hub.auth.sign_in import SignIn
-from tukur.hub.auth.site import Site, host_names
 from tukur.hub.auth.users import UserAdmin
 from tukur.hub.bus import Bus
-from tukur.hub.enrolment import Enrolment
-from tukur.hub.fleet import Fleet
+from tukur.hub.container import Hub
 from tukur.hub.history.history import History
-from tukur.hub.ingest import Ingest
-from tukur.hub.keeper import Keeper
+from tukur.hub.hosts.enrolment import Enrolment
+from tukur.hub.hosts.fleet import Fleet
+from tukur.hub.hosts.presence import Presence
+from tukur.hub.ingest.connections import Ingest
+from tukur.hub.ingest.writer import Recorder
 from tukur.hub.live import Live
+from tukur.hub.maintenance.maintenance import Keeper
 from tukur.hub.oidc.provider import Provider
-from tukur.hub.order_key import OrderKey
-from tukur.hub.orders import Orders
-from tukur.hub.parts import Hub
-from tukur.hub.presence import Presence
-from tukur.hub.recorder import Recorder
+from tukur.hub.orders.key import OrderKey
+from tukur.hub.orders.orders import Orders
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store

@@ -17,7 +17,7 @@ from litestar.exceptions import WebSocketDisconnect
 from tukur.hub.auth.identity import Identity
 from tukur.hub.auth.service import Auth
 from tukur.hub.bus import RIGHTS_CHANGED, Bus, NobodyThereError, Subscription, agent_of, frames_of, status_of
-from tukur.hub.presence import Presence
+from tukur.hub.hosts.presence import Presence
 from tukur.hub.store.store import Store
 from tukur.protocol.frames import is_key
 from tukur.protocol.messages import Watch

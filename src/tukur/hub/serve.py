@@ -11,8 +11,8 @@ import uvicorn
 import uvloop
 
 from tukur.hub.app import create_app, open_hub
+from tukur.hub.container import Hub
 from tukur.hub.errors import PortBusyError
-from tukur.hub.parts import Hub
 from tukur.hub.settings import HubSettings
 from tukur.protocol.messages import MAX_MESSAGE
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tukur.hub.oidc.settings import OidcSettings
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.keep import Keep
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.maintenance.retention_policy import Keep
 from tukur.hub.tls.settings import TlsSettings
 from tukur.protocol.messages import HostId
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from tukur.sources import capabilities, kmod, kmod_words
-from tukur.sources.bpf import OBJECT
-from tukur.sources.libbpf import KERNEL_BTF, LIBRARY, library_found
+from tukur.sources import capabilities
+from tukur.sources.bpf.libbpf import KERNEL_BTF, LIBRARY, library_found
+from tukur.sources.bpf.source import OBJECT
+from tukur.sources.module import kmod
+from tukur.sources.module import kmod_messages as kmod_words
 
 OLDEST_KERNEL = (5, 15)
 _FILES_WANTED = 4096

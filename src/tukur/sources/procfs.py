@@ -18,7 +18,7 @@ import numpy as np
 from tukur.records import KTHREAD, TASK, Departed, TaskArray, pick
 from tukur.sources.capabilities import effective
 from tukur.sources.cgroups import find_mount
-from tukur.sources.waited import WaitedFor
+from tukur.sources.lives.reaped_children import WaitedFor
 
 _REFRESH = 10
 """Readings after which an idle process's other files are read again, a tenth of them at each."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tukur.sources.base import Source, SourceUnavailableError
-from tukur.sources.bpf import BpfSource
-from tukur.sources.module import ModuleSource
+from tukur.sources.bpf.source import BpfSource
+from tukur.sources.module.source import ModuleSource
 from tukur.sources.procfs import ProcfsSource
 
 log = logging.getLogger(__name__)

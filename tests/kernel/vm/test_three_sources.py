@@ -13,7 +13,7 @@ import pytest
 from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Kernel, Outcome
 from tests.support.running import eventually, free_port
-from tukur.hub.order_key import OrderKey
+from tukur.hub.orders.key import OrderKey
 from tukur.protocol.auth import new_key, public_key
 
 pytestmark = pytest.mark.timeout(1500)
@@ -57,7 +57,7 @@ cp /tukur_ram.ko /tukur_cpu.ko /lib/modules/$(uname -r)/updates/tukur/
 depmod
 {sys.executable} -c '
 from tukur.cli import module_steps
-from tukur.sources.kmod import machine_state
+from tukur.sources.module.kmod import machine_state
 try:
     module_steps.load(machine_state(), by_dkms=False)
 except module_steps.StepError as error:

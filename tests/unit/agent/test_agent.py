@@ -17,9 +17,9 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tukur.agent.agent import Agent, AgentSettings
 from tukur.agent.facts import boot_id, parse_os_release
-from tukur.agent.identity import GivenIdentity, Identity, JoinedFile
-from tukur.agent.policy import SIGNALS, Policy
-from tukur.agent.spool import Spool
+from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
+from tukur.agent.policy.policy import SIGNALS, Policy
+from tukur.agent.spool.spool import Spool
 from tukur.blocks import decode_samples
 from tukur.protocol import auth, messages
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack

@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tukur.agent.link import Link, LinkError, hub_uri
-from tukur.agent.spool import Bounds, Spool
-from tukur.agent.spool_format import span_of
+from tukur.agent.spool.format import span_of
+from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack

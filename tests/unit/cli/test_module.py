@@ -12,8 +12,8 @@ from tukur.cli import main, module
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.module import parameters_of, status_lines
 from tukur.cli.module_steps import Parameters, settings_text, stage
-from tukur.sources import kmod_words
-from tukur.sources.kmod import DkmsEntry, Loaded, machine_state, source_folder
+from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module.kmod import DkmsEntry, Loaded, machine_state, source_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 

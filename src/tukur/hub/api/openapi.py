@@ -12,10 +12,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from tukur import __version__
-from tukur.hub.api import account_models, models
-from tukur.hub.api.hosts import FRAME_TYPE
-from tukur.hub.api.routes import API_ROUTES, DEPENDENCIES
+from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES
+from tukur.hub.api.routes.hosts import FRAME_TYPE
 from tukur.hub.auth.gate import COOKIE
+from tukur.hub.models import account as account_models
+from tukur.hub.models import models
 
 _TAGS = {
     "session": "Signing in and out",

@@ -8,8 +8,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from tukur.blocks import BlockDamagedError
-from tukur.hub.api.models import Problem
 from tukur.hub.errors import ProblemError
+from tukur.hub.models.models import Problem
 from tukur.hub.store.errors import EndedError, StoreError
 
 log = logging.getLogger(__name__)

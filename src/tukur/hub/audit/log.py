@@ -13,8 +13,8 @@ import msgspec
 
 from tukur.files import kept_secret, write_secret
 from tukur.hub.audit.chain import Check, Entry, Head, head_of
-from tukur.hub.store.audit import AuditQuery, AuditStore, Said
-from tukur.hub.store.database import Database
+from tukur.hub.store.backends.database import Database
+from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
 from tukur.protocol.errors import UNREADABLE

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.identity import hash_of
 from tukur.hub.errors import ProblemError
-from tukur.hub.store.users import UserRow, Users
+from tukur.hub.store.control.users import UserRow, Users
 
 _PERIOD_S = 30
 _RECOVERY = 10

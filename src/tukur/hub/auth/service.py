@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from tukur.hub.auth.identity import TOKEN_PREFIX, Identity, Rights, Role, hash_of, new_secret
 from tukur.hub.bus import RIGHTS_CHANGED, Bus
+from tukur.hub.store.control.sessions import NewSession
+from tukur.hub.store.control.tokens import TokenRow
 from tukur.hub.store.errors import StoreError
-from tukur.hub.store.sessions import NewSession
 from tukur.hub.store.store import Store
-from tukur.hub.store.tokens import TokenRow
 
 LINK_S = 600
 SESSION_S = 7 * 86_400

@@ -8,7 +8,7 @@ from tukur.hub.auth.limits import FailureLimit, check_limit, network_of
 from tukur.hub.auth.passwords import Passwords
 from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.errors import ProblemError
-from tukur.hub.store.users import UserRow, Users
+from tukur.hub.store.control.users import UserRow, Users
 
 _TRIES = 10
 _WINDOW_S = 15 * 60.0

@@ -11,9 +11,9 @@ from tukur.hub.auth.passwords import Passwords, fault_of
 from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import Auth, now_ms
 from tukur.hub.errors import ProblemError
-from tukur.hub.store.sessions import SessionRow
+from tukur.hub.store.control.sessions import SessionRow
+from tukur.hub.store.control.users import LastAdminError, UserRow
 from tukur.hub.store.store import Store
-from tukur.hub.store.users import LastAdminError, UserRow
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 import re
 from typing import Any, Literal
 
-from tukur.hub.api.models import Exit, ExitGroup, Exits, LostLives
 from tukur.hub.errors import ProblemError
-from tukur.hub.store.exits import ExitCursor, ExitStore
+from tukur.hub.models.models import Exit, ExitGroup, Exits, LostLives
+from tukur.hub.store.record.exits import ExitCursor, ExitStore
 from tukur.hub.store.store import HostRow, Store
 
 Only = Literal["all", "failed", "signal", "oom"]

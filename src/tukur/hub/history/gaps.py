@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tukur.hub.api.models import RecordGap, RecordGaps
-from tukur.hub.store.gaps import MISSING_NS, GapStore, Hole
+from tukur.hub.models.models import RecordGap, RecordGaps
+from tukur.hub.store.record.gaps import MISSING_NS, GapStore, Hole
 from tukur.hub.store.store import HostRow, Store
 
 _TOLD = 10_000

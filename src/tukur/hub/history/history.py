@@ -11,7 +11,19 @@ from typing import Any
 from msgspec import convert, to_builtins
 
 from tukur.blocks import Table, decode_table
-from tukur.hub.api.models import (
+from tukur.hub.auth.identity import Sees
+from tukur.hub.bus import Bus, NobodyThereError, agent_of
+from tukur.hub.errors import ProblemError
+from tukur.hub.history import difference, lives, series, table, top
+from tukur.hub.history.cache import HostPoints
+from tukur.hub.history.difference import DifferenceBy
+from tukur.hub.history.exits import Only, exits
+from tukur.hub.history.gaps import gaps
+from tukur.hub.history.ooms import ooms
+from tukur.hub.history.top import By, Group
+from tukur.hub.hosts.presence import HostState, Presence
+from tukur.hub.live import Live
+from tukur.hub.models.models import (
     Difference,
     Exits,
     FleetTopList,
@@ -28,22 +40,10 @@ from tukur.hub.api.models import (
     Series,
     TopList,
 )
-from tukur.hub.auth.identity import Sees
-from tukur.hub.bus import Bus, NobodyThereError, agent_of
-from tukur.hub.errors import ProblemError
-from tukur.hub.history import difference, lives, series, table, top
-from tukur.hub.history.cache import HostPoints
-from tukur.hub.history.difference import DifferenceBy
-from tukur.hub.history.exits import Only, exits
-from tukur.hub.history.gaps import gaps
-from tukur.hub.history.ooms import ooms
-from tukur.hub.history.top import By, Group
-from tukur.hub.live import Live
-from tukur.hub.presence import HostState, Presence
-from tukur.hub.store.exits import ExitCursor
-from tukur.hub.store.holds import HeldRow
-from tukur.hub.store.levels import HOUR_MS, MINUTE_MS, LevelStore
-from tukur.hub.store.lives import LifeQuery
+from tukur.hub.store.control.identity_conflicts import HeldRow
+from tukur.hub.store.record.exits import ExitCursor
+from tukur.hub.store.record.lives import LifeQuery
+from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS, LevelStore
 from tukur.hub.store.store import BlockRow, HostRow, Store
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame

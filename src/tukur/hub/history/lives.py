@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tukur.hub.api.models import Life, Lives
 from tukur.hub.errors import ProblemError
-from tukur.hub.store.lives import LifeQuery, LifeStore
+from tukur.hub.models.models import Life, Lives
+from tukur.hub.store.record.lives import LifeQuery, LifeStore
+from tukur.hub.store.record.search_tokens import split
 from tukur.hub.store.store import Store
-from tukur.hub.store.words import split
 
 MOST_TERMS = 8
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tukur.hub.api.models import OomKill, OomKills
-from tukur.hub.store.ooms import OomStore
+from tukur.hub.models.models import OomKill, OomKills
+from tukur.hub.store.record.ooms import OomStore
 from tukur.hub.store.store import HostRow, Store
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tukur.hub.api.models import Figure, Gap, Series
-from tukur.hub.store.levels import MINUTE_MS
+from tukur.hub.models.models import Figure, Gap, Series
+from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import FIGURES as KEPT
 
 FIGURES = (

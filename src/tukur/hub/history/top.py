@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from tukur.blocks import BlockDamagedError, decode_totals
-from tukur.hub.api.models import FleetTop, FleetTopList, Top, TopGroup, TopList
-from tukur.hub.store.exits import ExitStore
-from tukur.hub.store.labels import LabelStore
-from tukur.hub.store.levels import MINUTE_MS, LevelStore
+from tukur.hub.models.models import FleetTop, FleetTopList, Top, TopGroup, TopList
+from tukur.hub.store.record.exits import ExitStore
+from tukur.hub.store.record.life_labels import LabelStore
+from tukur.hub.store.record.rollups import MINUTE_MS, LevelStore
 from tukur.hub.store.store import BlockRow, HostRow, Key, Store
 
 log = logging.getLogger(__name__)

@@ -10,22 +10,22 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.address import ServerAddress
-from tukur.hub.store.blocks import host_number, in_order, put, put_in_order
-from tukur.hub.store.bulk import insert_new
-from tukur.hub.store.commands import IMAGE_COLUMNS, IMAGES
-from tukur.hub.store.database import Database, repeated
-from tukur.hub.store.engine import Backend
-from tukur.hub.store.enrolment import Enrolments
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.engine import Backend
+from tukur.hub.store.backends.mysql import MysqlServer
+from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
+from tukur.hub.store.control.enrolment import Enrolments
+from tukur.hub.store.control.identity_conflicts import Holds
+from tukur.hub.store.control.orders import OrderTable
+from tukur.hub.store.control.sessions import Sessions
+from tukur.hub.store.control.tokens import Tokens
+from tukur.hub.store.control.users import Users
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.holds import Holds
-from tukur.hub.store.mysql import MysqlServer
-from tukur.hub.store.orders import OrderTable
+from tukur.hub.store.record.blocks import host_number, in_order, put, put_in_order
+from tukur.hub.store.record.commands import IMAGE_COLUMNS, IMAGES
 from tukur.hub.store.schema import block, boot, command, host, image, process
-from tukur.hub.store.sessions import Sessions
-from tukur.hub.store.sqlite import DATABASE, SqliteFile
-from tukur.hub.store.tokens import Tokens
-from tukur.hub.store.users import Users
 from tukur.protocol.messages import Block, Gap, HostFacts
 
 _BAD_VALUES = (IntegrityError, DataError, OverflowError, UnicodeEncodeError)

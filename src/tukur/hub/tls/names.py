@@ -5,7 +5,7 @@ import functools
 import ipaddress
 import socket
 
-from tukur.hub.store.address import is_loopback
+from tukur.hub.store.backends.address import is_loopback
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _ANY = ("0.0.0.0", "::")  # noqa: S104

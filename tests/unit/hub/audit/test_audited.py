@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.hub import HOST, ORDER_KEY, RunningHub, agent, running_hub
 from tests.support.record import BOOT
-from tukur.hub.store.audit import AuditStore
+from tukur.hub.store.control.audit import AuditStore
 from tukur.hub.store.errors import DiskFullError
 from tukur.protocol import auth, messages
 

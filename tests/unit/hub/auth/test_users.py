@@ -11,13 +11,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.hub import HOST, RunningHub, running_hub
-from tukur.hub import admin as command
 from tukur.hub.auth import service, users
 from tukur.hub.auth.gate import COOKIE
 from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.auth.users import Change
+from tukur.hub.console import console as command
 from tukur.hub.errors import ProblemError
-from tukur.hub.store import sessions
+from tukur.hub.store.control import sessions
 
 CLIENTS: list[httpx.AsyncClient] = []
 """What a test opened: closed with the hub."""

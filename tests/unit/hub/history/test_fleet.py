@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.support.hub import HOST, OTHER, RunningHub, recorded, running_hub
 from tests.support.record import GIB, WALL, Machine
-from tukur.hub.store.levels import HOUR_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.support.hub import HOST, OTHER, agent, running_hub
 from tests.support.record import BOOT, SECOND, WALL, Machine
 from tukur.hub.history.gaps import unexplained
-from tukur.hub.store.gaps import Hole
+from tukur.hub.store.record.gaps import Hole
 from tukur.protocol import messages
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

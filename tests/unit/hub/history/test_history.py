@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.support.hub import HOST, OTHER, RunningHub, agent, recorded, running_hub
 from tests.support.record import BOOT, BOOTED, GIB, SECOND, WALL, Machine
 from tukur.hub.history import history as questions
-from tukur.hub.store.merging import MergeStore
+from tukur.hub.store.maintenance.merging import MergeStore
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame, is_key
 from tukur.records import ROW

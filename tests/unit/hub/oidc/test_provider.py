@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
 from tests.support.hub import RunningHub, running_hub
-from tukur.hub.api.oidc import CARRIED
+from tukur.hub.api.routes.oidc import CARRIED
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import COOKIE
 from tukur.hub.errors import ProblemError

@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from tukur.hub.store.record.search_tokens import command_hash, words_of
 from tukur.hub.store.types import DIGEST, LONG_TEXT
-from tukur.hub.store.words import command_hash, words_of
 
 revision = "0004"
 down_revision = "0003"

@@ -1,0 +1,82 @@
+"""Which processes belong together at this instant: a tree, a cgroup with those below, a unit."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tukur.agent.orders.process_handle import read_stat
+from tukur.protocol.messages import Scope
+from tukur.sources.identity import parse_cgroup, unit_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one process stands."""
+
+    ppid: int
+    cgroup: str
+
+
+def places() -> dict[int, Place]:
+    """Every process there is, by PID; takes some 50 microseconds for each."""
+    found = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            pid = int(entry.name)
+            stat = read_stat(pid)
+            if stat is not None:
+                found[pid] = Place(stat.ppid, _cgroup(pid))
+    return found
+
+
+def _cgroup(pid: int) -> str:
+    try:
+        return parse_cgroup(Path(f"/proc/{pid}/cgroup").read_bytes())
+    except OSError:
+        return ""
+
+
+def belonging(scope: Scope, pid: int, of: str, known: Mapping[int, Place]) -> list[int]:
+    """PIDs of the set, the one that was chosen first, parents before children."""
+    if scope == "process":
+        return [pid]
+    tree = descendants(pid, {each: place.ppid for each, place in known.items()})
+    if scope == "tree":
+        return tree
+    inside = _in_cgroup(of, known) if scope == "cgroup" else _in_unit(of, known)
+    return [*(each for each in tree if each in inside), *sorted(inside.difference(tree))]
+
+
+def descendants(root: int, parents: Mapping[int, int]) -> list[int]:
+    """The root and all that descend from it, each after its parent."""
+    children: dict[int, list[int]] = {}
+    for pid, ppid in parents.items():
+        children.setdefault(ppid, []).append(pid)
+    found, seen = [root], {root}
+    for pid in found:
+        fresh = [child for child in sorted(children.get(pid, ())) if child not in seen]
+        seen.update(fresh)
+        found += fresh
+    return found
+
+
+def _in_cgroup(path: str, known: Mapping[int, Place]) -> set[int]:
+    below = path.rstrip("/") + "/"
+    return {pid for pid, place in known.items() if place.cgroup == path or place.cgroup.startswith(below)}
+
+
+def _in_unit(unit: str, known: Mapping[int, Place]) -> set[int]:
+    units: dict[str, str] = {}
+    for place in known.values():
+        if place.cgroup not in units:
+            units[place.cgroup] = unit_of(place.cgroup)
+    return {pid for pid, place in known.items() if units[place.cgroup] == unit}
+
+
+def commonest(names: Iterable[str], limit: int) -> list[str]:
+    """The most frequent, each once."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return sorted(counts, key=lambda name: (-counts[name], name))[:limit]

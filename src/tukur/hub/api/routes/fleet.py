@@ -1,0 +1,99 @@
+"""What an administrator decides about a host."""
+
+from typing import Any
+
+from litestar import Request, Response, patch, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from tukur.hub.api.problems import problems
+from tukur.hub.api.routes.hosts import seen_by
+from tukur.hub.audit.log import DONE
+from tukur.hub.auth.gate import origin_of
+from tukur.hub.auth.identity import Identity, Role, groups_of
+from tukur.hub.container import Hub
+from tukur.hub.errors import ProblemError
+from tukur.hub.models.models import Host, HostChange, Release
+
+
+@post(
+    "/api/hosts/{host_id:str}/revoke",
+    operation_id="revokeHost",
+    summary="Let a host in no more",
+    tags=["hosts"],
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def revoke_host(
+    request: Request[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub]
+) -> Response[None]:
+    """Its connection ends at once and its key opens nothing; its record stays.
+
+    The machine comes back only by joining anew, as another host.
+    """
+    await hub.fleet.revoke(host_id)
+    await hub.audit.add(request.user.user, "host.revoke", host_id, origin=origin_of(request))
+    return Response(None, status_code=204)
+
+
+@patch(
+    "/api/hosts/{host_id:str}",
+    operation_id="changeHost",
+    summary="Give a host another name, other groups, or have its orders approved",
+    tags=["hosts"],
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def change_host(
+    request: Request[Identity, Any, State],
+    host_id: FromPath[str],
+    data: JSONBody[HostChange],
+    hub: NamedDependency[Hub],
+) -> Host:
+    """The host as it is now. Groups say who may reach it: they are for administrators of all hosts."""
+    who, origin = request.user, origin_of(request)
+    changed: dict[str, str | bool] = {}
+    if data.name is not None:
+        changed["name"] = data.name
+    if data.groups is not None or data.needs_approval is not None:
+        if who.role < Role.ADMIN:
+            await hub.audit.add(who.user, "host.change", host_id, "role_too_low", origin)
+            raise ProblemError(403, "role_too_low", "only an administrator of all hosts changes these")
+        if data.groups is not None:
+            changed["group_names"] = " ".join(_groups(data.groups))
+        if data.needs_approval is not None:
+            changed["needs_approval"] = data.needs_approval
+    if changed:
+        await hub.fleet.change(host_id, changed)
+        await hub.audit.add(who.user, "host.change", host_id, DONE, origin, **changed)
+    return seen_by(who, await hub.history.host(host_id))
+
+
+def _groups(words: list[str]) -> tuple[str, ...]:
+    try:
+        return groups_of(words)
+    except ValueError as error:
+        raise ProblemError(400, "bad_group", str(error)) from error
+
+
+@post(
+    "/api/hosts/{host_id:str}/release",
+    operation_id="releaseHost",
+    summary="Decide which of the machines that have a host's key is the host",
+    tags=["hosts"],
+    status_code=200,
+    responses=problems(400, 401, 403, 404, 409, 503),
+)
+async def release_host(
+    request: Request[Identity, Any, State],
+    host_id: FromPath[str],
+    data: JSONBody[Release],
+    hub: NamedDependency[Hub],
+) -> Host:
+    """A copied key is found when two machines use it at once; the second is held until this decides."""
+    await hub.history.host(host_id)
+    await hub.fleet.release(host_id, data.boot_id)
+    await hub.audit.add(
+        request.user.user, "host.release", host_id, origin=origin_of(request), boot_id=data.boot_id
+    )
+    return await hub.history.host(host_id)

@@ -1,0 +1,198 @@
+"""Hosts, and what is recorded of them."""
+
+from typing import Annotated, Any, Literal
+
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, PathParameter, QueryParameter
+from msgspec.structs import replace
+
+from tukur.hub.api.problems import problems
+from tukur.hub.api.times import At, From, To, instant_ms, range_ms
+from tukur.hub.auth.identity import Identity
+from tukur.hub.container import Hub
+from tukur.hub.history.difference import DifferenceBy
+from tukur.hub.history.history import is_exact
+from tukur.hub.models.keys import process_key
+from tukur.hub.models.models import (
+    Difference,
+    FleetTopList,
+    Host,
+    Hosts,
+    ProcessDetail,
+    ProcessTable,
+    Series,
+    TopList,
+)
+
+ApiRequest = Request[Identity, Any, State]
+
+FRAME_TYPE = "application/vnd.tukur.frame"
+"""Media type of ``tukur.protocol.frames``."""
+
+Pid = Annotated[int, PathParameter(ge=0, le=2**22)]
+StartNs = Annotated[str, PathParameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
+Points = Annotated[int, QueryParameter(ge=2, le=4000, description="How many points at most")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
+By = Annotated[
+    Literal["cpu", "rss", "read", "write", "io"],
+    QueryParameter(
+        description="What the order is by: CPU time, peak RSS, bytes read, bytes written, or both"
+    ),
+]
+
+DifferenceParameter = Annotated[
+    DifferenceBy,
+    QueryParameter(
+        description="What the order is by: growth or loss of RSS, CPU time, bytes read and written"
+    ),
+]
+Group = Annotated[
+    Literal["process", "name", "user", "unit", "container", "pod", "slice"],
+    QueryParameter(
+        description="What lives are put together by: nothing, or a text of theirs, the last that each had"
+    ),
+]
+
+
+def seen_by(identity: Identity, host: Host) -> Host:
+    """The host with what the asker may do on it."""
+    return replace(host, role=identity.rights.on(host.groups).word)
+
+
+@get(
+    "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
+)
+async def list_hosts(request: ApiRequest, hub: NamedDependency[Hub]) -> Hosts:
+    """Every enrolled host that the asker may see, by name."""
+    return Hosts(hosts=[seen_by(request.user, host) for host in await hub.history.hosts(request.user.sees)])
+
+
+@get(
+    "/api/hosts/{host_id:str}",
+    operation_id="getHost",
+    summary="One host",
+    tags=["hosts"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_host(request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub]) -> Host:
+    """What it is, whether its agent is connected, what is recorded, and its newest figures."""
+    return seen_by(request.user, await hub.history.host(host_id))
+
+
+@get(
+    "/api/hosts/{host_id:str}/series",
+    operation_id="getSeries",
+    summary="The host's figures over time",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_series(
+    host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], points: Points = 600
+) -> Series:
+    """Lowest, mean and highest of each figure for each step, so that a spike of one second is never lost."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.series(host_id, begin, end, points)
+
+
+@get(
+    "/api/hosts/{host_id:str}/processes",
+    operation_id="listProcesses",
+    summary="The process table at one second",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def list_processes(
+    request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub], at: At = None
+) -> Response[ProcessTable | bytes | None]:
+    """Every process as it was at that second; without `at`, as it is now.
+
+    With `Accept: application/vnd.tukur.frame` the answer is a key frame, the form of the live road.
+    """
+    asked = None if at is None else instant_ms(at, "at")
+    framed = FRAME_TYPE in request.headers.get("accept", "")
+    tag = None if asked is None else await hub.history.tag(host_id, asked)
+    headers = {} if tag is None else {"ETag": f'"{tag}-{"frame" if framed else "table"}"', "Vary": "Accept"}
+    if tag is not None and headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(None, status_code=304, headers=headers)
+    if framed:
+        frame, at_ms = await hub.history.frame(host_id, asked)
+        exact = asked is None or is_exact(at_ms, asked)
+        headers |= {"Tukur-At-Ms": str(at_ms), "Tukur-Exact": "true" if exact else "false"}
+        return Response(frame, media_type=FRAME_TYPE, headers=headers)
+    return Response(await hub.history.table(host_id, asked), media_type=MediaType.JSON, headers=headers)
+
+
+@get(
+    "/api/hosts/{host_id:str}/top",
+    operation_id="listTop",
+    summary="The processes, or groups of them, that did most within a range",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def list_top(
+    host_id: FromPath[str],
+    from_: From,
+    to: To,
+    hub: NamedDependency[Hub],
+    by: By = "cpu",
+    limit: Limit = 50,
+    group: Group = "process",
+) -> TopList:
+    """By CPU time, peak RSS or I/O; processes that have ended are included.
+
+    With `group` the answer has `groups` in place of `processes`, in the same order.
+    """
+    begin, end = range_ms(from_, to)
+    return await hub.history.top(host_id, begin, end, by, limit, group)
+
+
+@get(
+    "/api/top",
+    operation_id="listFleetTop",
+    summary="The processes of all hosts that did most within a range",
+    tags=["history"],
+    responses=problems(400, 401, 503),
+)
+async def list_fleet_top(
+    request: ApiRequest, from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
+) -> FleetTopList:
+    """By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the asker may see."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.fleet_top(begin, end, by, limit, request.user.sees)
+
+
+@get(
+    "/api/hosts/{host_id:str}/difference",
+    operation_id="getDifference",
+    summary="What is another at a second instant than at a first",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_difference(
+    host_id: FromPath[str],
+    from_: From,
+    to: To,
+    hub: NamedDependency[Hub],
+    by: DifferenceParameter = "rss",
+    limit: Limit = 100,
+) -> Difference:
+    """Who came, who went, and what those that stayed did between the samples nearest to the two instants."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.difference(host_id, begin, end, by, limit)
+
+
+@get(
+    "/api/hosts/{host_id:str}/processes/{boot_id:str}/{pid:int}/{start_ns:str}",
+    operation_id="getProcess",
+    summary="One process life",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_process(
+    host_id: FromPath[str], boot_id: FromPath[str], pid: Pid, start_ns: StartNs, hub: NamedDependency[Hub]
+) -> ProcessDetail:
+    """As the record knows it and, while it lives, as its agent does: children, unit, who would restart it."""
+    key = process_key(boot_id, pid, start_ns)
+    return await hub.history.detail(host_id, key.boot_id, key.pid, key.start_ns)

@@ -1,0 +1,29 @@
+"""Whom the kernel killed for want of memory."""
+
+from typing import Annotated
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from tukur.hub.api.problems import problems
+from tukur.hub.api.times import From, To, range_ms
+from tukur.hub.container import Hub
+from tukur.hub.models.models import OomKills
+
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
+
+
+@get(
+    "/api/hosts/{host_id:str}/ooms",
+    operation_id="listOomKills",
+    summary="The processes that the kernel killed for want of memory",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def list_ooms(
+    host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], limit: Limit = 200
+) -> OomKills:
+    """Newest first, with the cgroup whose limit was reached and who had asked for memory."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.ooms(host_id, begin, end, limit)

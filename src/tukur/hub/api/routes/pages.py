@@ -1,0 +1,92 @@
+"""The page as the build made it, the API's description, and the health check."""
+
+import asyncio
+import importlib
+import mimetypes
+from pathlib import Path
+
+from litestar import MediaType, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from tukur.hub.api.problems import problems
+from tukur.hub.container import Hub
+from tukur.hub.errors import ProblemError
+from tukur.hub.models.models import Health
+from tukur.hub.tls.authority import pem
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+"""Where the build puts the page."""
+
+VIEWS = ("/", "/over-time", "/audit", "/users", "/account", "/sign-in")
+"""Paths that the page itself routes."""
+
+_NOT_BUILT = (
+    "The page was not built: src/tukur/hub/web/ is missing.\n"
+    "`make build` or `pip install .` builds it; `make run` does so and starts. The API works.\n"
+)
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+async def _file(name: str) -> Response[bytes]:
+    root = WEB.resolve()
+    path = (root / name).resolve()
+    if not root.is_dir() or not (root / "index.html").is_file():
+        return Response(_NOT_BUILT.encode(), status_code=503, media_type=MediaType.TEXT)
+    if not path.is_relative_to(root) or not path.is_file():
+        raise ProblemError(404, "not_found", f"there is no page /{name[:100]}")
+    content = await asyncio.to_thread(path.read_bytes)
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    # Files under assets/ carry a hash of their content in their name.
+    cache = _FOREVER if path.is_relative_to(root / "assets") else "no-cache"
+    return Response(content, media_type=kind, headers={"Cache-Control": cache})
+
+
+@get("/", include_in_schema=False)
+async def root() -> Response[bytes]:
+    """The page."""
+    return await _file("index.html")
+
+
+@get("/{file_path:path}", include_in_schema=False)
+async def static(file_path: FromPath[str]) -> Response[bytes]:
+    """The page's files; its own routes are the page."""
+    return await _file("index.html" if file_path in VIEWS else file_path.lstrip("/"))
+
+
+@get("/api/docs", include_in_schema=False)
+async def docs() -> Response[bytes]:
+    """The API's description for a reader; it loads /api/openapi.json."""
+    return await _file("docs.html")
+
+
+@get("/ca.pem", include_in_schema=False)
+async def authorities(hub: NamedDependency[Hub]) -> Response[bytes]:
+    """The hub's own authority, and the one before it while that is trusted: who joins knows its hash."""
+    if not hub.tls.roots:
+        raise ProblemError(404, "not_found", "this hub has no authority of its own")
+    return Response(pem(hub.tls.roots), media_type="application/x-pem-file")
+
+
+@get("/api/openapi.json", include_in_schema=False)
+async def openapi() -> Response[dict[str, object]]:
+    """The OpenAPI 3.1 document."""
+    # The document describes the routes, this one's module among them: it can only be read later.
+    described = importlib.import_module("tukur.hub.api.openapi").document()
+    return Response(described, media_type=MediaType.JSON)
+
+
+@get(
+    "/healthz",
+    operation_id="getHealth",
+    summary="Whether the hub works",
+    tags=["health"],
+    security=[{}],
+    responses=problems(503),
+)
+async def health(hub: NamedDependency[Hub]) -> Health:
+    """503 with a Problem while what agents send cannot be stored."""
+    fault = hub.recorder.fault
+    if fault is not None:
+        raise ProblemError(503, fault.code, str(fault))
+    return Health(status="ok")

@@ -1,0 +1,151 @@
+"""Users, as administrators manage them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from tukur.hub.api.problems import problems
+from tukur.hub.audit.log import DONE
+from tukur.hub.auth.gate import origin_of
+from tukur.hub.auth.identity import Identity, Rights, Role, groups_of
+from tukur.hub.auth.service import now_ms
+from tukur.hub.auth.users import INVITE_S, Change
+from tukur.hub.container import Hub
+from tukur.hub.errors import ProblemError
+from tukur.hub.models.account import Invitation, NewUser, User, UserChange, UserList, UserReset
+from tukur.hub.models.models import RoleWord
+from tukur.hub.store.control.users import UserRow
+
+ApiRequest = Request[Identity, Any, State]
+
+
+def _rights(role: str, grants: Mapping[str, RoleWord]) -> Rights:
+    try:
+        groups_of(grants)
+    except ValueError as error:
+        raise ProblemError(400, "bad_group", str(error)) from error
+    return Rights(Role.of(role), {group: Role.of(word) for group, word in grants.items()})
+
+
+def _told(row: UserRow) -> User:
+    rights = Rights.parse(row.role, row.grants)
+    return User(
+        name=row.name,
+        role=rights.role.word,
+        grants={group: role.word for group, role in rights.grants.items()},
+        disabled=row.disabled,
+        password=row.password is not None,
+        second_factor=row.totp_step is not None,
+        provider=row.subject is not None,
+        created_ms=row.created_ms,
+    )
+
+
+def _invitation(name: str, token: str) -> Invitation:
+    return Invitation(user=name, link=f"/sign-in#token={token}", expires_ms=now_ms() + INVITE_S * 1000)
+
+
+@get(
+    "/api/users",
+    operation_id="listUsers",
+    summary="Every user",
+    tags=["users"],
+    responses=problems(401, 403, 503),
+)
+async def list_users(hub: NamedDependency[Hub]) -> UserList:
+    """By name, with their roles and how they sign in."""
+    return UserList(users=[_told(row) for row in await hub.users.users()])
+
+
+@post(
+    "/api/users",
+    operation_id="addUser",
+    summary="Add a user",
+    tags=["users"],
+    responses=problems(400, 401, 403, 409, 503),
+)
+async def add_user(request: ApiRequest, data: JSONBody[NewUser], hub: NamedDependency[Hub]) -> Invitation:
+    """The link is for the user: it signs in once within a day, and the page then asks for a password."""
+    rights = _rights(data.role, data.grants)
+    token = await hub.users.add(data.name, rights)
+    await _noted(request, hub, "user.add", data.name, role=rights.role.word, grants=rights.grants_text())
+    return _invitation(data.name, token)
+
+
+@patch(
+    "/api/users/{name:str}",
+    operation_id="changeUser",
+    summary="Give a user another role, disable it or enable it again",
+    tags=["users"],
+    responses=problems(400, 401, 403, 404, 409, 503),
+)
+async def change_user(
+    request: ApiRequest, name: FromPath[str], data: JSONBody[UserChange], hub: NamedDependency[Hub]
+) -> User:
+    """Holds at once: sessions of a disabled user end, live connections too."""
+    row = await hub.users.user(name)
+    before = _told(row)
+    rights = None
+    if data.role is not None or data.grants is not None:
+        grants = before.grants if data.grants is None else data.grants
+        rights = _rights(data.role or before.role, grants)
+    change = Change(rights, data.disabled)
+    await hub.users.change(row.name, change)
+    await _noted(request, hub, "user.change", row.name, **change.columns())
+    return _told(await hub.users.user(row.name))
+
+
+@delete(
+    "/api/users/{name:str}",
+    operation_id="removeUser",
+    summary="Remove a user",
+    tags=["users"],
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 409, 503),
+)
+async def remove_user(request: ApiRequest, name: FromPath[str], hub: NamedDependency[Hub]) -> Response[None]:
+    """Every session ends at once. What the audit log says of the user stays."""
+    await hub.users.remove(name)
+    await _noted(request, hub, "user.remove", name)
+    return Response(None, status_code=204)
+
+
+@post(
+    "/api/users/{name:str}/reset",
+    operation_id="resetUser",
+    summary="Let a user sign in anew",
+    tags=["users"],
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def reset_user(
+    request: ApiRequest, name: FromPath[str], data: JSONBody[UserReset], hub: NamedDependency[Hub]
+) -> Invitation:
+    """The password is taken and every session ends; the link lets the user in once to set another."""
+    row = await hub.users.user(name)
+    token = await hub.users.reset(row.name, totp=data.second_factor)
+    await _noted(request, hub, "user.reset", row.name, second_factor=data.second_factor)
+    return _invitation(row.name, token)
+
+
+@delete(
+    "/api/users/{name:str}/sessions",
+    operation_id="endUsersSessions",
+    summary="End all sessions of a user",
+    tags=["users"],
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 503),
+)
+async def end_sessions(request: ApiRequest, name: FromPath[str], hub: NamedDependency[Hub]) -> Response[None]:
+    """The user may sign in again."""
+    row = await hub.users.user(name)
+    ended = await hub.auth.end_sessions(row.name)
+    await _noted(request, hub, "session.revoke", row.name, ended=ended)
+    return Response(None, status_code=204)
+
+
+async def _noted(request: ApiRequest, hub: Hub, action: str, name: str, **detail: Any) -> None:
+    await hub.audit.add(request.user.user, action, name, DONE, origin_of(request), **detail)

@@ -1,0 +1,72 @@
+"""The hub's parts, as the routes get them. Wired in ``app.py``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Types only: describing the API (openapi.py) must not need a database driver.
+    from tukur.hub.audit.log import AuditLog
+    from tukur.hub.auth.second_factor import SecondFactor
+    from tukur.hub.auth.service import Auth
+    from tukur.hub.auth.sign_in import SignIn
+    from tukur.hub.auth.users import UserAdmin
+    from tukur.hub.bus import Bus
+    from tukur.hub.history.history import History
+    from tukur.hub.hosts.fleet import Fleet
+    from tukur.hub.hosts.presence import Presence
+    from tukur.hub.ingest.connections import Ingest
+    from tukur.hub.ingest.writer import Recorder
+    from tukur.hub.live import Live
+    from tukur.hub.maintenance.maintenance import Keeper
+    from tukur.hub.oidc.provider import Provider
+    from tukur.hub.orders.orders import Orders
+    from tukur.hub.settings import HubSettings
+    from tukur.hub.store.store import Store
+    from tukur.hub.tls.serving import Tls
+
+
+class Hub:
+    """All parts of one running hub.
+
+    A plain class on purpose: Litestar would take a dataclass for data and try to convert it.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each part, and each is named
+        self,
+        *,
+        settings: "HubSettings",
+        store: "Store",
+        bus: "Bus",
+        presence: "Presence",
+        recorder: "Recorder",
+        ingest: "Ingest",
+        live: "Live",
+        orders: "Orders",
+        history: "History",
+        auth: "Auth",
+        sign_in: "SignIn",
+        users: "UserAdmin",
+        second_factor: "SecondFactor",
+        provider: "Provider | None",
+        audit: "AuditLog",
+        keeper: "Keeper",
+        tls: "Tls",
+        fleet: "Fleet",
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.bus = bus
+        self.presence = presence
+        self.recorder = recorder
+        self.ingest = ingest
+        self.live = live
+        self.orders = orders
+        self.history = history
+        self.auth = auth
+        self.sign_in = sign_in
+        self.users = users
+        self.second_factor = second_factor
+        self.provider = provider
+        self.audit = audit
+        self.keeper = keeper
+        self.tls = tls
+        self.fleet = fleet

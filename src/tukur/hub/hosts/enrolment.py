@@ -1,0 +1,109 @@
+"""Machines that become hosts, and hosts that change their key: what the hub answers them."""
+
+import logging
+import time
+import uuid
+
+from tukur.hub.audit.log import AuditLog
+from tukur.hub.auth.identity import hash_of
+from tukur.hub.auth.limits import FailureLimit
+from tukur.hub.orders.key import OrderKey
+from tukur.hub.store.control.enrolment import Enrolments
+from tukur.hub.tls.authority import der
+from tukur.hub.tls.serving import Tls
+from tukur.protocol import auth, messages
+from tukur.protocol.errors import ProtocolError
+from tukur.protocol.hub_side import HubSession
+
+log = logging.getLogger(__name__)
+
+REVOKED = messages.Refused(
+    code="revoked", detail="this host was revoked; `tukur agent join` makes its machine a new one"
+)
+HELD = messages.Refused(
+    code="held",
+    detail="another machine is connected with this one's key; `tukur host release` on the hub decides",
+)
+_WORDS = {
+    "token_unknown": "this join token is not known here: revoked, or of another hub",
+    "token_expired": "this join token has expired",
+    "token_used_up": "this join token has no uses left",
+}
+
+
+class Enrolment:
+    """All methods raise StoreError, and ProtocolError for what is refused."""
+
+    def __init__(self, enrolments: Enrolments, tls: Tls, audit: AuditLog, order_key: OrderKey) -> None:
+        self._failures = FailureLimit()
+        self._enrolments = enrolments
+        self._audit = audit
+        self._tls = tls
+        self._order_key = order_key
+
+    def session(self) -> HubSession:
+        """For one connection that has just begun."""
+        return HubSession(self._tls.accepted)
+
+    async def admit(self, session: HubSession, hello: messages.Hello) -> tuple[bytes, str | None]:
+        """The welcome for a host that has proved its key, and the one boot that it may be of; None: any."""
+        known = await self._enrolments.key(hello.host_id)
+        welcome = None if known is None else session.admit(known.public, time.time_ns())
+        if known is None or welcome is None:
+            raise _not_admitted()
+        if known.revoked:
+            raise ProtocolError(REVOKED.code, REVOKED.detail)
+        return welcome, known.only_boot
+
+    def authorities(self, host_id: str) -> messages.Authorities | None:
+        """What a host shall trust from now on; None: it stays with the authorities of its system."""
+        certificates = [der(root) for root in self._tls.roots]
+        if not certificates:
+            return None
+        text = auth.authorities_text(host_id, certificates)
+        return messages.Authorities(
+            certificates=certificates, signature=auth.sign(self._order_key.secret, text)
+        )
+
+    def order_keys(self) -> messages.OrderKeys | None:
+        """How agents follow to the order key of now; None: there has been no other."""
+        succession = self._order_key.succession
+        return messages.OrderKeys(succession=succession) if succession else None
+
+    async def join(self, session: HubSession, join: messages.Join, address: str) -> messages.Joined:
+        """A machine with a token becomes a host."""
+        wait_s = self._failures.wait_s(address)
+        if wait_s > 0:
+            raise ProtocolError("too_many_tries", f"too many joins failed; try again in {wait_s:.0f} s")
+        if not session.joins(join):
+            raise ProtocolError("bad_signature", "the join is not signed by the key that it brings")
+        host_id = str(uuid.uuid4())
+        unfit = await self._enrolments.join(
+            hash_of(join.secret), host_id, join.public_key, join.hostname, time.time_ns() // 1_000_000
+        )
+        if unfit is not None:
+            self._failures.failed(address)
+            await self._audit.add("", "host.join", join.hostname, unfit, address)
+            log.warning("a machine named %r at %s may not join: %s", join.hostname, address, unfit)
+            raise ProtocolError(unfit, _WORDS[unfit])
+        await self._audit.add(f"host:{host_id}", "host.join", host_id, origin=address, name=join.hostname)
+        log.info("%r at %s has joined as host %s", join.hostname, address, host_id)
+        return messages.Joined(host_id=host_id, order_key=self._order_key.public)
+
+    async def rotate(self, session: HubSession, rotate: messages.Rotate) -> messages.Rotated:
+        """A host changes its key."""
+        known = await self._enrolments.key(rotate.host_id)
+        if (
+            known is None
+            or not session.rotates(rotate, known.public)
+            or not await self._enrolments.change_key(rotate.host_id, known.public, rotate.public_key)
+        ):
+            raise _not_admitted()
+        await self._audit.add(f"host:{rotate.host_id}", "host.rotate", rotate.host_id)
+        log.info("host %s has a new key", rotate.host_id)
+        return messages.Rotated()
+
+
+def _not_admitted() -> ProtocolError:
+    # The same words for an unknown host and a wrong key: who asks learns nothing.
+    return ProtocolError("not_admitted", "this host is not enrolled here, or its key is another")

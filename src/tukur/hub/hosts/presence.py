@@ -1,0 +1,96 @@
+"""Which hosts are connected right now, and what they last said of themselves."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tukur.hub.bus import Bus, status_of
+from tukur.hub.hosts.clocks import HostClock
+from tukur.protocol.messages import Block, Gap, Heartbeat, Hello, HostFacts
+
+RECENT = 30
+
+
+@dataclass(slots=True)
+class HostState:
+    """One host since the hub began."""
+
+    facts: HostFacts
+    online: bool = False
+    heartbeat: Heartbeat | None = None
+    """The newest; None until the first one of this connection."""
+    recent: deque[Heartbeat] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """The newest few: what a chart shows before the block of these seconds is recorded."""
+    seen_wall_ns: int = 0
+    """When the hub last heard of it, by the hub's clock."""
+    clock: HostClock = field(default_factory=HostClock)
+    follows: bool = False
+    """Whether its agent follows the hub to another order key."""
+    connection: int = 0
+    """Which connection it speaks through: counts up."""
+    faults: dict[str, int] = field(default_factory=dict)
+    """What the hub itself finds wrong with this host's data, beside what the host reports."""
+
+
+class Presence:
+    """Every host that has connected since the hub began."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._hosts: dict[str, HostState] = {}
+
+    def get(self, host_id: str) -> HostState | None:
+        """The host's state; None: it has not connected since the hub began."""
+        return self._hosts.get(host_id)
+
+    def online(self, host_id: str) -> bool:
+        """Whether its agent is connected."""
+        state = self._hosts.get(host_id)
+        return state is not None and state.online
+
+    def all_online(self) -> frozenset[str]:
+        """Every host whose agent is connected."""
+        return frozenset(host_id for host_id, state in self._hosts.items() if state.online)
+
+    def connected(self, hello: Hello, wall_ns: int) -> int:
+        """Notes a new connection; its number."""
+        host_id, facts = hello.host_id, hello.facts
+        state = self._hosts.setdefault(host_id, HostState(facts))
+        state.facts, state.heartbeat, state.follows = facts, None, hello.follows
+        if hello.wall_ns:
+            # Its blocks may come before its first heartbeat.
+            boot_ns = max(hello.wall_ns - facts.booted_wall_ns, 0)
+            state.clock.measure(facts.boot_id, hello.wall_ns, boot_ns, wall_ns)
+        state.online, state.seen_wall_ns = True, wall_ns
+        state.connection += 1
+        self._bus.publish(status_of(host_id), True)
+        return state.connection
+
+    def beat(self, host_id: str, heartbeat: Heartbeat, wall_ns: int) -> None:
+        """Notes a heartbeat."""
+        state = self._hosts[host_id]
+        state.heartbeat, state.seen_wall_ns = heartbeat, wall_ns
+        state.recent.append(heartbeat)
+        state.clock.measure(state.facts.boot_id, heartbeat.wall_ns, heartbeat.boot_ns, wall_ns)
+
+    def corrected(self, host_id: str, content: Block | Gap) -> Block | Gap:
+        """What a host recorded, at the hub's time."""
+        state = self._hosts.get(host_id)
+        return content if state is None else state.clock.corrected(content)
+
+    def shift_ns(self, host_id: str) -> int:
+        """What is added to the wall times that a host takes now; 0 where its clock is good."""
+        state = self._hosts.get(host_id)
+        return 0 if state is None else state.clock.shift_ns
+
+    def fault(self, host_id: str, name: str) -> None:
+        """Counts something that went wrong with this host's data at the hub."""
+        state = self._hosts.get(host_id)
+        if state is not None:
+            state.faults[name] = state.faults.get(name, 0) + 1
+
+    def disconnected(self, host_id: str, connection: int) -> None:
+        """Notes the end of a connection, unless a newer one has taken its place."""
+        state = self._hosts[host_id]
+        if state.connection == connection:
+            state.online, state.heartbeat = False, None
+            self._bus.publish(status_of(host_id), False)

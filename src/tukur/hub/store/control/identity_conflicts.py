@@ -1,0 +1,83 @@
+"""Machines that came with a host's key while another used it, until a person decides."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, update
+
+from tukur.hub.store.backends.bulk import merge
+from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.schema import held, host
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """One such machine, by its boot."""
+
+    host_id: str
+    boot_id: str
+    hostname: str
+    address: str
+    first_ms: int
+    last_ms: int
+    """When it came last."""
+
+
+class Holds:
+    """All methods raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @repeated
+    async def hold(self, row: HeldRow, admitted_boot: str) -> None:
+        """Notes who was not let in; from now on the host is this one boot alone, unless another was named."""
+        async with self._database.write() as connection:
+            found = await connection.execute(select(host.c.id).where(host.c.host_id == row.host_id))
+            values = {
+                "host": found.scalar_one(),
+                "boot_id": row.boot_id,
+                "hostname": row.hostname[:255],
+                "address": row.address[:64],
+                "first_ms": row.first_ms,
+                "last_ms": row.last_ms,
+            }
+            times = {"lowest": ("first_ms",), "highest": ("last_ms",)}
+            await merge(connection, held, [values], (), **times, taken=("hostname", "address"))
+            await connection.execute(
+                update(host)
+                .where(host.c.host_id == row.host_id)
+                .values(only_boot=func.coalesce(host.c.only_boot, admitted_boot))
+            )
+
+    async def held(self) -> list[HeldRow]:
+        """Everyone who waits for a decision, by host."""
+        wanted = select(host.c.host_id, held).join(host, host.c.id == held.c.host)
+        async with self._database.read() as connection:
+            return [
+                HeldRow(row.host_id, row.boot_id, row.hostname, row.address, row.first_ms, row.last_ms)
+                for row in await connection.execute(wanted.order_by(host.c.host_id, held.c.first_ms))
+            ]
+
+    @repeated
+    async def release(self, host_id: str, boot_id: str | None) -> bool:
+        """Decides: the host is this boot alone, or with None whoever comes first. False: nobody is held."""
+        async with self._database.write() as connection:
+            number = select(host.c.id).where(host.c.host_id == host_id).scalar_subquery()
+            found = await connection.execute(delete(held).where(held.c.host == number))
+            await connection.execute(update(host).where(host.c.host_id == host_id).values(only_boot=boot_id))
+            return bool(found.rowcount)
+
+    @repeated
+    async def settle(self, host_id: str) -> None:
+        """The boot that was decided for is here: any boot may follow it, unless somebody is held again."""
+        async with self._database.write() as connection:
+            number = select(host.c.id).where(host.c.host_id == host_id).scalar_subquery()
+            waits = await connection.execute(select(held.c.host).where(held.c.host == number).limit(1))
+            if waits.first() is None:
+                await connection.execute(update(host).where(host.c.host_id == host_id).values(only_boot=None))
+
+    async def only_boots(self) -> dict[str, str]:
+        """The one boot that is let in, by host, of those that have one."""
+        wanted = select(host.c.host_id, host.c.only_boot).where(host.c.only_boot.is_not(None))
+        async with self._database.read() as connection:
+            return {row.host_id: row.only_boot for row in await connection.execute(wanted)}

@@ -1,0 +1,290 @@
+"""Writes blocks with the rows that came with them: all in one transaction, and a repeat changes nothing.
+
+They may come in any order: see ``runs.py``. Blocks that come in order, as nearly all do, are written
+together: one statement for each table rather than for each block.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import exists, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tukur.hub.store.backends.bulk import insert_new, merge
+from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.record import rows
+from tukur.hub.store.record.commands import command_numbers
+from tukur.hub.store.record.gaps import put_gap
+from tukur.hub.store.record.ooms import blame, put_ooms
+from tukur.hub.store.record.rollups import mark_hours
+from tukur.hub.store.record.runs import (
+    Place,
+    begin_run,
+    begun_earlier,
+    end_before_run,
+    keep_images_of_run,
+    newest_images,
+    place_of,
+    places_of,
+)
+from tukur.hub.store.schema import (
+    FIGURES,
+    block,
+    boot,
+    host,
+    host_minute,
+    image,
+    life_group,
+    process,
+    process_minute,
+    run,
+)
+from tukur.protocol.messages import Block, Gap
+
+log = logging.getLogger(__name__)
+
+_ADDED = ("samples", *(f"{figure}_total" for figure in FIGURES))
+_HIGHEST = tuple(f"{figure}_high" for figure in FIGURES)
+_LOWEST = tuple(f"{figure}_low" for figure in FIGURES)
+
+Item = tuple[str, Block | Gap]
+"""(host_id, what it sent)."""
+
+
+class Placed(NamedTuple):
+    """A block whose host and boot are known by their numbers."""
+
+    host_no: int
+    boot_no: int
+    content: Block
+
+
+async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
+    """The host's number in the database."""
+    found = await connection.execute(select(host.c.id).where(host.c.host_id == host_id))
+    number = found.scalar_one_or_none()
+    return None if number is None else int(number)
+
+
+async def boot_number(connection: AsyncConnection, host_no: int, boot_id: str, booted_ms: int) -> int:
+    """The boot's number; made where it is new."""
+    row = {"host": host_no, "boot_id": boot_id, "booted_ms": booted_ms}
+    wanted = select(boot.c.id).where(boot.c.host == host_no, boot.c.boot_id == boot_id)
+    number = (await connection.execute(wanted)).scalar_one_or_none()
+    if number is None:
+        await insert_new(connection, boot, [row])
+        number = (await connection.execute(wanted)).scalar_one()
+    return int(number)
+
+
+async def in_order(connection: AsyncConnection, items: Sequence[Item]) -> dict[int, Placed]:
+    """Those of the items that go on where their boot's record ends, or begin it, by their places in `items`.
+
+    They can be written together, before all others. Nothing is checked of what is in them.
+    """
+    boots = await _boots(connection, items)
+    asked = {
+        at: (boots[host_id, content.boot_id][1], content.first_ns)
+        for at, (host_id, content) in enumerate(items)
+        if (host_id, content.boot_id) in boots
+    }
+    places = dict(zip(asked, await places_of(connection, list(asked.values())), strict=True))
+    begun = await _begin_boots(connection, [item for at, item in enumerate(items) if at not in asked])
+    found: dict[int, Placed] = {}
+    disturbed: set[tuple[str, str]] = set()
+    for at, (host_id, content) in enumerate(items):
+        key = host_id, content.boot_id
+        place = places.get(at)
+        first = place is None and key in begun
+        if isinstance(content, Block) and key not in disturbed and (first or _goes_on(place, content)):
+            found[at] = Placed(*(begun if first else boots)[key], content)
+        if key not in boots or at not in found:
+            # What comes after it in this batch may depend on it.
+            disturbed.add(key)
+    return found
+
+
+def _goes_on(place: Place | None, content: Block) -> bool:
+    if place is None or content.first_of_run:
+        return False
+    return not (place.known or place.earliest or place.late or place.next_run is not None)
+
+
+async def _boots(
+    connection: AsyncConnection, items: Sequence[Item]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """(host_id, boot_id) to the numbers of host and boot, of those that there are."""
+    keys = sorted({(host_id, content.boot_id) for host_id, content in items})
+    wanted = (
+        select(host.c.host_id, boot.c.boot_id, host.c.id, boot.c.id)
+        .join(boot, boot.c.host == host.c.id)
+        .where(tuple_(host.c.host_id, boot.c.boot_id).in_(keys), host.c.host_id.in_([key[0] for key in keys]))
+    )
+    found = await connection.execute(wanted)
+    return {(host_id, boot_id): (host_no, boot_no) for host_id, boot_id, host_no, boot_no in found}
+
+
+async def _begin_boots(
+    connection: AsyncConnection, items: Sequence[Item]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Makes boots of which nothing was known, where the first that is told of them is a block; as _boots."""
+    firsts: dict[tuple[str, str], Item] = {}
+    for item in items:
+        firsts.setdefault((item[0], item[1].boot_id), item)
+    firsts = {key: item for key, item in firsts.items() if isinstance(item[1], Block)}
+    if not firsts:
+        return {}
+    wanted = select(host.c.host_id, host.c.id).where(host.c.host_id.in_([key[0] for key in firsts]))
+    hosts = {row.host_id: row.id for row in await connection.execute(wanted)}
+    made = [
+        {"host": hosts[host_id], "boot_id": boot_id, "booted_ms": rows.booted_ms(content)}
+        for (host_id, boot_id), (_, content) in firsts.items()
+        if host_id in hosts
+    ]
+    await insert_new(connection, boot, made)
+    return await _boots(connection, list(firsts.values()))
+
+
+async def put_in_order(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
+    """Stores blocks that :func:`in_order` found. Raises BadBlockError where one can never be stored."""
+    for entry in blocks:
+        rows.check(entry.content)
+    runs = [entry for entry in blocks if entry.content.first_of_run]
+    await insert_new(connection, run, [rows.run_row(entry.boot_no, entry.content) for entry in runs])
+    await connection.execute(insert(block), [rows.block_row(*entry) for entry in blocks])
+    images = [(entry.boot_no, one) for entry in blocks for one in entry.content.images]
+    texts = [rows.command_texts(one) for _, one in images]
+    newest_ms = max(entry.content.last_wall_ns for entry in blocks) // 1_000_000
+    numbers = await command_numbers(connection, texts, newest_ms)
+    await _put_lives(connection, blocks)
+    await insert_new(
+        connection,
+        image,
+        [
+            rows.image_row(boot_no, one, number)
+            for (boot_no, one), number in zip(images, numbers, strict=True)
+        ],
+    )
+    await _put_rest(connection, blocks)
+
+
+async def put(connection: AsyncConnection, host_id: str, content: Block | Gap) -> None:
+    """Stores one block or gap, wherever it belongs. Raises BadBlockError where it can never be stored."""
+    rows.check(content)
+    host_no = await host_number(connection, host_id)
+    if host_no is None:
+        raise BadBlockError(f"host {host_id} is not enrolled here")
+    booted_ms = rows.booted_ms(content)
+    boot_no = await boot_number(connection, host_no, content.boot_id, booted_ms)
+    if isinstance(content, Gap):
+        await put_gap(connection, boot_no, content)
+        return
+    place = await place_of(connection, boot_no, content.first_ns)
+    if place.known:
+        return
+    if await _was_deleted(connection, host_no, content):
+        log.info("host %s sent a block again that is no longer kept; its minute has it", host_id)
+        return
+    if place.earliest and place.late:
+        await connection.execute(update(boot).where(boot.c.id == boot_no).values(booted_ms=booted_ms))
+    await _put_block(connection, Placed(host_no, boot_no, content), place)
+
+
+async def _was_deleted(connection: AsyncConnection, host_no: int, content: Block) -> bool:
+    """Whether the block was stored once: its minute has been counted, and has no blocks any more.
+
+    Age cannot tell: what waited at its agent for longer than blocks are kept is new, and its minute counts.
+    """
+    minute_ms = rows.minute_of(content)
+    found = await connection.execute(
+        select(
+            exists().where(host_minute.c.host == host_no, host_minute.c.minute_ms == minute_ms)
+            & ~exists().where(
+                block.c.host == host_no,
+                block.c.first_ms >= minute_ms,
+                block.c.first_ms < minute_ms + 60_000,
+                # A block lasts a minute at most: this keeps the scan to a few entries of the index.
+                block.c.last_ms >= minute_ms,
+                block.c.last_ms < minute_ms + 120_000,
+            )
+        )
+    )
+    return bool(found.scalar_one())
+
+
+async def _put_block(connection: AsyncConnection, entry: Placed, place: Place) -> None:
+    content, boot_no = entry.content, entry.boot_no
+    if content.first_of_run:
+        await begin_run(connection, boot_no, content)
+    await connection.execute(insert(block), rows.block_row(*entry))
+    await _put_images(connection, entry, place)
+    await _put_rest(connection, [entry], place)
+    if place.late:
+        await blame(connection, boot_no, content.ended)
+
+
+async def _put_images(connection: AsyncConnection, entry: Placed, place: Place) -> None:
+    content, boot_no = entry.content, entry.boot_no
+    texts = [rows.command_texts(one) for one in content.images]
+    numbers = await command_numbers(connection, texts, content.last_wall_ns // 1_000_000)
+    images = [
+        rows.image_row(boot_no, one, number) for one, number in zip(content.images, numbers, strict=True)
+    ]
+    if content.first_of_run:
+        # Without those that an agent before this one has told just the same.
+        told = await newest_images(connection, boot_no, images, content.first_ns)
+        images = [
+            row
+            for row in images
+            if told.get((row["start_ns"], row["pid"]), {}).get("command") != row["command"]
+        ]
+    if place.next_run is not None:
+        await keep_images_of_run(connection, boot_no, images, place.next_run)
+    if place.late:
+        await begun_earlier(connection, boot_no, content.images)
+    await _put_lives(connection, [entry])
+    await insert_new(connection, image, images)
+
+
+async def _put_lives(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
+    begun, ended = rows.life_rows([(entry.boot_no, entry.content) for entry in blocks])
+    await merge(connection, process, begun, highest=("run_ns",))
+    # The block that told of a beginning may come later, or never: it is given up where the spool is full.
+    # No UPDATE, which a server takes row by row: a fork storm ends thousands.
+    await merge(connection, process, ended, highest=("run_ns",), taken=rows.END)
+
+
+async def _put_rest(
+    connection: AsyncConnection, blocks: Sequence[Placed], place: Place | None = None
+) -> None:
+    """All but the blocks, their lives and images. `place`: of a single block."""
+    if place is not None and place.next_run is not None:
+        await end_before_run(connection, blocks[0].boot_no, blocks[0].content, place.next_run)
+    await merge(
+        connection,
+        host_minute,
+        [rows.host_minute_row(entry.host_no, entry.content) for entry in blocks],
+        added=_ADDED,
+        highest=_HIGHEST,
+        lowest=_LOWEST,
+    )
+    await merge(
+        connection,
+        process_minute,
+        [row for entry in blocks for row in rows.process_minute_rows(entry.boot_no, entry.content)],
+        added=("cpu_ns", "read_bytes", "write_bytes"),
+        highest=("rss_peak",),
+    )
+    await mark_hours(
+        connection, {(entry.host_no, entry.content.first_wall_ns // 1_000_000) for entry in blocks}
+    )
+    await merge(
+        connection,
+        life_group,
+        [row for entry in blocks for row in rows.group_rows(entry.boot_no, entry.content)],
+        added=("lives", "cpu_ns", "read_bytes", "write_bytes"),
+        highest=("rss_peak",),
+    )
+    for entry in blocks:
+        await put_ooms(connection, entry.boot_no, entry.content.ooms)

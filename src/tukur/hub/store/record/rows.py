@@ -1,0 +1,226 @@
+"""What a block says, as rows of the tables. Pure functions."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.record.rollups import MINUTE_MS
+from tukur.hub.store.schema import FIGURES
+from tukur.protocol.messages import Block, Ended, Gap, Image, Lost
+
+GROUP_MS = 10_000
+"""Lives that are told together are added up for so long."""
+_NAME = 255
+_FIGURE = 32
+_CAUSE = 16
+_GROUP_NAME = 64
+_PARTS = (("low", "low"), ("high", "high"), ("total", "sum"))
+"""Part of a figure's columns, and of ``messages.Spread``."""
+
+Row = dict[str, Any]
+Life = tuple[int, int, int]
+"""(boot, start_ns, pid)"""
+
+
+def check(content: Block | Gap) -> None:
+    """Raises BadBlockError for what can never be stored."""
+    if content.last_ns < content.first_ns:
+        raise BadBlockError(f"it ends at {content.last_ns} ns, before it begins at {content.first_ns} ns")
+    if isinstance(content, Gap):
+        return
+    if not content.tasks.startswith(b"TKT1") or not content.host.startswith(b"TKH1"):
+        raise BadBlockError("its columns are of no known form")
+    for name, spread in content.host_minute.figures.items():
+        # No database keeps NaN, and a sum that has it would stay so.
+        if not all(map(math.isfinite, msgspec.structs.astuple(spread))):
+            raise BadBlockError(f"its figure {name[:_FIGURE]!r} is {spread}; finite numbers expected")
+
+
+def booted_ms(content: Block | Gap) -> int:
+    """When its boot began by its clocks, milliseconds since the epoch."""
+    return content.first_wall_ns // 1_000_000 - content.first_ns // 1_000_000
+
+
+def block_row(host_no: int, boot_no: int, content: Block) -> Row:
+    """The block itself."""
+    lost = content.lost or Lost()
+    return {
+        "boot": boot_no,
+        "first_ns": content.first_ns,
+        "last_ns": content.last_ns,
+        "host": host_no,
+        "first_ms": content.first_wall_ns // 1_000_000,
+        "last_ms": content.last_wall_ns // 1_000_000,
+        "samples": content.samples,
+        "lives": content.lives,
+        "missed": content.missed,
+        "host_columns": content.host,
+        "tasks": content.tasks,
+        "lost_execs": lost.execs,
+        "lost_lives": lost.lives,
+        "lost_cpu_ns": lost.cpu_ns,
+        "lost_finals": lost.finals,
+    }
+
+
+def run_row(boot_no: int, content: Block) -> Row:
+    """The run of the agent that it is the first block of."""
+    return {"boot": boot_no, "first_ns": content.first_ns, "first_ms": content.first_wall_ns // 1_000_000}
+
+
+def life_rows(blocks: Sequence[tuple[int, Block]]) -> tuple[list[Row], list[Row]]:
+    """Lives that begin in (boot, block) pairs and go on, and lives that end, begun there or not.
+
+    One row for a life that does both, as most do that begin at all.
+    """
+    begun: dict[Life, Row] = {}
+    for boot_no, content in blocks:
+        run_ns = content.first_ns if content.first_of_run else 0
+        for entry in content.images:
+            life = (boot_no, entry.start_ns, entry.pid)
+            if life not in begun:
+                begun[life] = _begun_row(boot_no, entry, run_ns)
+    ended = []
+    for boot_no, content in blocks:
+        for end in content.ended:
+            row = begun.pop((boot_no, end.start_ns, end.pid), None) or _unknown_row(boot_no, end)
+            ended.append(row | _end(end))
+    return list(begun.values()), ended
+
+
+def _begun_row(boot_no: int, entry: Image, run_ns: int) -> Row:
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "ppid": entry.ppid,
+        "kthread": entry.kthread,
+        "first_ms": entry.since_wall_ns // 1_000_000,
+        "last_ms": None,
+        "ended": False,
+        "cpu_ns": 0,
+        "rss_peak": 0,
+        "read_bytes": 0,
+        "write_bytes": 0,
+        "run_ns": run_ns,
+    }
+
+
+def _unknown_row(boot_no: int, entry: Ended) -> Row:
+    """What can be said of a life of which only the end is known."""
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "ppid": 0,
+        "kthread": False,
+        "first_ms": entry.last_wall_ns // 1_000_000,
+        "run_ns": 0,
+    }
+
+
+def image_row(boot_no: int, entry: Image, command_no: int) -> Row:
+    """An image, of a command whose number is known."""
+    return {
+        "boot": boot_no,
+        "start_ns": entry.start_ns,
+        "pid": entry.pid,
+        "since_ns": entry.since_ns,
+        "since_ms": entry.since_wall_ns // 1_000_000,
+        "command": command_no,
+    }
+
+
+def command_texts(entry: Image) -> Row:
+    """What an image's life runs."""
+    return {
+        "name": entry.name[:_NAME],
+        "uid": entry.uid,
+        "user": entry.user[:_NAME],
+        "exe": entry.exe,
+        "cmdline": entry.cmdline,
+        "cgroup": entry.cgroup,
+        "unit": entry.unit[:_NAME],
+        "container": entry.container[:_NAME],
+        "pod": entry.pod[:_NAME],
+        "slice": entry.slice[:_NAME],
+    }
+
+
+END = (
+    *("ended", "last_ms", "cpu_ns", "rss_peak", "read_bytes", "write_bytes"),
+    *("exact", "exit_code", "exit_signal", "cause", "gone_ns"),
+)
+"""Columns of a life that its end tells."""
+
+
+def _end(entry: Ended) -> Row:
+    return {
+        "ended": True,
+        "last_ms": entry.last_wall_ns // 1_000_000,
+        "cpu_ns": entry.cpu_ns,
+        "rss_peak": entry.rss_peak,
+        "read_bytes": entry.read_bytes,
+        "write_bytes": entry.write_bytes,
+        "exact": entry.exact,
+        "exit_code": entry.exit_code,
+        "exit_signal": entry.exit_signal,
+        "cause": entry.cause[:_CAUSE],
+        "gone_ns": 0,
+    }
+
+
+def host_minute_row(host_no: int, content: Block) -> Row:
+    """The host's figures of the minute that it begins in."""
+    row: Row = {"host": host_no, "minute_ms": minute_of(content), "samples": content.host_minute.samples}
+    for figure in FIGURES:
+        spread = content.host_minute.figures.get(figure)
+        for part, name in _PARTS:
+            row[f"{figure}_{part}"] = None if spread is None else getattr(spread, name)
+    return row
+
+
+def process_minute_rows(boot_no: int, content: Block) -> list[Row]:
+    """What each active process did in it."""
+    minute_ms = minute_of(content)
+    return [
+        {
+            "boot": boot_no,
+            "minute_ms": minute_ms,
+            "start_ns": row.start_ns,
+            "pid": row.pid,
+            "cpu_ns": row.cpu_ns,
+            "rss_peak": row.rss_peak,
+            "read_bytes": row.read_bytes,
+            "write_bytes": row.write_bytes,
+        }
+        for row in content.process_minutes
+    ]
+
+
+def minute_of(content: Block) -> int:
+    return content.first_wall_ns // 1_000_000 // MINUTE_MS * MINUTE_MS
+
+
+def group_rows(boot_no: int, content: Block) -> list[Row]:
+    """Lives that are told together."""
+    at_ms = content.first_wall_ns // 1_000_000 // GROUP_MS * GROUP_MS
+    return [
+        {
+            "boot": boot_no,
+            "at_ms": at_ms,
+            "parent_start_ns": entry.parent_start_ns,
+            "ppid": entry.ppid,
+            "name": entry.name[:_GROUP_NAME],
+            "uid": entry.uid,
+            "lives": entry.lives,
+            "cpu_ns": entry.cpu_ns,
+            "rss_peak": entry.rss_peak,
+            "read_bytes": entry.read_bytes,
+            "write_bytes": entry.write_bytes,
+        }
+        for entry in content.groups
+    ]

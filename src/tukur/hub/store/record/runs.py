@@ -1,0 +1,243 @@
+"""Runs of an agent within a boot, and blocks that come after later ones: the record is the same in any order.
+
+The first block of a run lists every process. What was known before and is not in it ended while nobody
+watched; how it came to be known may arrive before that block or after it.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.record.rows import run_row
+from tukur.hub.store.schema import block, image, process, run
+from tukur.protocol.messages import Block, Image
+
+_CHUNK = 5000
+"""Values in one IN list."""
+_PLACES = 64
+"""Places asked for in one statement."""
+
+Row = dict[str, Any]
+Life = tuple[int, int]
+"""(start_ns, pid)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a block lies among those that are there."""
+
+    known: bool
+    """Its first sample is in one of them."""
+    earliest: bool
+    late: bool
+    """Some of its boot lie after it."""
+    next_run: int | None
+    """first_ns of the next run of the agent, where that is known."""
+
+
+_BOOT: Any = bindparam("boot_no")
+_AT: Any = bindparam("at_ns")
+# Made once: SQLAlchemy takes longer to put it together than the database to answer it.
+_PLACE = select(
+    select(block.c.last_ns)
+    .where(block.c.boot == _BOOT, block.c.first_ns <= _AT)
+    .order_by(block.c.first_ns.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("last_ns"),
+    exists().where(block.c.boot == _BOOT, block.c.first_ns > _AT).label("late"),
+    select(func.min(run.c.first_ns))
+    .where(run.c.boot == _BOOT, run.c.first_ns > _AT)
+    .scalar_subquery()
+    .label("next_run"),
+)
+
+
+async def place_of(connection: AsyncConnection, boot_no: int, first_ns: int) -> Place:
+    """Looks where a block belongs that begins so."""
+    found = await connection.execute(_PLACE, {"boot_no": boot_no, "at_ns": first_ns})
+    row = found.one()
+    # An older block may have become part of a longer one.
+    known = row.last_ns is not None and row.last_ns >= first_ns
+    return Place(known, row.last_ns is None, bool(row.late), row.next_run)
+
+
+async def places_of(connection: AsyncConnection, asked: Sequence[tuple[int, int]]) -> list[Place]:
+    """The same of many blocks, given as (boot, first_ns)."""
+    found: list[Place] = []
+    for at in range(0, len(asked), _PLACES):
+        part = asked[at : at + _PLACES]
+        values = {f"{name}{n}": key[i] for n, key in enumerate(part) for i, name in enumerate(("boot", "at"))}
+        rows = await connection.execute(_places(len(part)), values)
+        for (_, first_ns), row in zip(part, sorted(rows, key=lambda row: int(row.n)), strict=True):
+            known = row.last_ns is not None and row.last_ns >= first_ns
+            found.append(Place(known, row.last_ns is None, bool(row.late), row.next_run))
+    return found
+
+
+@functools.cache
+def _places(number: int) -> TextClause:
+    """One statement that asks for so many places: a round trip for each would be most of the work."""
+    parts = (
+        f"select {n} as n, (select last_ns from block where boot = :boot{n} and first_ns <= :at{n} "  # noqa: S608
+        f"order by first_ns desc limit 1) as last_ns, exists (select 1 from block where boot = :boot{n} "
+        f"and first_ns > :at{n}) as late, (select min(first_ns) from run where boot = :boot{n} "
+        f"and first_ns > :at{n}) as next_run"
+        for n in range(number)
+    )
+    return text(" union all ".join(parts))
+
+
+async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -> None:
+    """Takes note of a run by its first block, which is not stored yet, and of what ended before it."""
+    first_ns = content.first_ns
+    await insert_new(connection, run, [run_row(boot_no, content)])
+    columns = process.c
+    # What began after this block's first sample is not its to end: of a late block that may be known already.
+    seen_before = exists().where(
+        image.c.boot == columns.boot,
+        image.c.start_ns == columns.start_ns,
+        image.c.pid == columns.pid,
+        image.c.since_ns < first_ns,
+    )
+    found = await connection.execute(
+        select(columns.start_ns, columns.pid).where(
+            columns.boot == boot_no,
+            columns.ended.is_(False) | (columns.gone_ns > first_ns),
+            seen_before,
+        )
+    )
+    living = {(entry.start_ns, entry.pid) for entry in content.images}
+    gone = [key for row in found if (key := (row.start_ns, row.pid)) not in living]
+    await _end(connection, boot_no, gone, first_ns)
+
+
+async def end_before_run(connection: AsyncConnection, boot_no: int, content: Block, run_ns: int) -> None:
+    """Of a block that is stored now, and came after the next run's first: ends what that run did not see."""
+    columns = process.c
+    keys = [(entry.start_ns, entry.pid) for entry in content.images]
+    gone: list[Life] = []
+    for at in range(0, len(keys), _CHUNK):
+        found = await connection.execute(
+            select(columns.start_ns, columns.pid).where(
+                columns.boot == boot_no,
+                tuple_(columns.start_ns, columns.pid).in_(keys[at : at + _CHUNK]),
+                columns.ended.is_(False),
+                columns.run_ns < run_ns,
+            )
+        )
+        gone += [(row.start_ns, row.pid) for row in found]
+    await _end(connection, boot_no, gone, run_ns)
+    last = await _last_before(connection, boot_no, run_ns)
+    if last is not None and last.first_ns == content.first_ns:
+        # Until now an earlier one was taken for the last before that run.
+        await connection.execute(
+            update(process)
+            .where(columns.boot == boot_no, columns.gone_ns == run_ns)
+            .values(last_ms=last.last_ms)
+        )
+
+
+async def _end(connection: AsyncConnection, boot_no: int, gone: Sequence[Life], run_ns: int) -> None:
+    if not gone:
+        return
+    last = await _last_before(connection, boot_no, run_ns)
+    for at in range(0, len(gone), _CHUNK):
+        await connection.execute(
+            update(process)
+            .where(
+                process.c.boot == boot_no,
+                tuple_(process.c.start_ns, process.c.pid).in_(gone[at : at + _CHUNK]),
+            )
+            .values(ended=True, last_ms=None if last is None else last.last_ms, gone_ns=run_ns)
+        )
+
+
+async def _last_before(connection: AsyncConnection, boot_no: int, first_ns: int) -> Any:
+    found = await connection.execute(
+        select(block.c.first_ns, block.c.last_ms)
+        .where(block.c.boot == boot_no, block.c.first_ns < first_ns)
+        .order_by(block.c.first_ns.desc())
+        .limit(1)
+    )
+    return found.one_or_none()
+
+
+async def newest_images(
+    connection: AsyncConnection, boot_no: int, rows: Sequence[Row], before_ns: int
+) -> dict[Life, Row]:
+    """The newest image of each of these rows' lives before an instant."""
+    starts = [row["start_ns"] for row in rows]
+    found: dict[Life, Row] = {}
+    for at in range(0, len(starts), _CHUNK):
+        wanted = (
+            select(image)
+            .where(
+                image.c.boot == boot_no,
+                image.c.start_ns.in_(starts[at : at + _CHUNK]),
+                image.c.since_ns < before_ns,
+            )
+            .order_by(image.c.since_ns)
+        )
+        found.update({(row.start_ns, row.pid): row._asdict() for row in await connection.execute(wanted)})
+    return found
+
+
+async def keep_images_of_run(
+    connection: AsyncConnection, boot_no: int, rows: Sequence[Row], run_ns: int
+) -> None:
+    """Before images of a late block are stored: what the next run found unchanged, and now would seem to be
+    what these images say, gets a row of its own."""
+    newest = await newest_images(connection, boot_no, rows, run_ns)
+    older = {
+        key: newest[key]
+        for row in rows
+        if (key := (row["start_ns"], row["pid"])) in newest and newest[key]["since_ns"] < row["since_ns"]
+    }
+    keys = list(older)
+    for at in range(0, len(keys), _CHUNK):
+        found = await connection.execute(
+            select(process.c.start_ns, process.c.pid, run.c.first_ms)
+            .join(run, (run.c.boot == process.c.boot) & (run.c.first_ns == run_ns))
+            .where(
+                process.c.boot == boot_no,
+                tuple_(process.c.start_ns, process.c.pid).in_(keys[at : at + _CHUNK]),
+                process.c.run_ns >= run_ns,
+            )
+        )
+        kept = [
+            {**older[row.start_ns, row.pid], "since_ns": run_ns, "since_ms": row.first_ms} for row in found
+        ]
+        # Where the run found a change its own row is there, and stays.
+        await insert_new(connection, image, kept)
+
+
+async def begun_earlier(connection: AsyncConnection, boot_no: int, images: Sequence[Image]) -> None:
+    """Of a late block: lives that are known from later ones only had these parents when they began."""
+    if not images:
+        return
+    await connection.execute(
+        update(process)
+        .where(
+            process.c.boot == boot_no,
+            process.c.start_ns == bindparam("key_start_ns"),
+            process.c.pid == bindparam("key_pid"),
+            process.c.first_ms >= bindparam("since_ms"),
+        )
+        .values(ppid=bindparam("new_ppid"), kthread=bindparam("new_kthread"), first_ms=bindparam("since_ms")),
+        [
+            {
+                "key_start_ns": entry.start_ns,
+                "key_pid": entry.pid,
+                "since_ms": entry.since_wall_ns // 1_000_000,
+                "new_ppid": entry.ppid,
+                "new_kthread": entry.kthread,
+            }
+            for entry in images
+        ],
+    )

@@ -1,0 +1,326 @@
+"""The ``bpf`` source: an iterator in the kernel writes a record for each task (tasks.bpf.c)."""
+
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tukur.records import (
+    TASK,
+    THREAD,
+    Departed,
+    TaskArray,
+    pick,
+    raw,
+)
+from tukur.sources.base import SourceUnavailableError
+from tukur.sources.bpf.libbpf import IterProgram, object_image
+from tukur.sources.bpf.lives import LifeEvents
+from tukur.sources.lives.events import parse_events
+from tukur.sources.lives.tracker import LifeTracker
+from tukur.sources.procfs import ProcfsSource
+
+OBJECT = "tasks.bpf.o"
+_MAX_EXACT_CPUS = 32
+"""MAX_EXACT_CPUS of tasks.bpf.c."""
+_KERNEL_BUFFER = 32768
+"""bpf_seq_read() fills eight pages at most; with 4 KiB pages this."""
+_PIECE = _KERNEL_BUFFER // TASK.itemsize * TASK.itemsize
+"""readv() goes on to its next piece only where one was filled to the last byte, so that the pieces
+have the greatest size that whole records can fill."""
+_PIECES = 64
+_MOST_PIECES = 1024
+"""IOV_MAX."""
+IDLE = 1 << 31
+"""TASKS_IDLE of tasks.bpf.c."""
+_IDLE_BATCH = 32
+_WORDS = TASK.itemsize // 8
+_ADDED = slice(1, 15)
+"""The 64-bit words in which a thread's record counts: cpu_ns to nivcsw; its memory's are zero."""
+
+BLIND_SPOTS = (
+    "What others do to a process that sleeps (memory taken back, nice, cgroup) shows within 10 samples.",
+)
+UNSEEN_LIVES = "A process that lived between two samples is not seen: {why}."
+HIDDEN = "This kernel hides from eBPF what these PIDs are: {numbers}. It is read from /proc."
+COUNTER_SLACK = "Memory of one process may be off by some hundred KiB for each CPU: {why}."
+
+
+def parse_cpu_list(text: str) -> int:
+    """How many CPUs a list such as ``0-3`` names where it has no gaps and begins at 0; else 0."""
+    first, _, last = text.strip().partition("-")
+    if first != "0" or not (last or "0").isdecimal():
+        return 0
+    return int(last or "0") + 1
+
+
+def symbol_address(kallsyms: str, name: str) -> int | None:
+    """The address of a symbol in a /proc/kallsyms; 0 where it is hidden from us, None: not there."""
+    end = kallsyms.find(f" {name}\n")
+    if end < 0:
+        return None
+    begin = kallsyms.rfind("\n", 0, end) + 1
+    return int(kallsyms[begin:end].split(maxsplit=1)[0], 16)
+
+
+class BpfSource:
+    """Reads all tasks in one pass over the kernel's table, in nanoseconds and without /proc."""
+
+    name = "bpf"
+
+    def __init__(self) -> None:
+        """Raises SourceUnavailableError."""
+        exact, why = _exact_cpus()
+        self.blind_spots: tuple[str, ...] = BLIND_SPOTS
+        if why:
+            self.blind_spots += (COUNTER_SLACK.format(why=why),)
+        self._rest: ProcfsSource | None = None
+        page_shift = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
+        self._settings = struct.pack("=II", page_shift, exact)
+        self._program = IterProgram(object_image(OBJECT), "tasks", self._settings)
+        self._buffer = np.empty(0, dtype=np.uint8)
+        self._pieces: list[memoryview] = []
+        self._grow(_PIECES)
+        self._table = Table()
+        self._tracker = LifeTracker()
+        self._lives: LifeEvents | None = None
+        try:
+            self._lives = LifeEvents(page_shift)
+        except SourceUnavailableError as error:
+            self.blind_spots += (UNSEEN_LIVES.format(why=error),)
+        hidden = self._hidden()
+        if hidden:
+            self._rest = ProcfsSource(hidden)
+            numbers = ", ".join(map(str, sorted(hidden)))
+            self.blind_spots += (HIDDEN.format(numbers=numbers),)
+
+    def read(self) -> TaskArray:
+        """Every process now; see Source. Raises OSError where the kernel fails."""
+        try:
+            tasks = self._table.update(self._buffer[: self._fill()].view(TASK))
+        except BaseException:
+            # The program in the kernel counts on all that it wrote being known here.
+            self._restart()
+            raise
+        if self._rest is None:
+            return tasks
+        rest = self._rest.read()
+        if len(rest) and rest["pid"][-1] >= tasks["pid"][0]:
+            # A number of theirs may be an ordinary process's by now.
+            rest = pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
+        return _sorted(np.concatenate([raw(rest), raw(tasks)]).view(TASK), "pid")
+
+    def collect(self) -> None:
+        """Reads the ring; see Source. Raises OSError where the kernel fails."""
+        if self._lives is not None:
+            self._tracker.feed(parse_events(self._lives.read()))
+
+    def departed(self, living: TaskArray) -> Departed:
+        """What ended meanwhile; see Source. Raises OSError where the kernel fails."""
+        self.collect()
+        return self._tracker.departed(living)
+
+    def close(self) -> None:
+        """Unloads the program."""
+        self._program.close()
+        if self._lives is not None:
+            self._lives.close()
+        if self._rest is not None:
+            self._rest.close()
+
+    def _hidden(self) -> frozenset[int]:
+        """Processes that the kernel shows in /proc, but not to eBPF: some sandboxes guard their first one."""
+        before = _listed()
+        seen = set(self.read()["pid"].tolist())
+        # What began or ended meanwhile is not hidden.
+        return frozenset((before & _listed()) - seen)
+
+    def _restart(self) -> None:
+        self._program.close()
+        self._table = Table()
+        self._program = IterProgram(object_image(OBJECT), "tasks", self._settings)
+
+    def _fill(self) -> int:
+        """Reads to the end; the number of bytes."""
+        fd = self._program.open()
+        filled = 0
+        try:
+            while True:
+                whole, part = divmod(filled, _PIECE)
+                if whole == len(self._pieces):
+                    self._grow(2 * len(self._pieces))
+                pieces = self._pieces[whole : whole + _MOST_PIECES]
+                if part:
+                    # A short read: the kernel gave way to another task in between.
+                    pieces[0] = pieces[0][part:]
+                count = os.readv(fd, pieces)
+                if count == 0:
+                    return filled
+                filled += count
+        finally:
+            os.close(fd)
+
+    def _grow(self, pieces: int) -> None:
+        larger = np.empty(pieces * _PIECE, dtype=np.uint8)
+        larger[: len(self._buffer)] = self._buffer
+        self._buffer = larger
+        view = memoryview(larger.data)
+        self._pieces = [view[at : at + _PIECE] for at in range(0, len(larger), _PIECE)]
+
+
+class Table:
+    """The processes as of the last reading, to which the next one's records are applied.
+
+    Pure: it sees records only. tasks.bpf.c writes whole the tasks that have run, and just the numbers
+    of those that have not.
+    """
+
+    def __init__(self) -> None:
+        self._tasks = _Rows("pid")
+        self._threads = _Rows("ns_pid")
+
+    def update(self, records: TaskArray) -> TaskArray:
+        """The processes after a whole reading, sorted by pid, what their threads used added to them.
+
+        `records` is not kept. Raises LookupError for a number that no earlier reading had.
+        """
+        flags = records["flags"]
+        is_idle = flags >= IDLE
+        idle = idle_numbers(pick(records, is_idle))
+        if len(self._threads.rows) or bool((flags == THREAD).any()):
+            is_thread = flags == THREAD
+            threads = _sorted(pick(records, is_thread), "ns_pid")
+            fresh = _sorted(pick(records, ~(is_idle | is_thread)), "pid")
+            was_thread = self._threads.find(idle)[1]
+            self._threads.replace(idle[was_thread], threads, *self._threads.find(threads["ns_pid"]))
+            add_threads(fresh, self._threads.rows)
+            idle = idle[~was_thread]
+        else:
+            fresh = _sorted(pick(records, ~is_idle), "pid")
+        at, known = self._tasks.find(fresh["pid"])
+        split_cpu_time(fresh, self._tasks.rows, at, known)
+        self._tasks.replace(idle, fresh, at, known)
+        return self._tasks.rows
+
+
+class _Rows:
+    """Records sorted by one of their fields. They are replaced, never changed: others may hold them."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._keep(np.empty(0, dtype=TASK))
+
+    def _keep(self, rows: TaskArray) -> None:
+        self.rows = rows
+        self._keys = np.ascontiguousarray(rows[self._key])
+        self._total = int(self._keys.sum(dtype=np.uint64))
+
+    def find(self, keys: Any) -> tuple[Any, Any]:
+        """Where each of the keys stands (or any place), and whether it does."""
+        if not len(self._keys):
+            return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
+        at = self._keys.searchsorted(keys)
+        np.minimum(at, len(self._keys) - 1, out=at)
+        return at, self._keys[at] == keys
+
+    def replace(self, idle: Any, fresh: TaskArray, at: Any, known: Any) -> None:
+        """Keeps the rows with an `idle` key, and takes the fresh ones; `at`, `known`: find() of these."""
+        if len(idle) + len(fresh) == len(self.rows) and bool(known.all()):
+            # Then the idle ones are all the others, which their sum confirms without a search for each.
+            total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
+            if total == self._total:
+                rows = raw(self.rows).copy().view(TASK)
+                raw(rows)[at] = raw(fresh)
+                self.rows = rows
+                return
+        kept, found = self.find(idle)
+        if not found.all():
+            number = int(idle[~found][0])
+            raise LookupError(f"task {number} is said to be as before, but was not there")
+        rows = np.concatenate([raw(self.rows)[kept], raw(fresh)]).view(TASK)
+        self._keep(_sorted(rows, self._key))
+
+
+def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
+    """The numbers that these records hold."""
+    words = batches.view("<u4").reshape(len(batches), TASK.itemsize // 4)[:, :_IDLE_BATCH]
+    # The last one alone is not full.
+    return words.reshape(-1)[: int(batches["threads"].sum())]
+
+
+def _sorted(rows: TaskArray, key: str) -> TaskArray:
+    keys = rows[key]
+    # The kernel goes by number, so that mostly there is nothing to do but to make sure.
+    return rows if bool((keys[1:] > keys[:-1]).all()) else pick(rows, np.argsort(keys, kind="stable"))
+
+
+def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
+    """Adds to each process, in place, what its threads used; `tasks` is sorted by pid.
+
+    A thread whose process is not among them is left out.
+    """
+    if not len(threads) or not len(tasks):
+        return
+    pids, of = np.ascontiguousarray(tasks["pid"]), threads["pid"]
+    at = np.minimum(pids.searchsorted(of), len(pids) - 1)
+    known = np.flatnonzero(pids[at] == of)
+    if not len(known):
+        return
+    # By process, so that reduceat() adds each one's threads in a row, exactly, in uint64.
+    known = known[np.argsort(at[known], kind="stable")]
+    at = at[known]
+    begins = np.flatnonzero(np.diff(at, prepend=-1))
+    used = threads.view("<u8").reshape(len(threads), _WORDS)[known, _ADDED]
+    tasks.view("<u8").reshape(len(tasks), _WORDS)[at[begins], _ADDED] += np.add.reduceat(used, begins)
+
+
+def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -> None:
+    """Scales raw utime and stime in place so that their sum is cpu_ns, neither ever going back.
+
+    As cputime_adjust() in kernel/sched/cputime.c: the tick that charges a mode only samples, the
+    scheduler's sum is exact. `previous` is the last result, in which `at` is the row of the same pid
+    where it is `known`.
+    """
+    runtime, user, system = tasks["cpu_ns"], tasks["utime_ns"], tasks["stime_ns"]
+    # At least 1: where nothing was charged yet, all of it counts as user time.
+    share = system / np.maximum(user + system, 1)
+    # A float has 53 bits: off by a few ns after 100 days of CPU time.
+    scaled = np.minimum((runtime * share).astype(np.uint64), runtime)
+    if len(previous):
+        same = known & (previous["start_ns"][at] == tasks["start_ns"])
+        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][at] * same, runtime))
+        before_user = previous["utime_ns"][at] * same
+        tasks["utime_ns"] = np.maximum(runtime - scaled, np.minimum(before_user, runtime))
+    else:
+        tasks["utime_ns"] = runtime - scaled
+    tasks["stime_ns"] = runtime - tasks["utime_ns"]
+
+
+def _listed() -> set[int]:
+    """The PIDs in /proc; none where that /proc is not of this PID namespace."""
+    try:
+        if Path("/proc/self").readlink().name != str(os.getpid()):
+            return set()
+        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+    except OSError:
+        return set()
+
+
+def _exact_cpus() -> tuple[int, str]:
+    """CPUs whose held-back memory counts are added, and why none are (empty: they are)."""
+    try:
+        cpus = parse_cpu_list(Path("/sys/devices/system/cpu/possible").read_text())
+        symbols = Path("/proc/kallsyms").read_text()
+    except OSError:
+        return 0, "the list of CPUs or of kernel symbols is not readable"
+    address = symbol_address(symbols, "__per_cpu_offset")
+    if address is None:
+        return 0, "this kernel's table of symbols has no data (CONFIG_KALLSYMS_ALL)"
+    if address == 0:
+        return 0, "kernel addresses are hidden from this user (CAP_SYSLOG shows them)"
+    if not 0 < cpus <= _MAX_EXACT_CPUS:
+        return 0, f"the machine has more than {_MAX_EXACT_CPUS} CPUs"
+    return cpus, ""
