@@ -13,7 +13,7 @@ import numpy as np
 
 from bench._recorded import moved_payloads
 from tukur.blocks import BlockBuilder
-from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, words_of
+from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 from tukur.hub.store.schema import FIGURES
 from tukur.records import Snapshot
 
@@ -58,7 +58,9 @@ class Month:
             }
             row = {**texts, "id": number, "hash": command_hash(texts), "used_ms": self._end_ms}
             self._insert("command", tuple(row), [tuple(row.values())])
-            self._insert("command_word", ("word", "command"), [(word, number) for word in words_of(texts)])
+            self._insert(
+                "command_word", ("word", "command"), [(word, number) for word in search_tokens(texts)]
+            )
         self._database.commit()
 
     def add(self, first_day: int, last_day: int) -> None:

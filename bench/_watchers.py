@@ -62,7 +62,7 @@ class Sums:
 def _ours(name: str) -> Report:
     """The agent's own recorder over one source; the CPU time of groups has a name, but no PID."""
     from tukur.agent.facts import boot_id  # noqa: PLC0415
-    from tukur.agent.recording.block_recorder import Recorder  # noqa: PLC0415
+    from tukur.agent.recording.block_recorder import BlockRecorder  # noqa: PLC0415
     from tukur.agent.recording.images import Images  # noqa: PLC0415
     from tukur.agent.recording.scrub import Scrubber  # noqa: PLC0415
     from tukur.records import Snapshot  # noqa: PLC0415
@@ -70,7 +70,7 @@ def _ours(name: str) -> Report:
     from tukur.sources.registry import choose  # noqa: PLC0415
 
     source, _ = choose(name)
-    host, recorder, sums = HostReader(), Recorder(boot_id(), Images(Scrubber())), Sums()
+    host, recorder, sums = HostReader(), BlockRecorder(boot_id(), Images(Scrubber())), Sums()
     names: dict[int, str] = {}
     grouped_s = lost = 0.0
     first_busy = busy = 0.0

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench._load import compile_static
 from tukur.agent.facts import boot_id
-from tukur.agent.recording.block_recorder import Recorder
+from tukur.agent.recording.block_recorder import BlockRecorder
 from tukur.agent.recording.images import Images
 from tukur.agent.recording.scrub import Scrubber
 from tukur.records import TASK, Departed, HostSample, Snapshot
@@ -83,7 +83,7 @@ def _children_cpu_s(command: list[str]) -> float:
 def _hooked(loop: Callable[[], float]) -> tuple[float, float]:
     """The loop's figure while the programs are loaded; CPU seconds that the agent needs for its lives."""
     events, tracker = LifeEvents(12), LifeTracker()
-    recorder = Recorder(boot_id(), Images(Scrubber()))
+    recorder = BlockRecorder(boot_id(), Images(Scrubber()))
     recorder.add(_snapshot(), 0)
     try:
         found = loop()

@@ -100,7 +100,7 @@ async def _measure(
     with _hub(data, address) as hub:
         begin = time.monotonic() + 5 + hosts / 200
         tasks = [
-            # Spread over the ten seconds that a block lasts.
+            # MinMaxMean over the ten seconds that a block lasts.
             asyncio.create_task(
                 agent.run(f"ws://127.0.0.1:{PORT}/agent", facts_of(), begin + BLOCK_S * at / hosts)
             )

@@ -20,7 +20,7 @@ from tukur.agent.recording.accounts import Accounts
 from tukur.blocks import BlockBuilder, HostRollup
 from tukur.hub.console.console import create_token
 from tukur.hub.store.store import Store
-from tukur.protocol.messages import Block, HostMinute, Image, Spread
+from tukur.protocol.messages import Block, HostMinute, Image, MinMaxMean
 from tukur.records import TASK, HostSample, Snapshot, compare, host_rates
 
 PROCESSES = 1000
@@ -95,7 +95,7 @@ async def _fill(data: Path, snapshots: list[Snapshot]) -> None:
         if at % 10 == 0 or at == len(snapshots):
             samples, encoded = rollup.samples, builder.finish()
             ended, minutes = accounts.flush()
-            figures = {name: Spread(*values) for name, values in rollup.finish().items()}
+            figures = {name: MinMaxMean(*values) for name, values in rollup.finish().items()}
             content = Block(
                 boot_id=BOOT,
                 first_ns=encoded.first_ns,

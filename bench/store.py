@@ -19,7 +19,7 @@ from tukur.blocks import decode_samples
 from tukur.hub.store.backends.sqlite import DATABASE
 from tukur.hub.store.maintenance.merging import MergeStore
 from tukur.hub.store.maintenance.space import Space
-from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 from tukur.records import ENDED, comm_text, rss_of
@@ -95,7 +95,7 @@ async def _tukur(data: Path, blocks: list[Block], hosts: int, times: int, name: 
     which = {"load": name, "lives_per_second": round(lives, 2)}
     rows = [_row("tukur, as it came", samples, await space.used(), **which)]
     later = time.time_ns() // 1_000_000 + 2 * HOUR_MS
-    while await LevelStore(store.database).add_up(later, 100):
+    while await RollupStore(store.database).add_up(later, 100):
         pass
     merging, spent = MergeStore(store.database), time.process_time()
     for boot in await merging.boots():

@@ -11,7 +11,7 @@ from tests.store.test_store import START, put, the_host
 from tests.support.record import SECOND, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.maintenance.retention_policy import DAY_MS
-from tukur.hub.store.record.search_tokens import LONGEST, MOST, command_hash, split, words_of
+from tukur.hub.store.record.search_tokens import LONGEST, MOST, command_hash, search_tokens, split
 from tukur.hub.store.store import Store
 
 
@@ -78,7 +78,7 @@ async def test_a_command_that_is_run_again_is_not_too_old(store: Store) -> None:
 
 
 def test_words_are_letters_and_digits_whatever_stands_between_them() -> None:
-    found = words_of(
+    found = search_tokens(
         texts(name="Java", exe="/usr/lib/jvm/java-17/bin/java", cmdline="java -jar /srv/äpp_1.2.jar")
     )
     assert found == ["java", "usr", "lib", "jvm", "17", "bin", "jar", "srv", "äpp", "1", "2"]
@@ -86,7 +86,7 @@ def test_words_are_letters_and_digits_whatever_stands_between_them() -> None:
 
 @given(st.text(), st.text(max_size=300))
 def test_of_any_text_the_words_are_few_and_short(name: str, cmdline: str) -> None:
-    found = words_of(texts(name=name, cmdline=cmdline * 3))
+    found = search_tokens(texts(name=name, cmdline=cmdline * 3))
     assert len(found) <= MOST
     assert all(0 < len(word) <= LONGEST for word in found)
     assert len(set(found)) == len(found)

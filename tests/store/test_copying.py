@@ -15,7 +15,7 @@ from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.maintenance.copying import Copied, Copy, ForeignRecordError
 from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.maintenance.retention_policy import Cutoffs
-from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 
@@ -30,7 +30,7 @@ async def grown(tmp_path: Path) -> Store:
     for pid in range(1000, 2200):
         machine.start(pid, f"näme-{pid % 7}", "cmd", "x" * (pid % 90))
     await put(store, *minutes(4, machine=machine))
-    await LevelStore(store.database).add_up(START + 9 * HOUR_MS, 100)
+    await RollupStore(store.database).add_up(START + 9 * HOUR_MS, 100)
     return store
 
 

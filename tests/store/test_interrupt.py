@@ -5,7 +5,7 @@ import time
 
 from sqlalchemy import select, text
 
-from tukur.hub.store.backends.database import Questions
+from tukur.hub.store.backends.database import CancellableReads
 from tukur.hub.store.backends.sqlite import READERS
 from tukur.hub.store.errors import EndedError
 from tukur.hub.store.schema import host
@@ -28,7 +28,7 @@ async def test_questions_that_nobody_wants_end_at_once_and_their_connections_ser
 ) -> None:
     loop = asyncio.get_running_loop()
     for _ in range(2):
-        questions = Questions()
+        questions = CancellableReads()
         asked = [loop.create_task(slow_question(store), context=questions.context()) for _ in range(READERS)]
         await asyncio.sleep(0.3)
         assert not any(question.done() for question in asked)
@@ -39,7 +39,7 @@ async def test_questions_that_nobody_wants_end_at_once_and_their_connections_ser
         async with store.database.read() as connection:
             assert len((await connection.execute(select(host.c.id))).all()) == 2
         assert time.monotonic() - begun < 5
-    if store.database.backend.patience_s:
+    if store.database.backend.timeout_s:
         async with store.database.read() as connection:
             left = await connection.execute(
                 text("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(%'")
@@ -48,7 +48,7 @@ async def test_questions_that_nobody_wants_end_at_once_and_their_connections_ser
 
 
 async def test_there_is_nothing_to_end_where_nothing_is_asked(store: Store) -> None:
-    questions = Questions()
+    questions = CancellableReads()
     await asyncio.get_running_loop().create_task(store.hosts(), context=questions.context())
     await questions.end()
     assert len(await store.hosts()) == 2

@@ -8,10 +8,10 @@ from sqlalchemy import func, select
 from tests.store.test_merging import minutes, samples
 from tests.store.test_store import START, counts, put
 from tests.support.record import Machine
-from tukur.hub.maintenance.maintenance import Keeper
+from tukur.hub.maintenance.maintenance import Maintenance
 from tukur.hub.settings import HubSettings
 from tukur.hub.store import schema
-from tukur.hub.store.maintenance.retention_policy import DAY_MS, Keep
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, RetentionPolicy
 from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 
@@ -23,13 +23,13 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return [START]
 
 
-def keeper_of(store: Store, folder: Path, at: list[int], keep: Keep) -> Keeper:
-    return Keeper(store, HubSettings(data_dir=folder, keep=keep), lambda: at[0])
+def keeper_of(store: Store, folder: Path, at: list[int], keep: RetentionPolicy) -> Maintenance:
+    return Maintenance(store, HubSettings(data_dir=folder, keep=keep), lambda: at[0])
 
 
 async def test_a_round_adds_up_merges_and_deletes(store: Store, tmp_path: Path, at: list[int]) -> None:
     await put(store, *minutes(4))
-    keeper = keeper_of(store, tmp_path, at, Keep(seconds_ms=2 * HOUR_MS))
+    keeper = keeper_of(store, tmp_path, at, RetentionPolicy(seconds_ms=2 * HOUR_MS))
     before = await samples(store)
     at[0] = START + HOUR_MS + 300_000
     await keeper.round()
@@ -49,7 +49,7 @@ async def test_a_clock_that_jumps_ahead_by_years_deletes_nothing(
     await put(store, *minutes(2))
     before = await samples(store)
     at[0] = START + 5000 * DAY_MS
-    await keeper_of(store, tmp_path, at, Keep()).round()
+    await keeper_of(store, tmp_path, at, RetentionPolicy()).round()
     assert await samples(store) == before
 
 
@@ -62,11 +62,11 @@ async def test_past_its_size_the_record_loses_its_oldest_seconds(
         machine.start(pid, f"process-{pid}")
     await put(store, *minutes(12, machine=machine))
     at[0] = START + 12 * 60_000
-    generous = keeper_of(store, tmp_path, at, Keep(max_bytes=1 << 40))
+    generous = keeper_of(store, tmp_path, at, RetentionPolicy(max_bytes=1 << 40))
     used = await generous.space.used()
     assert await generous.trim(at[0]) == 0
     bound = used - 20_000
-    keeper = keeper_of(store, tmp_path, at, Keep(max_bytes=bound))
+    keeper = keeper_of(store, tmp_path, at, RetentionPolicy(max_bytes=bound))
     assert await keeper.trim(at[0]) > 0
     left = await samples(store)
     assert left
@@ -74,14 +74,14 @@ async def test_past_its_size_the_record_loses_its_oldest_seconds(
     if await generous.space.left(tmp_path) is not None:
         assert await keeper.space.used() <= bound
     # However small the bound: the newest stay.
-    await keeper_of(store, tmp_path, at, Keep(max_bytes=1)).trim(at[0])
+    await keeper_of(store, tmp_path, at, RetentionPolicy(max_bytes=1)).trim(at[0])
     assert await samples(store)
 
 
 async def test_the_outlook_tells_what_is_used_and_how_it_grows(
     store: Store, tmp_path: Path, at: list[int]
 ) -> None:
-    keeper = keeper_of(store, tmp_path, at, Keep(max_bytes=1 << 40))
+    keeper = keeper_of(store, tmp_path, at, RetentionPolicy(max_bytes=1 << 40))
     assert (await keeper.outlook()).forecast is None
     machine = Machine()
     for _ in range(7):

@@ -26,7 +26,7 @@ from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import DamagedError, NewerVersionError
 from tukur.hub.store.maintenance.partitions import PARTITIONED
 from tukur.hub.store.record.exits import ExitStore
-from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
 from tukur.hub.store.schema import metadata
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
@@ -117,12 +117,12 @@ async def test_a_record_of_each_version_is_brought_forward_with_its_rows(
             image = (await store.images(1, [500], 2**62))[(500, 7)]
             assert (image.name, image.user, image.pod, image.slice) == ("sh", "root", "", "")
             assert await store.process_name(HOST, BOOT, 7, 500) == "sh"
-            (minute,) = await LevelStore(store.database).figures(1, 0, 60_000, coarse=False)
+            (minute,) = await RollupStore(store.database).figures(1, 0, 60_000, coarse=False)
             assert (minute.samples, minute.load1_total, minute.cpu_low, minute.cpu_high) == (2, 3, 0.25, 0.5)
             assert [block.tasks for block in await store.blocks_between(1, 0, 10_000, tasks=True)] == [b"\0"]
             lost = await ExitStore(store.database).lost(1, 0, 10_000)
             assert (lost.lives, lost.cpu_ns) == (0, 0)
-            (sums,) = await LevelStore(store.database).process_sums(1, 0, HOUR_MS)
+            (sums,) = await RollupStore(store.database).process_sums(1, 0, HOUR_MS)
             assert tuple(sums) == (1, 500, 7, 5, 6, 7, 8)
         finally:
             await store.close()

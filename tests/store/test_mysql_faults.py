@@ -17,7 +17,7 @@ from tests.support.record import WALL, Machine, facts_of, hello_of
 from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as recorder_module
-from tukur.hub.ingest.writer import Recorder
+from tukur.hub.ingest.writer import IngestWriter
 from tukur.hub.store import errors
 from tukur.hub.store.backends import mysql
 from tukur.hub.store.backends.address import ServerAddress
@@ -96,11 +96,11 @@ async def assert_same(store: Store, histories: dict[str, list[Block]], folder: P
 
 
 @contextlib.asynccontextmanager
-async def recording(store: Store) -> AsyncIterator[Recorder]:
+async def recording(store: Store) -> AsyncIterator[IngestWriter]:
     presence = Presence(Bus())
     for host_id in HOSTS:
         presence.connected(hello_of(host_id), WALL)
-    recorder = Recorder(store, presence)
+    recorder = IngestWriter(store, presence)
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder
@@ -110,7 +110,7 @@ async def recording(store: Store) -> AsyncIterator[Recorder]:
         await asyncio.wait([task])
 
 
-async def ingest(store: Store, folder: Path, count: int, disturb: Callable[[], None]) -> Recorder:
+async def ingest(store: Store, folder: Path, count: int, disturb: Callable[[], None]) -> IngestWriter:
     """Two agents bring their history in while `disturb` runs in a thread of its own."""
     histories = {host_id: history(f"{host_id[:-4]}b007", count) for host_id in HOSTS}
     stored = 0
@@ -191,7 +191,7 @@ async def test_a_server_that_stalls_for_ten_seconds_is_waited_for(
 async def test_a_server_that_stalls_for_longer_is_told_and_used_again(own: MariaDb, tmp_path: Path) -> None:
     address = own.new_database()
     await (await Store.open(tmp_path, address)).close()
-    store = await enrolled(Store(Database(MysqlServer(address, patience_s=0.5, largest_block=2**23))))
+    store = await enrolled(Store(Database(MysqlServer(address, timeout_s=0.5, largest_block=2**23))))
     first, second = history(f"{HOST[:-4]}b007", 2)
     try:
         assert await store.put_blocks([(HOST, first)]) == [None]

@@ -11,7 +11,7 @@ from tests.support.mariadb import MariaDb
 from tests.support.record import WALL, Machine
 from tukur.hub.store.backends import mysql
 from tukur.hub.store.backends.address import ServerAddress
-from tukur.hub.store.errors import HeldError, StoreError
+from tukur.hub.store.errors import DatabaseLockedError, StoreError
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 
@@ -39,7 +39,7 @@ async def test_a_second_hub_is_refused_until_the_first_has_ended(
     mariadb: MariaDb, empty: ServerAddress, tmp_path: Path
 ) -> None:
     async with hub(tmp_path, empty):
-        with pytest.raises(HeldError, match="another hub writes to the database"):
+        with pytest.raises(DatabaseLockedError, match="another hub writes to the database"):
             await Store.open(tmp_path, empty, sole=True)
         wanted = "select count(*) from information_schema.processlist where user = %s"
         assert mariadb.sql(wanted, [empty.user]) == [(1,)]
@@ -84,6 +84,6 @@ async def test_a_hub_whose_connection_broke_goes_on_unless_another_came_first(
             block = machine.block(3)
             with pytest.raises(StoreError) as raised:
                 await first.put_blocks([(HOST, block)])
-            assert (type(raised.value), raised.value.transient) == (HeldError, True)
+            assert (type(raised.value), raised.value.transient) == (DatabaseLockedError, True)
             assert await first.hosts()
         assert await first.put_blocks([(HOST, block)]) == [None]

@@ -14,12 +14,12 @@ from tests.store.test_store import put, the_host
 from tests.support.hub import HOST, KEYS
 from tests.support.mariadb import MariaDb
 from tests.support.record import SECOND, WALL, Machine
-from tukur.hub.maintenance.maintenance import Keeper
+from tukur.hub.maintenance.maintenance import Maintenance
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.backends.address import ServerAddress
-from tukur.hub.store.maintenance.partitions import DayStore
+from tukur.hub.store.maintenance.partitions import PartitionStore
 from tukur.hub.store.maintenance.retention import RetentionStore
-from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, Keep
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, RetentionPolicy
 from tukur.hub.store.schema import block, host_minute, process_minute
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
@@ -60,7 +60,7 @@ async def counts(store: Store) -> list[int]:
 
 
 async def test_days_are_made_ahead_and_what_is_out_of_all_range_is_stored_too(store: Store) -> None:
-    days = DayStore(store.database)
+    days = PartitionStore(store.database)
     assert [part.name for part in await days.partitions(block)] == ["later"]
     await record(store, 0)
     await days.ensure(NOON, NOON + DAY_MS)
@@ -91,7 +91,7 @@ async def test_a_block_that_comes_again_is_known_whatever_day_it_is_said_to_be_o
     machine.sample()
     first = machine.block(9)
     await put(store, first)
-    await DayStore(store.database).ensure(NOON - 3 * DAY_MS, NOON)
+    await PartitionStore(store.database).ensure(NOON - 3 * DAY_MS, NOON)
     later = DAY_MS * 1_000_000
     moved = msgspec.structs.replace(
         first, first_wall_ns=first.first_wall_ns - later, last_wall_ns=first.last_wall_ns - later
@@ -101,7 +101,7 @@ async def test_a_block_that_comes_again_is_known_whatever_day_it_is_said_to_be_o
 
 
 async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_wanted(store: Store) -> None:
-    await DayStore(store.database).ensure(NOON, NOON + 4 * DAY_MS)
+    await PartitionStore(store.database).ensure(NOON, NOON + 4 * DAY_MS)
     await record(store, 0, 1, 2, 3)
     retention = RetentionStore(store.database)
     cutoff = NOON + 2 * DAY_MS + 60_000
@@ -111,13 +111,13 @@ async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_w
     assert await counts(store) == [2, 2, 2]
     assert [deleted async for deleted in retention.trim(Cutoffs(cutoff, 0, 0))]
     assert await counts(store) == [1, 2, 2]
-    names = [part.name for part in await DayStore(store.database).partitions(block)]
+    names = [part.name for part in await PartitionStore(store.database).partitions(block)]
     assert names[0] == "d20231116"
     assert await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + DAY_MS) == Cutoffs(cutoff, cutoff, 0)
 
 
 async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_waits(store: Store) -> None:
-    days = DayStore(store.database)
+    days = PartitionStore(store.database)
     await days.ensure(NOON, NOON + 3 * DAY_MS)
     await record(store, 0, 1)
     host = await the_host(store)
@@ -150,7 +150,7 @@ async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_wait
 
 
 async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
-    await DayStore(store.database).ensure(NOON, NOON + 6 * DAY_MS)
+    await PartitionStore(store.database).ensure(NOON, NOON + 6 * DAY_MS)
     await record(store, *range(6))
     span = (NOON + 3 * DAY_MS, NOON + 3 * DAY_MS + 60_000)
     questions = (
@@ -177,20 +177,20 @@ async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
 
 async def test_the_keeper_makes_days_and_drops_them(store: Store, tmp_path: Path) -> None:
     await record(store, 0, 1, 2)
-    keep = Keep(seconds_ms=2 * DAY_MS, minutes_ms=2 * DAY_MS)
+    keep = RetentionPolicy(seconds_ms=2 * DAY_MS, minutes_ms=2 * DAY_MS)
     settings = HubSettings(data_dir=tmp_path, keep=keep)
     now = NOON + 3 * DAY_MS - 60_000
-    keeper = Keeper(store, settings, lambda: now)
+    keeper = Maintenance(store, settings, lambda: now)
     await keeper.round()
     assert await counts(store) == [2, 2, 2]
-    names = [part.name for part in await DayStore(store.database).partitions(block)]
+    names = [part.name for part in await PartitionStore(store.database).partitions(block)]
     assert names == ["d20231115", "d20231116", "d20231117", "d20231118", "later"]
 
 
 async def test_without_the_right_to_change_tables_what_is_too_old_goes_row_by_row(
     store: Store, mariadb: MariaDb, empty: ServerAddress, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await DayStore(store.database).ensure(NOON, NOON + DAY_MS)
+    await PartitionStore(store.database).ensure(NOON, NOON + DAY_MS)
     await record(store, 0, 1, 2)
     mariadb.sql(f"REVOKE ALTER, DROP ON {empty.database}.* FROM {empty.user}@'%'")
     await store.close()

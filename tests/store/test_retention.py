@@ -15,8 +15,8 @@ from tests.support.hub import OTHER
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.maintenance.retention import RetentionStore
-from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, Keep
-from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, RetentionPolicy
+from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
 from tukur.hub.store.store import Store
 
 NOTHING = Cutoffs(0, 0, 0)
@@ -47,7 +47,7 @@ async def test_blocks_go_by_their_last_sample_and_minutes_stay(store: Store) -> 
 
 async def test_minutes_go_and_the_hours_made_of_them_stay(store: Store) -> None:
     await put(store, *three_hours())
-    levels, host = LevelStore(store.database), await the_host(store)
+    levels, host = RollupStore(store.database), await the_host(store)
     await levels.add_up(BEGIN + 3 * HOUR_MS, 100)
     told = await levels.process_sums(host.number, BEGIN, BEGIN + 3 * HOUR_MS)
     assert await trim(store, minutes_ms=BEGIN + 2 * HOUR_MS) > 0
@@ -62,7 +62,7 @@ async def test_minutes_go_and_the_hours_made_of_them_stay(store: Store) -> None:
 
 async def test_hours_go_with_the_lives_that_ended_before(store: Store) -> None:
     await put(store, *minutes(2))
-    await LevelStore(store.database).add_up(START + 10 * HOUR_MS, 100)
+    await RollupStore(store.database).add_up(START + 10 * HOUR_MS, 100)
     # Six brief lives a minute, each over within its ten seconds; the worker lives on.
     assert await rows(store, schema.process, schema.image) == [13, 13]
     await trim(store, hours_ms=START + 60_000)
@@ -101,7 +101,7 @@ async def test_the_current_boot_is_the_one_begun_last_whichever_came_here_first(
 async def test_with_nothing_too_old_nothing_goes(store: Store) -> None:
     await put(store, *minutes(1))
     assert await trim(store) == 0
-    assert Keep().cutoffs(START).seconds_ms == START - 7 * DAY_MS
+    assert RetentionPolicy().cutoffs(START).seconds_ms == START - 7 * DAY_MS
 
 
 async def test_the_oldest_and_the_newest_of_a_record(store: Store) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.store.test_store import START, put, the_host
 from tests.support.hub import HOST, OTHER
 from tests.support.record import SECOND, WALL, Machine
-from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 
@@ -30,7 +30,7 @@ def three_hours() -> list[Block]:
     return blocks
 
 
-async def told(levels: LevelStore, host_no: int, begin: int, end: int) -> tuple[int, int, int]:
+async def told(levels: RollupStore, host_no: int, begin: int, end: int) -> tuple[int, int, int]:
     """CPU, peak and bytes of the worker over a range, whatever rows tell them."""
     rows = [row for row in await levels.process_sums(host_no, begin, end) if row.pid == 10]
     return (
@@ -42,7 +42,7 @@ async def told(levels: LevelStore, host_no: int, begin: int, end: int) -> tuple[
 
 async def test_hours_say_what_their_minutes_said(store: Store) -> None:
     await put(store, *three_hours())
-    host, levels = await the_host(store), LevelStore(store.database)
+    host, levels = await the_host(store), RollupStore(store.database)
     spans = [
         (BEGIN, BEGIN + 3 * HOUR_MS),
         (BEGIN + 60_000, BEGIN + 2 * HOUR_MS),
@@ -64,7 +64,7 @@ async def test_hours_say_what_their_minutes_said(store: Store) -> None:
 
 async def test_an_hour_is_added_up_once_it_is_over(store: Store) -> None:
     await put(store, *three_hours())
-    levels = LevelStore(store.database)
+    levels = RollupStore(store.database)
     assert await levels.add_up(BEGIN + 2 * HOUR_MS - 1, 100) == 1
     assert await levels.add_up(BEGIN + 2 * HOUR_MS - 1, 100) == 0
     host = await the_host(store)
@@ -74,7 +74,7 @@ async def test_an_hour_is_added_up_once_it_is_over(store: Store) -> None:
 async def test_a_block_that_comes_late_changes_its_hour(store: Store) -> None:
     first, second, third, last = three_hours()
     await put(store, first, second, last)
-    levels, host = LevelStore(store.database), await the_host(store)
+    levels, host = RollupStore(store.database), await the_host(store)
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 3
     await put(store, third)
     whole = (BEGIN, BEGIN + 3 * HOUR_MS)
@@ -87,7 +87,7 @@ async def test_a_block_that_comes_late_changes_its_hour(store: Store) -> None:
 async def test_a_repeat_does_not_make_an_hour_stale(store: Store) -> None:
     blocks = three_hours()
     await put(store, *blocks)
-    levels = LevelStore(store.database)
+    levels = RollupStore(store.database)
     await levels.add_up(BEGIN + 3 * HOUR_MS, 100)
     await put(store, *blocks)
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 0
@@ -97,7 +97,7 @@ async def test_hosts_do_not_mix(store: Store) -> None:
     blocks = three_hours()
     await put(store, *blocks)
     await put(store, blocks[0], host_id=OTHER)
-    levels = LevelStore(store.database)
+    levels = RollupStore(store.database)
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 2) == 2
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 2
     numbers = {host.host_id: host.number for host in await store.hosts()}

@@ -10,9 +10,9 @@ from tests.support.hub import HOST, OTHER
 from tests.support.record import BOOT, GIB, SECOND, WALL, Machine, facts_of
 from tukur.hub.store import schema
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.record.rollups import LevelStore
+from tukur.hub.store.record.rollups import RollupStore
 from tukur.hub.store.store import HostRow, Store
-from tukur.protocol.messages import Block, Spread
+from tukur.protocol.messages import Block, MinMaxMean
 
 SECOND_BOOT = "88888888-2222-3333-4444-555555555555"
 START = WALL // 1_000_000
@@ -133,7 +133,7 @@ async def test_figures_that_no_column_can_hold_refuse_their_block_and_no_other(
     machine = busy_machine()
     good, odd, after = machine.block(2), machine.block(2), machine.block(2)
     if "figure" in bad:
-        spread = Spread(bad["figure"], bad["figure"], bad["figure"])
+        spread = MinMaxMean(bad["figure"], bad["figure"], bad["figure"])
         minute = msgspec.structs.replace(odd.host_minute, figures={"cpu": spread})
         odd = msgspec.structs.replace(odd, host_minute=minute)
     else:
@@ -156,7 +156,7 @@ async def test_minutes_keep_the_lowest_and_highest_second_and_add_up(store: Stor
     second = machine.block(10, busy=0.75)
     await put(store, first, second)
     host = await the_host(store)
-    levels = LevelStore(store.database)
+    levels = RollupStore(store.database)
     (cpu,) = await levels.figures(host.number, START, START + 60_000, coarse=False)
     assert (cpu.cpu_low, cpu.cpu_high) == (0.0, 0.75)  # the first sample of a run has no rate yet
     assert cpu.samples == 20
@@ -172,7 +172,7 @@ async def test_a_block_belongs_to_the_minute_in_which_it_begins(store: Store) ->
     machine.work(10, cpu_s=1)
     await put(store, machine.block(9), machine.block(10))
     host = await the_host(store)
-    levels = LevelStore(store.database)
+    levels = RollupStore(store.database)
     minutes = await levels.figures(host.number, START, START + 120_000, coarse=False)
     assert {row.at_ms: row.samples for row in minutes} == {START: 10, START + 60_000: 10}
     assert await levels.figures(host.number, START + 1, START + 60_000, coarse=False) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tukur.agent.recording.block_recorder import Recorder, Sampled
+from tukur.agent.recording.block_recorder import BlockRecorder, Sampled
 from tukur.agent.recording.images import Images
 from tukur.agent.recording.scrub import Scrubber
 from tukur.protocol.messages import PROTOCOL_VERSION, Block, Hello, HostFacts
@@ -74,7 +74,7 @@ class Machine:
 
     def restart_agent(self) -> None:
         """A new run of the agent: it knows nothing of what the last one saw."""
-        self.recorder = Recorder(self.boot_id, Images(Scrubber(), self._identities.get))
+        self.recorder = BlockRecorder(self.boot_id, Images(Scrubber(), self._identities.get))
 
     def start(self, pid: int, name: str, *argv: str, start_ns: int | None = None, **fields: int) -> int:
         """A new process; its start_ns."""

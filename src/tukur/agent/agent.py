@@ -18,7 +18,7 @@ from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.gate import OrderGate, RefusedError
 from tukur.agent.orders.inspection import inspect
 from tukur.agent.policy.policy import PolicySource
-from tukur.agent.recording.block_recorder import Recorder, Sampled
+from tukur.agent.recording.block_recorder import BlockRecorder, Sampled
 from tukur.agent.recording.images import Images
 from tukur.agent.recording.scrub import Scrubber
 from tukur.agent.spool.drain import DEFAULT_RATE
@@ -65,7 +65,7 @@ class Agent:
         self._cgroups = CgroupPaths()
         self._oom = OomReader()
         self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path)
-        self._recorder = Recorder(self._boot_id, self._images)
+        self._recorder = BlockRecorder(self._boot_id, self._images)
         self._frames = FrameMaker(self._boot_id)
         self._watched = False
         self._gate = OrderGate(identity.host_id, self._boot_id, identity.order_key)
@@ -153,7 +153,7 @@ class Agent:
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._untold += departed.lost
-        if self._recorder.torn_by(at):
+        if self._recorder.clock_stepped(at):
             self._flush()
         sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
         self._tell(sampled)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tukur import __version__
 from tukur.agent.policy.policy import Policy, Selection
-from tukur.agent.policy.protected_programs import DANGEROUS
+from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
 from tukur.sources.base import Source
 
@@ -54,7 +54,9 @@ def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequ
             actions=list(policy.actions),
             allow=_selected(policy.allow),
             protect=_selected(policy.protect),
-            dangerous=[name for _, names in DANGEROUS for name in names if name not in policy.unprotect],
+            dangerous=[
+                name for _, names in PROTECTED_PROGRAMS for name in names if name not in policy.unprotect
+            ],
             problem=policy.problem,
         ),
     )

@@ -227,7 +227,7 @@ class Link:
         async with self._spool_lock:
             ticket = self._drain.acknowledged(boot_id, first_ns)
             if ticket is not None and aside:
-                await asyncio.to_thread(self._spool.set_aside, ticket, aside)
+                await asyncio.to_thread(self._spool.quarantine, ticket, aside)
             elif ticket is not None:
                 await asyncio.to_thread(self._spool.done, ticket)
         self._settled.set()

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     from tukur.agent.spool.spool import Bounds
     from tukur.cli.supervise import die_with_parent
     from tukur.sources.base import Source, SourceUnavailableError
-    from tukur.sources.failover import SteadySource
+    from tukur.sources.failover import FailoverSource
     from tukur.sources.registry import choose
 
     begin_logging(options, "agent")
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         scrubber = Scrubber(patterns=options.scrub, strip_all=options.strip_arguments)
         source: Source = choose(options.source)[0]
         if options.source is None:
-            source = SteadySource(source, lambda: choose()[0])
+            source = FailoverSource(source, lambda: choose()[0])
     except (IdentityError, LinkError, PolicyError, ValueError) as error:
         raise CommandError(Exit.USAGE, str(error)) from error
     except SourceUnavailableError as error:

@@ -11,7 +11,7 @@ from tukur import __version__
 from tukur.cli import module_steps
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.module_steps import Parameters, StepError
-from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module import kmod_messages
 from tukur.sources.module.kmod import MODULES, Loaded, MachineState, machine_state, openers, source_folder
 
 
@@ -88,7 +88,7 @@ def _proc_name(name: str) -> str:
 def _install(state: MachineState, options: argparse.Namespace) -> int:
     parameters = parameters_of(options)
     sources = source_folder()
-    found = kmod_words.obstacles(state, root=os.geteuid() == 0, sources_there=sources is not None)
+    found = kmod_messages.obstacles(state, root=os.geteuid() == 0, sources_there=sources is not None)
     if found or sources is None:
         raise _failure("\n  ".join(found))
     by_dkms = bool(state.dkms) and not options.no_dkms
@@ -142,7 +142,7 @@ def _failure(text: str) -> CommandError:
     # Asked only now: it loads eBPF programs to see whether they work.
     source, reasons = _agents_source()
     why = f" (eBPF does not work here: {reasons['bpf']})" if source == "procfs" and "bpf" in reasons else ""
-    return CommandError(Exit.MODULE, f"{text}\n{kmod_words.goes_on(source)}{why}")
+    return CommandError(Exit.MODULE, f"{text}\n{kmod_messages.goes_on(source)}{why}")
 
 
 def _agents_source() -> tuple[str, dict[str, str]]:
@@ -156,7 +156,7 @@ def _agents_source() -> tuple[str, dict[str, str]]:
 
 def _status(state: MachineState, *, as_json: bool) -> int:
     source, reasons = _agents_source()
-    found = kmod_words.obstacles(state, root=os.geteuid() == 0, sources_there=source_folder() is not None)
+    found = kmod_messages.obstacles(state, root=os.geteuid() == 0, sources_there=source_folder() is not None)
     if as_json:
         content = {
             "version": __version__,

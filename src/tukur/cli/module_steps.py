@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tukur import __version__
-from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module import kmod_messages
 from tukur.sources.module.kmod import MODULES, PACKAGE, MachineState, environment, loaded, openers
 from tukur.sources.oom import parse_record
 
@@ -73,7 +73,7 @@ def install_plainly(state: MachineState, sources: Path) -> None:
         ]
         done = _run(command)
         if done.returncode:
-            raise StepError(kmod_words.build_failure(done.stdout))
+            raise StepError(kmod_messages.build_failure(done.stdout))
         target = _plain_folder(state.release)
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def install_by_dkms(state: MachineState, sources: Path) -> None:
         log = DKMS_STATE / __version__ / "build" / "make.log"
         output = log.read_text(errors="replace") if log.is_file() else done.stdout
         _forget_dkms(state)
-        raise StepError(kmod_words.build_failure(output))
+        raise StepError(kmod_messages.build_failure(output))
     # What was installed without DKMS would be found beside it.
     remove_plain()
 
@@ -132,7 +132,7 @@ def load(state: MachineState, *, by_dkms: bool) -> None:
             told = log.lines()
         if done.returncode:
             unload(MODULES[:at])
-            raise StepError(kmod_words.refusal(done.stdout, told, state, by_dkms=by_dkms))
+            raise StepError(kmod_messages.refusal(done.stdout, told, state, by_dkms=by_dkms))
 
 
 def unload(names: Sequence[str]) -> None:
@@ -140,7 +140,7 @@ def unload(names: Sequence[str]) -> None:
     for name in reversed(names):
         done = _run(["rmmod", name])
         if done.returncode:
-            raise StepError(kmod_words.unload_refusal(done.stdout, name, _holders()))
+            raise StepError(kmod_messages.unload_refusal(done.stdout, name, _holders()))
 
 
 def _holders() -> list[str]:

@@ -17,7 +17,7 @@ from tukur.cli.options.retention import add_keep_options, parse_keep
 if TYPE_CHECKING:
     from tukur.hub.console.maintenance import Findings
     from tukur.hub.maintenance.maintenance import Outlook
-    from tukur.hub.store.maintenance.retention_policy import Keep
+    from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 
 _MOST_TOLD = 20
 
@@ -77,7 +77,7 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def _foretold(found: "Outlook", keep: "Keep") -> str:
+def _foretold(found: "Outlook", keep: "RetentionPolicy") -> str:
     told = found.forecast
     if told is None:
         return "how it will grow is told once an hour is recorded"

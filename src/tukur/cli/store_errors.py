@@ -16,7 +16,7 @@ _EXITS: tuple[tuple[type[errors.StoreError], Exit], ...] = (
     (errors.UnreachableError, Exit.DATABASE_UNREACHABLE),
     (errors.RefusedError, Exit.DATABASE_REFUSED),
     (errors.UnfitError, Exit.DATABASE_UNFIT),
-    (errors.HeldError, Exit.DATA_IN_USE),
+    (errors.DatabaseLockedError, Exit.DATA_IN_USE),
 )
 
 

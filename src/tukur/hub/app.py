@@ -10,13 +10,13 @@ from litestar import Litestar
 
 from tukur import __version__
 from tukur.hub.address import address_of, announce
-from tukur.hub.api.disconnect import EndWithClient
+from tukur.hub.api.disconnect import CancelOnDisconnect
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
 from tukur.hub.audit.log import AuditLog, audit_key
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import check_rights, guard
-from tukur.hub.auth.host_header import Site, host_names
+from tukur.hub.auth.host_header import HostHeaderMiddleware, host_names
 from tukur.hub.auth.passwords import Passwords
 from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import Auth
@@ -29,9 +29,9 @@ from tukur.hub.hosts.enrolment import Enrolment
 from tukur.hub.hosts.fleet import Fleet
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest.connections import Ingest
-from tukur.hub.ingest.writer import Recorder
+from tukur.hub.ingest.writer import IngestWriter
 from tukur.hub.live import Live
-from tukur.hub.maintenance.maintenance import Keeper
+from tukur.hub.maintenance.maintenance import Maintenance
 from tukur.hub.oidc.provider import Provider
 from tukur.hub.orders.key import OrderKey
 from tukur.hub.orders.orders import Orders
@@ -57,7 +57,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         await store.enrol(host_id, public, name, time.time_ns())
     bus = Bus()
     presence = Presence(bus)
-    recorder = Recorder(store, presence)
+    recorder = IngestWriter(store, presence)
     auth = Auth(store, bus)
     account_key = AccountKey(settings.data_dir)
     passwords = Passwords()
@@ -82,7 +82,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         second_factor=second_factor,
         provider=Provider(settings.oidc, account_key) if settings.oidc else None,
         audit=audit,
-        keeper=Keeper(store, settings),
+        keeper=Maintenance(store, settings),
         tls=tls,
         fleet=Fleet(store, bus, presence, enrolment, tls, order_key),
     )
@@ -139,6 +139,6 @@ def create_app(hub: Hub) -> Litestar:
     app.state.hub = hub
     # Around the whole application: Litestar's own middleware does not see what no route answers.
     names, strict = host_names(hub.settings, hub.tls.names), hub.settings.tls.given
-    app.asgi_handler = Site(EndWithClient(app.asgi_handler), names, strict=strict)
+    app.asgi_handler = HostHeaderMiddleware(CancelOnDisconnect(app.asgi_handler), names, strict=strict)
     check_rights(app.routes)
     return app

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from tukur.hub.hosts.fleet import Fleet
     from tukur.hub.hosts.presence import Presence
     from tukur.hub.ingest.connections import Ingest
-    from tukur.hub.ingest.writer import Recorder
+    from tukur.hub.ingest.writer import IngestWriter
     from tukur.hub.live import Live
-    from tukur.hub.maintenance.maintenance import Keeper
+    from tukur.hub.maintenance.maintenance import Maintenance
     from tukur.hub.oidc.provider import Provider
     from tukur.hub.orders.orders import Orders
     from tukur.hub.settings import HubSettings
@@ -37,7 +37,7 @@ class Hub:
         store: "Store",
         bus: "Bus",
         presence: "Presence",
-        recorder: "Recorder",
+        recorder: "IngestWriter",
         ingest: "Ingest",
         live: "Live",
         orders: "Orders",
@@ -48,7 +48,7 @@ class Hub:
         second_factor: "SecondFactor",
         provider: "Provider | None",
         audit: "AuditLog",
-        keeper: "Keeper",
+        keeper: "Maintenance",
         tls: "Tls",
         fleet: "Fleet",
     ) -> None:

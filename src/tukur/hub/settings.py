@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tukur.hub.oidc.settings import OidcSettings
 from tukur.hub.store.backends.address import ServerAddress
-from tukur.hub.store.maintenance.retention_policy import Keep
+from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 from tukur.hub.tls.settings import TlsSettings
 from tukur.protocol.messages import HostId
 
@@ -35,5 +35,5 @@ class HubSettings:
     """Hosts that are admitted from the start on."""
     reason_needed: bool = False
     """Whether an order without a reason is refused."""
-    keep: Keep = field(default_factory=Keep)
+    keep: RetentionPolicy = field(default_factory=RetentionPolicy)
     """How long what is kept."""

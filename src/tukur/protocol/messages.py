@@ -169,7 +169,7 @@ class ProcessMinute(Struct, gc=False, frozen=True, kw_only=True, array_like=True
     write_bytes: U64
 
 
-class Spread(Struct, gc=False, frozen=True, array_like=True):
+class MinMaxMean(Struct, gc=False, frozen=True, array_like=True):
     """Lowest, highest and sum of one figure over the samples of a block."""
 
     low: float
@@ -181,7 +181,7 @@ class HostMinute(Struct, frozen=True, kw_only=True):
     """The host's own figures over one block; the hub merges these by minute."""
 
     samples: Annotated[int, Meta(ge=0, le=60)]
-    figures: Annotated[dict[Text, Spread], Meta(max_length=64)]
+    figures: Annotated[dict[Text, MinMaxMean], Meta(max_length=64)]
     """By the field names of ``tukur.records.HostRates``, scalars only."""
 
 

@@ -12,7 +12,7 @@ _FAILURES = 3
 """Readings in a row that fail before another source takes over."""
 
 
-class SteadySource:
+class FailoverSource:
     """The source that was chosen, as long as it works, then the best of what works."""
 
     def __init__(self, source: Source, choose: Callable[[], Source]) -> None:

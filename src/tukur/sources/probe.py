@@ -12,8 +12,7 @@ from pathlib import Path
 from tukur.sources import capabilities
 from tukur.sources.bpf.libbpf import KERNEL_BTF, LIBRARY, library_found
 from tukur.sources.bpf.source import OBJECT
-from tukur.sources.module import kmod
-from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module import kmod, kmod_messages
 
 OLDEST_KERNEL = (5, 15)
 _FILES_WANTED = 4096
@@ -107,7 +106,7 @@ def _modules() -> list[Finding]:
     elif Path("/proc/modules").exists():
         found = "not loaded; `tukur module status` tells whether they can be"
     else:
-        found = kmod_words.NO_MODULES
+        found = kmod_messages.NO_MODULES
     # Nothing is wrong without them: the other sources need none.
     return [Finding("kernel modules", True, found, "")]
 

@@ -18,7 +18,7 @@ import numpy as np
 from tukur.records import KTHREAD, TASK, Departed, TaskArray, pick
 from tukur.sources.capabilities import effective
 from tukur.sources.cgroups import find_mount
-from tukur.sources.lives.reaped_children import WaitedFor
+from tukur.sources.lives.reaped_children import ReapedChildrenCpu
 
 _REFRESH = 10
 """Readings after which an idle process's other files are read again, a tenth of them at each."""
@@ -180,7 +180,7 @@ class ProcfsSource:
         self._order: Any = np.empty(0, dtype=np.int64)
         self._round = 0
         self._first_reading = True
-        self._waited = WaitedFor()
+        self._waited = ReapedChildrenCpu()
         mount = find_mount()
         self._cgroups = os.fsencode(mount.point) if mount else None
         self._cgroup_ids: dict[bytes, int] = {}

@@ -12,7 +12,7 @@ from tukur.cli import main, module
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.module import parameters_of, status_lines
 from tukur.cli.module_steps import Parameters, settings_text, stage
-from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module import kmod_messages
 from tukur.sources.module.kmod import DkmsEntry, Loaded, machine_state, source_folder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,5 +115,5 @@ def test_status_is_there_for_a_program_too(capsys: pytest.CaptureFixture[str]) -
 def test_a_kernel_without_modules_is_told_and_what_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["module", "install"]) == Exit.MODULE
     first, second = capsys.readouterr().err.splitlines()
-    assert first == f"tukur module: {kmod_words.NO_MODULES}"
+    assert first == f"tukur module: {kmod_messages.NO_MODULES}"
     assert second.startswith("tukur goes on with ")

@@ -5,7 +5,7 @@ import pytest
 
 from tukur.records import TASK, Departed, TaskArray
 from tukur.sources.base import SourceUnavailableError
-from tukur.sources.failover import SteadySource
+from tukur.sources.failover import FailoverSource
 
 
 class Scripted:
@@ -32,7 +32,7 @@ class Scripted:
         self.closed = True
 
 
-def readings(source: SteadySource, count: int) -> str:
+def readings(source: FailoverSource, count: int) -> str:
     found = ""
     for _ in range(count):
         try:
@@ -45,19 +45,19 @@ def readings(source: SteadySource, count: int) -> str:
 
 def test_a_source_that_works_is_kept() -> None:
     first = Scripted("module", "..")
-    steady = SteadySource(first, lambda: pytest.fail("nobody should choose"))
+    steady = FailoverSource(first, lambda: pytest.fail("nobody should choose"))
     assert readings(steady, 5) == "....."
     assert (steady.name, steady.blind_spots) == ("module", ("module is blind",))
 
 
 def test_failures_that_pass_change_nothing() -> None:
-    steady = SteadySource(Scripted("module", "xx.xx.xx"), lambda: pytest.fail("nobody should choose"))
+    steady = FailoverSource(Scripted("module", "xx.xx.xx"), lambda: pytest.fail("nobody should choose"))
     assert readings(steady, 9) == "xx.xx.xx."
 
 
 def test_the_third_failure_in_a_row_brings_another_source_in_the_same_reading() -> None:
     first, second = Scripted("module", ".xxx"), Scripted("bpf", "")
-    steady = SteadySource(first, lambda: second)
+    steady = FailoverSource(first, lambda: second)
     assert readings(steady, 6) == ".xx..."
     assert (steady.name, steady.blind_spots) == ("bpf", ("bpf is blind",))
     assert first.closed, "what it held must be free for others"
@@ -72,6 +72,6 @@ def test_where_no_other_works_it_is_tried_again() -> None:
         tries.append(1)
         raise SourceUnavailableError("none")
 
-    steady = SteadySource(Scripted("module", "x" * 7), choose)
+    steady = FailoverSource(Scripted("module", "x" * 7), choose)
     assert readings(steady, 8) == "xxxxxxx."
     assert len(tries) == 2

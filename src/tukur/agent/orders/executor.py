@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from tukur.agent.orders import services
-from tukur.agent.orders.group_order import Together
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, Held, Stat, read_stat, same_start
+from tukur.agent.orders.group_order import GroupOrder
+from tukur.agent.orders.process_handle import CLOCK_TICK_NS, ProcessHandle, Stat, read_stat, same_start
 from tukur.agent.orders.results import exit_result, failure, result
 from tukur.agent.policy.policy import PolicySource
 from tukur.agent.policy.subject import Subject, subject_of
@@ -38,7 +38,7 @@ class Executor:
             yield result(body, "refused", code=code, detail=detail)
             return
         try:
-            held = Held(body.target.pid)
+            held = ProcessHandle(body.target.pid)
         except ProcessLookupError:
             yield result(body, "gone", detail="no process has this PID")
             return
@@ -55,7 +55,7 @@ class Executor:
                     yield told
             else:
                 subject = subject_of(held.pid, stat)
-                together = Together(self.policy.current(), body, action, subject, self.observe_s)
+                together = GroupOrder(self.policy.current(), body, action, subject, self.observe_s)
                 async for told in together.carry_out():
                     yield told
         finally:
@@ -77,7 +77,7 @@ class Executor:
         return None
 
     async def _signal(
-        self, body: OrderBody, signal: str, held: Held, subject: Subject
+        self, body: OrderBody, signal: str, held: ProcessHandle, subject: Subject
     ) -> AsyncIterator[OrderResult]:
         code, detail = self.policy.current().refuses(subject, "signal", signal)
         if code:
@@ -103,7 +103,7 @@ class Executor:
             )
 
     async def _observe_end(
-        self, body: OrderBody, held: Held, began: float, unit: str
+        self, body: OrderBody, held: ProcessHandle, began: float, unit: str
     ) -> AsyncIterator[OrderResult]:
         if not await held.exited(self.observe_s):
             code, detail = why_alive(held.pid)
@@ -120,7 +120,9 @@ class Executor:
         final = _with_zombie(msgspec.structs.replace(exited, final=True, respawned_pid=respawned), held.pid)
         yield msgspec.structs.replace(final, respawned_unit=unit if respawned else "")
 
-    async def _observe_state(self, body: OrderBody, signal: str, held: Held, began: float) -> OrderResult:
+    async def _observe_state(
+        self, body: OrderBody, signal: str, held: ProcessHandle, began: float
+    ) -> OrderResult:
         """STOP and CONT end nothing: watch the state instead."""
         wanted: Literal["stopped", "running"] = "stopped" if signal == "STOP" else "running"
         while time.monotonic() - began < self.observe_s:
@@ -158,7 +160,7 @@ def _with_zombie(exited: OrderResult, pid: int) -> OrderResult:
     return msgspec.structs.replace(exited, code="zombie", detail=detail)
 
 
-async def _settled_status(held: Held) -> int | None:
+async def _settled_status(held: ProcessHandle) -> int | None:
     """The wait status, given a moment: between exit and its collection the kernel may not tell it."""
     for _ in range(20):
         status = held.wait_status()

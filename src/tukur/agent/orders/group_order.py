@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tukur.agent.orders import priorities as adjust
 from tukur.agent.orders.gate import RefusedError
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, Held, read_stat
+from tukur.agent.orders.process_handle import CLOCK_TICK_NS, ProcessHandle, read_stat
 from tukur.agent.orders.results import failed_words, failure, result
-from tukur.agent.orders.scope import belonging, places
+from tukur.agent.orders.scope import pids_in_scope, places
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import Subject, subject_of
 from tukur.protocol.messages import MAX_MEMBERS, Action, Member, OrderBody, OrderResult, Outcome
@@ -25,7 +25,7 @@ ROUNDS = 20
 class _One:
     """One process of the set, held."""
 
-    held: Held
+    held: ProcessHandle
     start_ns: int
     subject: Subject
     outcome: Outcome | None = None
@@ -33,7 +33,7 @@ class _One:
     detail: str = ""
 
 
-class Together:
+class GroupOrder:
     """One such order. The target is held by the caller, and was found to be the one that was meant."""
 
     def __init__(
@@ -131,7 +131,9 @@ class Together:
         action = self._action
         known = await asyncio.to_thread(places)
         roots = [self._target.pid, *(pid for pid in self._all if action.scope == "tree")]
-        pids = dict.fromkeys(pid for root in roots for pid in belonging(action.scope, root, action.of, known))
+        pids = dict.fromkeys(
+            pid for root in roots for pid in pids_in_scope(action.scope, root, action.of, known)
+        )
         if action.scope in ("cgroup", "unit") and (1 in pids or self._policy.own_pid in pids):
             raise RefusedError("protected", f"PID 1 or tukur itself is in this {action.scope}")
         fresh = []
@@ -163,7 +165,7 @@ class Together:
         except OSError as error:
             one.outcome, _, one.detail = failed_words(error)
 
-    def _adjust(self, held: Held) -> bool:
+    def _adjust(self, held: ProcessHandle) -> bool:
         if not held.alive():
             raise ProcessLookupError
         if self._action.verb == "renice":
@@ -260,7 +262,7 @@ def _whole(target: Subject) -> str:
 def _hold(pid: int) -> _One | None:
     """The process that has this PID now; None: it ended."""
     try:
-        held = Held(pid)
+        held = ProcessHandle(pid)
     except ProcessLookupError:
         return None
     stat = read_stat(pid)

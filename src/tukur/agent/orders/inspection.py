@@ -6,7 +6,7 @@ import numpy as np
 
 from tukur.agent.orders import services
 from tukur.agent.orders.process_handle import read_stat, same_start
-from tukur.agent.orders.scope import Place, belonging, commonest
+from tukur.agent.orders.scope import Place, commonest, pids_in_scope
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import subject_of
 from tukur.agent.recording.images import Images
@@ -67,7 +67,7 @@ def _sets(pid: int, cgroup: str, tasks: TaskArray, images: Images) -> list[SetFa
     for scope, of in wanted:
         if scope != "tree" and not of:
             continue
-        rows = tasks[np.isin(tasks["pid"], belonging(scope, pid, of, known))]
+        rows = tasks[np.isin(tasks["pid"], pids_in_scope(scope, pid, of, known))]
         names = commonest((comm_text(bytes(task["comm"])) for task in rows), MAX_NAMES)
         rss = sum(int(rows[part].sum()) for part in ("rss_anon", "rss_file", "rss_shmem"))
         found.append(SetFacts(scope=scope, of=of, processes=len(rows), rss=rss, names=names))

@@ -17,7 +17,7 @@ _PIDFD_INFO_EXIT = 1 << 3  # from 6.15
 _EXIT_CODE_AT = 60  # the last field of version 0: __s32 exit_code
 
 
-class Held:
+class ProcessHandle:
     """An open pidfd. Raises ProcessLookupError where the PID is free."""
 
     def __init__(self, pid: int) -> None:

@@ -37,7 +37,7 @@ def _cgroup(pid: int) -> str:
         return ""
 
 
-def belonging(scope: Scope, pid: int, of: str, known: Mapping[int, Place]) -> list[int]:
+def pids_in_scope(scope: Scope, pid: int, of: str, known: Mapping[int, Place]) -> list[int]:
     """PIDs of the set, the one that was chosen first, parents before children."""
     if scope == "process":
         return [pid]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from tukur.agent.policy.protected_programs import DANGEROUS
+from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.agent.policy.subject import Subject
 from tukur.records import KTHREAD
 
@@ -108,7 +108,7 @@ class Policy:
 
     def _dangerous(self, program: str) -> str:
         # By the file that runs: what a process calls itself shields nobody.
-        for reason, patterns in DANGEROUS:
+        for reason, patterns in PROTECTED_PROGRAMS:
             if _fits(program, patterns) and not _fits(program, self.unprotect):
                 return f"{program} is protected: {reason}"
         return ""

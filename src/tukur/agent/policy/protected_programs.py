@@ -1,6 +1,6 @@
 """Programs that hold a machine together: no order reaches them unless the host's own file says so by name."""
 
-DANGEROUS: tuple[tuple[str, tuple[str, ...]], ...] = (
+PROTECTED_PROGRAMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "it runs the machine",
         (

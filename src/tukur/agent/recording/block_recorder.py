@@ -9,11 +9,11 @@ import numpy as np
 from tukur.agent.clock import SECOND, Instant
 from tukur.agent.frames import RowKeeper
 from tukur.agent.recording.accounts import Accounts
-from tukur.agent.recording.departures import Allowance, limited, with_departed
+from tukur.agent.recording.departures import Quota, limited, with_departed
 from tukur.agent.recording.images import Images
 from tukur.agent.recording.ooms import Ooms
 from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
-from tukur.protocol.messages import CLOCK_SET_NS, Block, HostMinute, Image, LifeGroup, Lost, Spread
+from tukur.protocol.messages import CLOCK_SET_NS, Block, HostMinute, Image, LifeGroup, Lost, MinMaxMean
 from tukur.records import (
     TASK,
     Departed,
@@ -56,15 +56,15 @@ class Sampled:
     """Images that are new with this snapshot."""
 
 
-class Recorder:
-    """Holds the block that is being built."""
+class BlockRecorder:
+    """IdentityConflicts the block that is being built."""
 
     def __init__(self, boot_id: str, images: Images) -> None:
         self._boot_id = boot_id
         self._images = images
         self._builder = BlockBuilder()
         self._accounts = Accounts()
-        self._allowance = Allowance()
+        self._allowance = Quota()
         self._ooms = Ooms()
         self._rollup = HostRollup()
         self._rows = RowKeeper()
@@ -129,7 +129,7 @@ class Recorder:
         age_ns = self._last.boot_ns - self._first_ns
         return into == FLUSH_S - 1 or age_ns >= (FLUSH_S - 1) * SECOND or self._builder.samples >= MAX_SAMPLES
 
-    def torn_by(self, at: Instant) -> bool:
+    def clock_stepped(self, at: Instant) -> bool:
         """Whether somebody set the wall clock since the last sample: the block then ends with that one.
 
         Within a block both clocks keep their distance, so that one figure puts all its times right.
@@ -147,7 +147,7 @@ class Recorder:
         ended, process_minutes = self._accounts.flush()
         ooms, ended = self._ooms.flush(ended)
         samples = self._rollup.samples
-        figures = {name: Spread(*values) for name, values in self._rollup.finish().items()}
+        figures = {name: MinMaxMean(*values) for name, values in self._rollup.finish().items()}
         block = Block(
             boot_id=self._boot_id,
             first_ns=encoded.first_ns,

@@ -27,7 +27,7 @@ _SAVED_UP = 30_000
 _A_SECOND = 200
 
 
-class Allowance:
+class Quota:
     """How many lives that no sample saw get a row each; the others are told by parent and name.
 
     A build or a burst of thousands has room; a program that forks for ever does not fill the record: each

@@ -19,7 +19,7 @@ _BATCH = 64
 _SUFFIX = ".block"
 
 
-def put_aside(folder: Path, span: Span, data: bytes) -> None:
+def quarantine_block(folder: Path, span: Span, data: bytes) -> None:
     """Keeps a block's bytes as a file of their own, where there is room; the oldest make place."""
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -16,7 +16,7 @@ import msgspec
 from tukur.agent.spool import format as form
 from tukur.agent.spool.format import Kind, Span, span_of
 from tukur.agent.spool.gaps import Gaps, Key, covers, gap_between, gap_of, joined
-from tukur.agent.spool.quarantine import put_aside, take_over
+from tukur.agent.spool.quarantine import quarantine_block, take_over
 from tukur.agent.spool.segment import Segment, found_in
 from tukur.protocol.errors import UNREADABLE
 from tukur.protocol.messages import Gap
@@ -203,11 +203,11 @@ class Spool:
         """Forgets a block that the hub has."""
         self._settle(self._moved.pop(ticket, ticket))
 
-    def set_aside(self, ticket: Ticket, why: str) -> None:
+    def quarantine(self, ticket: Ticket, why: str) -> None:
         """Moves a block to the folder `why`, for a person to look at; it is not sent again."""
         found = self.read(ticket)
         if found is not None:
-            put_aside(self._folder / why, *found)
+            quarantine_block(self._folder / why, *found)
         self.done(ticket)
 
     def _settle(self, ticket: Ticket) -> None:
@@ -239,7 +239,7 @@ class Spool:
             self._forget_place(self._gap_places.pop(key, None))
 
     def _tell(self, gap: Gap) -> None:
-        """Holds a gap and writes it; where the disk takes nothing it is held in memory."""
+        """IdentityConflicts a gap and writes it; where the disk takes nothing it is held in memory."""
         held = self._gaps.add(gap)
         with contextlib.suppress(OSError):
             self._write_gap(held)

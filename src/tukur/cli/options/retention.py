@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tukur.cli.errors import CommandError, Exit
 
 if TYPE_CHECKING:
-    from tukur.hub.store.maintenance.retention_policy import Keep
+    from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "y": 365 * 86_400_000}
 _UNITS_BYTES = {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -32,11 +32,11 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_keep(options: argparse.Namespace) -> "Keep":
+def parse_keep(options: argparse.Namespace) -> "RetentionPolicy":
     """What the options say. Raises CommandError."""
-    from tukur.hub.store.maintenance.retention_policy import Keep
+    from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 
-    keep = Keep(
+    keep = RetentionPolicy(
         seconds_ms=_duration("--keep-seconds", options.keep_seconds),
         minutes_ms=_duration("--keep-minutes", options.keep_minutes),
         hours_ms=_duration("--keep-hours", options.keep_hours),

@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tukur.hub.store.backends.database import Questions
+from tukur.hub.store.backends.database import CancellableReads
 
 ENDING_S = 0.5
 """How long the answer may take to fail by itself once its questions were ended."""
@@ -15,7 +15,7 @@ ENDING_S = 0.5
 log = logging.getLogger(__name__)
 
 
-class EndWithClient:
+class CancelOnDisconnect:
     """ASGI middleware for what only reads: whoever pans and zooms leaves questions behind that nobody wants.
 
     What changes something is carried out, whether its client waits or not.
@@ -37,7 +37,7 @@ class EndWithClient:
             await self._app(scope, _beginning_with(first, receive), send)
             return
         left = asyncio.ensure_future(receive())
-        questions = Questions()
+        questions = CancellableReads()
         answering = self._app(scope, _beginning_with(first, lambda: asyncio.shield(left)), send)
         work = asyncio.get_running_loop().create_task(_run(answering), context=questions.context())
         try:

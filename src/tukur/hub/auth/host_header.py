@@ -52,7 +52,7 @@ def name_of(host: str) -> str:
     return host.partition(":")[0]
 
 
-class Site:
+class HostHeaderMiddleware:
     """ASGI middleware. A foreign name that resolves to this machine (DNS rebinding) gets nothing."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str], *, strict: bool = False) -> None:

@@ -17,7 +17,7 @@ from tukur.hub.bus import Bus
 from tukur.hub.orders.key import OrderKey
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.control.enrolment import JoinTokenRow
-from tukur.hub.store.control.identity_conflicts import HeldRow
+from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
 from tukur.hub.store.control.tokens import TokenRow
 from tukur.hub.store.control.users import UserRow
 from tukur.hub.store.store import HostRow, Store
@@ -197,18 +197,18 @@ async def change_host(
         return known
 
 
-async def list_held(data_dir: Path, server: ServerAddress | None = None) -> list[HeldRow]:
+async def list_held(data_dir: Path, server: ServerAddress | None = None) -> list[IdentityConflictRow]:
     """Every machine that waits for a decision. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.holds.held()
+        return await store.identity_conflicts.held()
 
 
 async def release_host(
     data_dir: Path, host_id: str, boot_id: str | None, server: ServerAddress | None = None
 ) -> bool:
-    """Decides which machine is the host; see ``Holds.release``. Raises StoreError."""
+    """Decides which machine is the host; see ``IdentityConflicts.release``. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await store.holds.release(host_id, boot_id)
+        known = await store.identity_conflicts.release(host_id, boot_id)
         await _noted(store, data_dir, "host.release", host_id, known=known, boot_id=boot_id)
         return known
 

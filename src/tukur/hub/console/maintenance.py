@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tukur.hub.maintenance.maintenance import SETTLED_MS, Keeper, Outlook
+from tukur.hub.maintenance.maintenance import SETTLED_MS, Maintenance, Outlook
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
@@ -15,7 +15,7 @@ from tukur.hub.store.errors import DamagedError, NotWritableError
 from tukur.hub.store.maintenance.check import CheckStore, DamagedBlock
 from tukur.hub.store.maintenance.copying import Copied, Copy
 from tukur.hub.store.maintenance.merging import MergeStore
-from tukur.hub.store.maintenance.retention_policy import Keep
+from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 from tukur.hub.store.maintenance.salvage import Salvaged, salvage
 from tukur.hub.store.maintenance.space import Space
 from tukur.hub.store.store import Store
@@ -54,11 +54,11 @@ async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[
         await store.close()
 
 
-async def outlook(data_dir: Path, keep: Keep, server: ServerAddress | None = None) -> Outlook:
+async def outlook(data_dir: Path, keep: RetentionPolicy, server: ServerAddress | None = None) -> Outlook:
     """What the record takes and will take. Raises StoreError."""
     async with _store(data_dir, server) as store:
         settings = HubSettings(data_dir=data_dir, database=server, keep=keep)
-        return await Keeper(store, settings).outlook()
+        return await Maintenance(store, settings).outlook()
 
 
 async def verify(data_dir: Path, progress: Progress, server: ServerAddress | None = None) -> Findings:

@@ -40,10 +40,10 @@ from tukur.hub.models.models import (
     Series,
     TopList,
 )
-from tukur.hub.store.control.identity_conflicts import HeldRow
+from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
 from tukur.hub.store.record.exits import ExitCursor
 from tukur.hub.store.record.lives import LifeQuery
-from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS, RollupStore
 from tukur.hub.store.store import BlockRow, HostRow, Store
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame
@@ -109,12 +109,14 @@ class History:
 
     async def hosts(self, sees: Sees) -> list[Host]:
         """Every enrolled host that the asker sees."""
-        held = await self._store.holds.held()
+        held = await self._store.identity_conflicts.held()
         return [_host(row, self._presence.get(row.host_id), held) for row in await self._seen(sees)]
 
     async def host(self, host_id: str) -> Host:
         """One host. Raises ProblemError (404)."""
-        return _host(await self._row(host_id), self._presence.get(host_id), await self._store.holds.held())
+        return _host(
+            await self._row(host_id), self._presence.get(host_id), await self._store.identity_conflicts.held()
+        )
 
     async def _seen(self, sees: Sees) -> list[HostRow]:
         return [row for row in await self._store.hosts() if sees(row.groups)]
@@ -147,7 +149,7 @@ class History:
         return series.of_samples(times, values, begin, end, points)
 
     async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
-        levels = LevelStore(self._store.database)
+        levels = RollupStore(self._store.database)
         coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
         unit = HOUR_MS if coarse or not await levels.has_minutes(host_no, begin) else MINUTE_MS
         rows = await levels.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
@@ -387,7 +389,7 @@ def _unknown(host_id: str) -> ProblemError:
     return ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
 
 
-def _host(row: HostRow, state: HostState | None, held: Sequence[HeldRow]) -> Host:
+def _host(row: HostRow, state: HostState | None, held: Sequence[IdentityConflictRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
     seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar
 from tukur.blocks import BlockDamagedError, decode_totals
 from tukur.hub.models.models import FleetTop, FleetTopList, Top, TopGroup, TopList
 from tukur.hub.store.record.exits import ExitStore
-from tukur.hub.store.record.life_labels import LabelStore
-from tukur.hub.store.record.rollups import MINUTE_MS, LevelStore
+from tukur.hub.store.record.image_texts import ImageTextStore
+from tukur.hub.store.record.rollups import MINUTE_MS, RollupStore
 from tukur.hub.store.store import BlockRow, HostRow, Key, Store
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ async def fleet(
     best: list[tuple[HostRow, tuple[tuple[int, Key], _Sum]]] = []
     for host in hosts:
         sums = _Sums()
-        for row in await LevelStore(store.database).process_sums(host.number, begin, end):
+        for row in await RollupStore(store.database).process_sums(host.number, begin, end):
             sums.add_row(row)
         best += [(host, entry) for entry in _ranked(sums.by_life, by, limit)]
         best = heapq.nsmallest(
@@ -184,7 +184,7 @@ def _ranked(found: Mapping[K, S], by: By, limit: int) -> list[tuple[K, S]]:
 
 
 async def _grouped(store: Store, sums: _Sums, group: str, span: tuple[int, int]) -> dict[str, _GroupSum]:
-    labels = LabelStore(store.database)
+    labels = ImageTextStore(store.database)
     boots = sorted({boot for boot, _ in sums.by_life})
     together = await ExitStore(store.database).groups(boots, *span)
     starts: dict[int, list[int]] = {}
@@ -217,7 +217,7 @@ def _group(name: str, found: _GroupSum) -> TopGroup:
 
 async def _by_minutes(store: Store, host: HostRow, from_ms: int, to_ms: int, sums: _Sums) -> None:
     first, last = -(-from_ms // MINUTE_MS) * MINUTE_MS, to_ms // MINUTE_MS * MINUTE_MS
-    for row in await LevelStore(store.database).process_sums(host.number, first, last):
+    for row in await RollupStore(store.database).process_sums(host.number, first, last):
         sums.add_row(row)
     for begin, end in ((from_ms, first), (last, to_ms)):
         if begin < end:

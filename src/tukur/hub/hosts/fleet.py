@@ -38,7 +38,7 @@ class Fleet:
         order_key: OrderKey,
     ) -> None:
         self._enrolments = store.enrolments
-        self._holds = store.holds
+        self._identity_conflicts = store.identity_conflicts
         self._bus = bus
         self._presence = presence
         self._enrolment = enrolment
@@ -63,7 +63,7 @@ class Fleet:
 
         `boot_id`: this boot and no other from now on; None: whichever comes first.
         """
-        if not await self._holds.release(host_id, boot_id):
+        if not await self._identity_conflicts.release(host_id, boot_id):
             raise ProblemError(409, "nobody_held", f"no second machine is held for host {host_id[:100]!r}")
         await self._part(host_id, boot_id)
 
@@ -97,7 +97,7 @@ class Fleet:
         for host_id in await self._enrolments.revoked() & online:
             log.warning("host %s was revoked by a command", host_id)
             await self._tell(host_id, REVOKED)
-        for host_id, boot_id in (await self._holds.only_boots()).items():
+        for host_id, boot_id in (await self._identity_conflicts.only_boots()).items():
             await self._part(host_id, boot_id)
         if await asyncio.to_thread(self._order_key.refresh):
             log.warning("the order key is another; agents are told")

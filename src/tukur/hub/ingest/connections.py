@@ -12,8 +12,8 @@ from litestar.exceptions import WebSocketDisconnect
 from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, frames_of
 from tukur.hub.hosts.enrolment import HELD, Enrolment
 from tukur.hub.hosts.presence import Presence
-from tukur.hub.ingest.writer import Recorder
-from tukur.hub.store.control.identity_conflicts import HeldRow
+from tukur.hub.ingest.writer import IngestWriter
+from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
 from tukur.hub.store.errors import BadBlockError, StoreError
 from tukur.hub.store.store import Store
 from tukur.protocol import messages
@@ -36,7 +36,7 @@ class Ingest:
     """Admits agents and passes on what they say. One agent's errors end its own connection only."""
 
     def __init__(
-        self, store: Store, bus: Bus, presence: Presence, recorder: Recorder, enrolment: Enrolment
+        self, store: Store, bus: Bus, presence: Presence, recorder: IngestWriter, enrolment: Enrolment
     ) -> None:
         self._store = store
         self._bus = bus
@@ -105,11 +105,11 @@ class Ingest:
         admitted = only_boot or (older.boot_id if lives and older is not None else boot_id)
         if admitted == boot_id:
             if only_boot is not None:
-                await self._store.holds.settle(host_id)
+                await self._store.identity_conflicts.settle(host_id)
             return
         now_ms = time.time_ns() // 1_000_000
-        row = HeldRow(host_id, boot_id, hello.facts.hostname, address, now_ms, now_ms)
-        await self._store.holds.hold(row, admitted)
+        row = IdentityConflictRow(host_id, boot_id, hello.facts.hostname, address, now_ms, now_ms)
+        await self._store.identity_conflicts.hold(row, admitted)
         self._presence.fault(host_id, "hub.held")
         log.error(
             "host %s: a second machine (%s at %s) has its key and is held", host_id, row.hostname, address

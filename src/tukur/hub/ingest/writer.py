@@ -25,7 +25,7 @@ class _Waiting:
     stored: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Recorder:
+class IngestWriter:
     """One writer for all agents. What waits is bounded by the agents' windows."""
 
     def __init__(self, store: Store, presence: Presence) -> None:

@@ -14,7 +14,7 @@ from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
 from tukur.hub.store.maintenance.space import Space
 from tukur.hub.store.maintenance.usage import UsageStore
-from tukur.hub.store.record.rollups import HOUR_MS, LevelStore
+from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
 from tukur.hub.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Outlook:
     """None: it is too young to tell."""
 
 
-class Keeper:
+class Maintenance:
     """One for each hub. Where the store fails it tries again a round later."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Keeper:
         self._database = database
         self._settings = settings
         self._now_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        self._levels = LevelStore(database)
+        self._levels = RollupStore(database)
         self._merging = MergeStore(database)
         self._retention = RetentionStore(database)
         self._usage = UsageStore(database)
@@ -77,7 +77,7 @@ class Keeper:
     async def round(self) -> None:
         """All that is due now. Raises StoreError."""
         # Without anything to write the server would end the connection, and with it this hub's hold.
-        await self._database.stay()
+        await self._database.ensure_connected()
         now_ms = await self._record_ms()
         await self._retention.prepare_days(now_ms)
         while await self._levels.add_up(now_ms - LATE_MS, 50):

@@ -17,7 +17,7 @@ class BusyError(StoreError):
     transient = True
 
 
-class HeldError(BusyError):
+class DatabaseLockedError(BusyError):
     """Another hub writes to the database. One at a time may: each believes that it alone does."""
 
     code = "store_held"

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.bulk import insert_new
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.backends.engine import Backend
 from tukur.hub.store.backends.mysql import MysqlServer
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.control.enrolment import Enrolments
-from tukur.hub.store.control.identity_conflicts import Holds
+from tukur.hub.store.control.identity_conflicts import IdentityConflicts
 from tukur.hub.store.control.orders import OrderTable
 from tukur.hub.store.control.sessions import Sessions
 from tukur.hub.store.control.tokens import Tokens
@@ -76,13 +76,13 @@ class Store(OrderTable):
         self.sessions = Sessions(database)
         self.tokens = Tokens(database)
         self.enrolments = Enrolments(database)
-        self.holds = Holds(database)
+        self.identity_conflicts = IdentityConflicts(database)
 
     @classmethod
     async def open(cls, data_dir: Path, server: ServerAddress | None = None, *, sole: bool = False) -> Self:
         """Opens the server's database, or without one that in `data_dir`; its schema is made where needed.
 
-        sole: as the server's only hub; raises HeldError where there is one. Whoever holds the data
+        sole: as the server's only hub; raises DatabaseLockedError where there is one. Whoever holds the data
         directory needs no more for the file in it.
         """
         backend: Backend = (
@@ -92,7 +92,7 @@ class Store(OrderTable):
         store = cls(Database(backend))
         if sole:
             try:
-                await store.database.stay()
+                await store.database.ensure_connected()
             except BaseException:
                 await store.close()
                 raise
@@ -109,7 +109,7 @@ class Store(OrderTable):
 
     # --- hosts
 
-    @repeated
+    @retry_on_conflict
     async def enrol(self, host_id: str, public_key: bytes, name: str, wall_ns: int) -> None:
         """Admits a host by its public key; where it is known, its key becomes this one, its name stays."""
         row = {"host_id": host_id, "public_key": public_key, "name": name, "created_ms": wall_ns // 1_000_000}
@@ -119,7 +119,7 @@ class Store(OrderTable):
                 update(host).where(host.c.host_id == host_id).values(public_key=public_key)
             )
 
-    @repeated
+    @retry_on_conflict
     async def save_facts(self, host_id: str, facts: HostFacts, wall_ns: int) -> None:
         """What the host said of itself when it connected."""
         content = msgspec.json.encode(facts).decode()
@@ -147,7 +147,7 @@ class Store(OrderTable):
 
     # --- blocks
 
-    @repeated
+    @retry_on_conflict
     async def put_blocks(self, items: Sequence[tuple[str, Block | Gap]]) -> list[BadBlockError | None]:
         """Stores (host_id, block or gap) pairs in one transaction; for each None, or why it never can be.
 

@@ -7,7 +7,7 @@ import numpy as np
 from tukur.records import GROUP, GROUP_EVENT, GroupArray
 
 
-class WaitedFor:
+class ReapedChildrenCpu:
     """Compares what a parent was charged for its reaped children with what was seen of them.
 
     /proc tells the one sum for all of them and theirs, in clock ticks; not who they were or how many.

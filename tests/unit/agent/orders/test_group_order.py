@@ -16,7 +16,7 @@ from tests.support.cgroups import cgroups
 from tests.unit.agent.orders.test_executor import order_to, outcomes
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.process_handle import read_stat
-from tukur.agent.orders.scope import Place, belonging, commonest, descendants, places
+from tukur.agent.orders.scope import Place, commonest, descendants, pids_in_scope, places
 from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy, Selection
 from tukur.protocol.messages import Action, OrderBody, OrderResult
 
@@ -309,7 +309,7 @@ def test_a_tree_is_told_from_the_root_down_and_a_loop_of_parents_ends() -> None:
 
 def test_a_cgroup_has_those_below_it_and_none_of_a_name_that_only_begins_alike() -> None:
     known = {1: Place(0, "/a"), 2: Place(1, "/a/b"), 3: Place(1, "/ab"), 4: Place(1, "")}
-    assert belonging("cgroup", 2, "/a", known) == [2, 1]
+    assert pids_in_scope("cgroup", 2, "/a", known) == [2, 1]
 
 
 def test_a_unit_is_all_of_it_wherever_below_it_they_are() -> None:
@@ -318,7 +318,7 @@ def test_a_unit_is_all_of_it_wherever_below_it_they_are() -> None:
         4: Place(1, "/system.slice/web.service"),
         6: Place(1, "/system.slice/web2.service"),
     }
-    assert belonging("unit", 5, "web.service", known) == [5, 4]
+    assert pids_in_scope("unit", 5, "web.service", known) == [5, 4]
 
 
 def test_the_commonest_names_come_first() -> None:

@@ -136,12 +136,14 @@ def test_a_wall_clock_that_is_set_ends_the_block_there() -> None:
     machine.start(1, "init")
     machine.sample()
     recorder = machine.recorder
-    assert not recorder.torn_by(Instant(machine.wall_ns, machine.boot_ns))
-    assert not recorder.torn_by(Instant(machine.wall_ns + 90_000_000, machine.boot_ns)), "a late sample"
+    assert not recorder.clock_stepped(Instant(machine.wall_ns, machine.boot_ns))
+    assert not recorder.clock_stepped(Instant(machine.wall_ns + 90_000_000, machine.boot_ns)), "a late sample"
     for step in (-300 * SECOND, SECOND):
-        assert recorder.torn_by(Instant(machine.wall_ns + step, machine.boot_ns))
+        assert recorder.clock_stepped(Instant(machine.wall_ns + step, machine.boot_ns))
     machine.block()
-    assert not recorder.torn_by(Instant(machine.wall_ns + SECOND, machine.boot_ns)), "there is none to end"
+    assert not recorder.clock_stepped(Instant(machine.wall_ns + SECOND, machine.boot_ns)), (
+        "there is none to end"
+    )
 
 
 def machine_block_ending_now() -> Block:

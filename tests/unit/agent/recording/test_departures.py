@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tukur.agent.recording.departures import Allowance, limited, with_departed
+from tukur.agent.recording.departures import Quota, limited, with_departed
 from tukur.records import ENDED, TASK, Departed
 
 
@@ -83,7 +83,7 @@ def test_what_is_within_the_limit_stays_as_it_is() -> None:
 
 
 def test_a_burst_has_rows_and_a_storm_without_end_comes_down_to_the_allowance() -> None:
-    allowance = Allowance()
+    allowance = Quota()
     told = []
     for second in range(100):
         most = allowance.most(second * 10**9)
@@ -95,7 +95,7 @@ def test_a_burst_has_rows_and_a_storm_without_end_comes_down_to_the_allowance() 
 
 
 def test_what_was_not_used_is_saved_up_to_a_limit() -> None:
-    allowance = Allowance()
+    allowance = Quota()
     allowance.most(0)
     allowance.spend(30_000)
     assert allowance.most(5 * 10**9) == 1000

@@ -88,7 +88,7 @@ def test_what_the_hub_cannot_store_is_set_aside_for_a_person(tmp_path: Path) -> 
     put(spool, 1)
     ticket = spool.newest()
     assert ticket is not None
-    spool.set_aside(ticket, "rejected")
+    spool.quarantine(ticket, "rejected")
     assert len(spool) == len(Spool(tmp_path)) == 0
     (kept,) = (tmp_path / "rejected").iterdir()
     assert kept.name == f"{BOOT}-{10 * SECOND:020d}.block"
@@ -101,7 +101,7 @@ def test_files_set_aside_are_bounded(tmp_path: Path) -> None:
         put(spool, number)
         ticket = spool.newest()
         assert ticket is not None
-        spool.set_aside(ticket, "rejected")
+        spool.quarantine(ticket, "rejected")
     assert len(list((tmp_path / "rejected").iterdir())) == 100
 
 

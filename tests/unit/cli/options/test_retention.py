@@ -6,7 +6,7 @@ import pytest
 
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.retention import add_keep_options, keep_arguments, parse_keep
-from tukur.hub.store.maintenance.retention_policy import DAY_MS, Keep
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, RetentionPolicy
 
 
 def options(*words: str) -> argparse.Namespace:
@@ -16,13 +16,17 @@ def options(*words: str) -> argparse.Namespace:
 
 
 def test_without_a_word_it_is_a_week_a_season_and_two_years() -> None:
-    assert parse_keep(options()) == Keep(7 * DAY_MS, 90 * DAY_MS, 730 * DAY_MS, 0) == Keep()
+    assert (
+        parse_keep(options())
+        == RetentionPolicy(7 * DAY_MS, 90 * DAY_MS, 730 * DAY_MS, 0)
+        == RetentionPolicy()
+    )
 
 
 def test_each_level_and_the_size_can_be_said() -> None:
     words = ("--keep-seconds", "36h", "--keep-minutes=2w", "--keep-hours=1y", "--max-size=20GiB")
     keep = parse_keep(options(*words))
-    assert keep == Keep(36 * 3_600_000, 14 * DAY_MS, 365 * DAY_MS, 20 << 30)
+    assert keep == RetentionPolicy(36 * 3_600_000, 14 * DAY_MS, 365 * DAY_MS, 20 << 30)
     assert parse_keep(options(*keep_arguments(options(*words)))) == keep
 
 

@@ -278,7 +278,7 @@ async def test_an_agent_that_vanishes_without_a_word_can_come_back(hub: RunningH
 async def test_figures_out_of_all_bounds_disturb_no_other_host(hub: RunningHub) -> None:
     """Neither a count past 63 bits nor a figure that is no number holds up the one writer."""
     made = machine()
-    nan = messages.Spread(float("nan"), 1.0, 1.0)
+    nan = messages.MinMaxMean(float("nan"), 1.0, 1.0)
     plain = made.block(1)
     async with agent(hub) as broken, agent(hub, OTHER) as other:
         await broken.send(

@@ -13,7 +13,7 @@ from tests.support.record import WALL, Machine, hello_of
 from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as module
-from tukur.hub.ingest.writer import BATCH, Recorder
+from tukur.hub.ingest.writer import BATCH, IngestWriter
 from tukur.hub.store.errors import BadBlockError, DiskFullError
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
@@ -49,10 +49,10 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def recording(store: Store) -> AsyncIterator[tuple[Recorder, Presence]]:
+async def recording(store: Store) -> AsyncIterator[tuple[IngestWriter, Presence]]:
     presence = Presence(Bus())
     presence.connected(hello_of(HOST), WALL)
-    recorder = Recorder(store, presence)
+    recorder = IngestWriter(store, presence)
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder, presence

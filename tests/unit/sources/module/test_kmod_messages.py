@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tukur.sources.module import kmod_messages as kmod_words
+from tukur.sources.module import kmod_messages
 from tukur.sources.module.kmod import MachineState
 
 FINE = MachineState(
@@ -30,7 +30,7 @@ FINE = MachineState(
 
 def obstacles(**changes: object) -> list[str]:
     state = replace(FINE, **changes)  # type: ignore[arg-type]
-    return kmod_words.obstacles(state, root=True, sources_there=True)
+    return kmod_messages.obstacles(state, root=True, sources_there=True)
 
 
 def test_nothing_is_in_the_way_where_all_is_there() -> None:
@@ -56,7 +56,7 @@ def test_each_obstacle_is_one_line_with_its_remedy(changes: dict[str, object], t
 
 
 def test_a_user_is_told_to_be_root_and_an_installation_without_sources_says_so() -> None:
-    user, sources = kmod_words.obstacles(FINE, root=False, sources_there=False)
+    user, sources = kmod_messages.obstacles(FINE, root=False, sources_there=False)
     assert "sudo tukur module install" in user
     assert "native/module" in sources
 
@@ -129,21 +129,21 @@ def test_a_refused_module_is_explained_in_one_line(
     said: str, log: list[str], changes: dict[str, object], told: str
 ) -> None:
     state = replace(FINE, **changes)  # type: ignore[arg-type]
-    line = kmod_words.refusal(said, log, state, by_dkms=False)
+    line = kmod_messages.refusal(said, log, state, by_dkms=False)
     assert told in line
     assert "\n" not in line
 
 
 def test_what_dkms_signs_can_be_enrolled() -> None:
     state = replace(FINE, secure_boot=True)
-    assert "mokutil --import" in kmod_words.refusal(UNSIGNED, [], state, by_dkms=True)
-    assert "install dkms" in kmod_words.refusal(UNSIGNED, [], state, by_dkms=False)
+    assert "mokutil --import" in kmod_messages.refusal(UNSIGNED, [], state, by_dkms=True)
+    assert "install dkms" in kmod_messages.refusal(UNSIGNED, [], state, by_dkms=False)
 
 
 def test_a_busy_module_says_who_is_reading_it() -> None:
     said = "rmmod: ERROR: Module tukur_cpu is in use\n"
-    assert "by cat (PID 7) just now" in kmod_words.unload_refusal(said, "tukur_cpu", ["cat (PID 7)"])
-    assert "is being read just now" in kmod_words.unload_refusal(said, "tukur_cpu", [])
+    assert "by cat (PID 7) just now" in kmod_messages.unload_refusal(said, "tukur_cpu", ["cat (PID 7)"])
+    assert "is being read just now" in kmod_messages.unload_refusal(said, "tukur_cpu", [])
 
 
 def test_a_build_that_fails_tells_its_first_error() -> None:
@@ -151,11 +151,11 @@ def test_a_build_that_fails_tells_its_first_error() -> None:
         "  CC [M]  /x/tasks.o\n/x/tasks.c:9:10: fatal error: linux/nosuch.h: No such file or directory\n"
         "compilation terminated.\nmake[2]: *** [scripts/Makefile.build:250: /tmp/x/tasks.o] Error 1\n"
     )
-    assert "tasks.c:9:10: fatal error: linux/nosuch.h" in kmod_words.build_failure(output)
+    assert "tasks.c:9:10: fatal error: linux/nosuch.h" in kmod_messages.build_failure(output)
 
 
 @pytest.mark.parametrize(
     ("source", "word"), [("bpf", "eBPF"), ("procfs", "plain /proc"), ("module", "stay"), ("", "doctor")]
 )
 def test_what_tukur_goes_on_with_is_said(source: str, word: str) -> None:
-    assert word in kmod_words.goes_on(source)
+    assert word in kmod_messages.goes_on(source)

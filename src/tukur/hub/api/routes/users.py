@@ -86,7 +86,7 @@ async def add_user(request: ApiRequest, data: JSONBody[NewUser], hub: NamedDepen
 async def change_user(
     request: ApiRequest, name: FromPath[str], data: JSONBody[UserChange], hub: NamedDependency[Hub]
 ) -> User:
-    """Holds at once: sessions of a disabled user end, live connections too."""
+    """IdentityConflicts at once: sessions of a disabled user end, live connections too."""
     row = await hub.users.user(name)
     before = _told(row)
     rights = None

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def repeated(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def retry_on_conflict(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """A call that is one transaction: where the server undid it for another's sake it is done again."""
 
     @functools.wraps(call)
@@ -33,7 +33,7 @@ def repeated(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     return again
 
 
-class Questions:
+class CancellableReads:
     """What is read in one context, so that somebody outside can end it.
 
     To cancel whoever asks is not enough: the database would work on to the end of its answer.
@@ -80,25 +80,25 @@ class Database:
         self._writer, self._readers = backend.engines()
 
     @contextlib.asynccontextmanager
-    async def write(self, *, unhurried: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end, or changes nothing; unhurried: however long it takes.
+    async def write(self, *, no_timeout: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end, or changes nothing; no_timeout: however long it takes.
 
         Raises StoreError.
         """
-        patience_s = None if unhurried else self.backend.patience_s
+        timeout_s = None if no_timeout else self.backend.timeout_s
         with told(self.backend):
-            async with asyncio.timeout(patience_s), self._writer.begin() as connection:
+            async with asyncio.timeout(timeout_s), self._writer.begin() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database. Raises StoreError."""
         with told(self.backend):
-            async with asyncio.timeout(self.backend.patience_s), self._readers.connect() as connection:
+            async with asyncio.timeout(self.backend.timeout_s), self._readers.connect() as connection:
                 with _open(self.backend, connection):
                     yield connection
 
-    async def stay(self) -> None:
+    async def ensure_connected(self) -> None:
         """Makes the writing connection where it is not there: what it holds on the server is held.
 
         Raises StoreError.
@@ -106,7 +106,7 @@ class Database:
         async with self.write():
             pass
 
-    async def alone(self, *statements: str) -> None:
+    async def outside_transaction(self, *statements: str) -> None:
         """Runs statements that no transaction may hold. Raises StoreError."""
         with told(self.backend):
             async with self._writer.connect() as connection:

@@ -15,7 +15,7 @@ class Backend(Protocol):
     """A database that the store can run on. ``str`` of it is its name for people, without secrets."""
 
     @property
-    def patience_s(self) -> float | None:
+    def timeout_s(self) -> float | None:
         """How long one transaction may take; None: the database bounds it itself."""
 
     @property

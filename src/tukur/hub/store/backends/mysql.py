@@ -48,7 +48,7 @@ class MysqlServer:
     """A database of a server. See ``engine.Backend``."""
 
     address: ServerAddress
-    patience_s: float = 60.0
+    timeout_s: float = 60.0
     largest_block: int = 0
     sole: bool = False
     """Whether only one such may write: for the hub, beside which commands do."""
@@ -133,13 +133,13 @@ class MysqlServer:
             _execute(connection, f"SET SESSION wait_timeout={HELD_IDLE_S}")
             if _execute(connection, "SELECT GET_LOCK(%s, %s)", name, HOLD_S) != (1,):
                 connection.close()
-                raise errors.HeldError(f"another hub writes to the database {self}")
+                raise errors.DatabaseLockedError(f"another hub writes to the database {self}")
 
         event.listen(engine.sync_engine, "connect", hold)
 
     def _prepare(self, connection: Connection) -> None:
         self._check(connection)
-        lock = {"name": f"tukur:{self.address.database}"[:64], "seconds": int(self.patience_s)}
+        lock = {"name": f"tukur:{self.address.database}"[:64], "seconds": int(self.timeout_s)}
         # Two programs that start at once: the second waits for the schema that the first makes.
         if not connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), lock).scalar_one():
             raise errors.BusyError(f"{self}: another program has been changing the schema for a minute")

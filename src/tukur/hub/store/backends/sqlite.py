@@ -24,7 +24,7 @@ READERS = 4
 class SqliteFile:
     """A database in a file. See ``engine.Backend``."""
 
-    patience_s = None
+    timeout_s = None
     largest_block = 2 * (2**24 - 1)
 
     def __init__(self, path: Path) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from tukur.hub.audit.chain import START, Entry, sealed
 from tukur.hub.store.backends.bulk import insert_new
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import audit, audit_head
 
 _READ = 500
@@ -48,7 +48,7 @@ class AuditStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @repeated
+    @retry_on_conflict
     async def append(self, said: Said, key: bytes) -> Entry:
         """Adds an entry after the newest; two programs that do it at once follow each other."""
         async with self._database.write() as connection:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import delete, func, insert, select, update
 
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import host, join_token
 
 KEEP_MS = 7 * 86_400_000
@@ -43,7 +43,7 @@ class Enrolments:
 
     # --- tokens
 
-    @repeated
+    @retry_on_conflict
     async def add_token(
         self, secret_hash: bytes, label: str, uses: int, now_ms: int, expires_ms: int
     ) -> bool:
@@ -69,14 +69,14 @@ class Enrolments:
                 for row in await connection.execute(wanted)
             ]
 
-    @repeated
+    @retry_on_conflict
     async def drop_token(self, label: str) -> bool:
         """Ends a token; False: there is none of this label."""
         async with self._database.write() as connection:
             found = await connection.execute(delete(join_token).where(join_token.c.label == label))
             return bool(found.rowcount)
 
-    @repeated
+    @retry_on_conflict
     async def join(
         self, secret_hash: bytes, host_id: str, public: bytes, name: str, now_ms: int
     ) -> Unfit | None:
@@ -117,7 +117,7 @@ class Enrolments:
             return None
         return HostKey(bytes(row.public_key), row.revoked_ms is not None, row.only_boot)
 
-    @repeated
+    @retry_on_conflict
     async def change_key(self, host_id: str, old: bytes, new: bytes) -> bool:
         """Puts a key in place of another; False: it was not the host's any more."""
         async with self._database.write() as connection:
@@ -128,7 +128,7 @@ class Enrolments:
             )
             return bool(found.rowcount)
 
-    @repeated
+    @retry_on_conflict
     async def revoke(self, host_id: str, now_ms: int) -> bool:
         """The host's key opens nothing from now on; False: there is no such host."""
         async with self._database.write() as connection:
@@ -151,7 +151,7 @@ class Enrolments:
             found = await connection.execute(select(host.c.group_names).where(host.c.host_id == host_id))
             return frozenset((found.scalar_one_or_none() or "").split())
 
-    @repeated
+    @retry_on_conflict
     async def change(self, host_id: str, **values: object) -> bool:
         """Changes columns of a host; False: there is no such host."""
         async with self._database.write() as connection:

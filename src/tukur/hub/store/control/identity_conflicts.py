@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 
 from tukur.hub.store.backends.bulk import merge
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import held, host
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRow:
+class IdentityConflictRow:
     """One such machine, by its boot."""
 
     host_id: str
@@ -22,14 +22,14 @@ class HeldRow:
     """When it came last."""
 
 
-class Holds:
+class IdentityConflicts:
     """All methods raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @repeated
-    async def hold(self, row: HeldRow, admitted_boot: str) -> None:
+    @retry_on_conflict
+    async def hold(self, row: IdentityConflictRow, admitted_boot: str) -> None:
         """Notes who was not let in; from now on the host is this one boot alone, unless another was named."""
         async with self._database.write() as connection:
             found = await connection.execute(select(host.c.id).where(host.c.host_id == row.host_id))
@@ -49,16 +49,18 @@ class Holds:
                 .values(only_boot=func.coalesce(host.c.only_boot, admitted_boot))
             )
 
-    async def held(self) -> list[HeldRow]:
+    async def held(self) -> list[IdentityConflictRow]:
         """Everyone who waits for a decision, by host."""
         wanted = select(host.c.host_id, held).join(host, host.c.id == held.c.host)
         async with self._database.read() as connection:
             return [
-                HeldRow(row.host_id, row.boot_id, row.hostname, row.address, row.first_ms, row.last_ms)
+                IdentityConflictRow(
+                    row.host_id, row.boot_id, row.hostname, row.address, row.first_ms, row.last_ms
+                )
                 for row in await connection.execute(wanted.order_by(host.c.host_id, held.c.first_ms))
             ]
 
-    @repeated
+    @retry_on_conflict
     async def release(self, host_id: str, boot_id: str | None) -> bool:
         """Decides: the host is this boot alone, or with None whoever comes first. False: nobody is held."""
         async with self._database.write() as connection:
@@ -67,7 +69,7 @@ class Holds:
             await connection.execute(update(host).where(host.c.host_id == host_id).values(only_boot=boot_id))
             return bool(found.rowcount)
 
-    @repeated
+    @retry_on_conflict
     async def settle(self, host_id: str) -> None:
         """The boot that was decided for is here: any boot may follow it, unless somebody is held again."""
         async with self._database.write() as connection:

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 
 from tukur.hub.models.models import Order, OrderMember
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import orders
 
 
@@ -33,13 +33,13 @@ class OrderTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @repeated
+    @retry_on_conflict
     async def create_order(self, order: Order) -> None:
         """Keeps a new order."""
         async with self._database.write() as connection:
             await connection.execute(insert(orders), _row(order))
 
-    @repeated
+    @retry_on_conflict
     async def update_order(self, order: Order) -> None:
         """Keeps what is newly known of it."""
         async with self._database.write() as connection:
@@ -48,7 +48,7 @@ class OrderTable:
                 update(orders).where(orders.c.order_id == order.order_id).values(changed)
             )
 
-    @repeated
+    @retry_on_conflict
     async def decide(self, order_id: str, approver: str, outcome: str) -> bool:
         """Ends the waiting of an order; False: it does not wait, or somebody else has decided."""
         async with self._database.write() as connection:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, insert, not_, select, true, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import session, sign_in_link, user
 
 IDLE_MS = 24 * 3_600_000
@@ -65,14 +65,14 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @repeated
+    @retry_on_conflict
     async def add_link(self, secret_hash: bytes, user_id: int, expires_ms: int) -> None:
         """Keeps a sign-in link."""
         async with self._database.write() as connection:
             row = {"hash": secret_hash, "user_id": user_id, "expires_ms": expires_ms}
             await connection.execute(insert(sign_in_link), row)
 
-    @repeated
+    @retry_on_conflict
     async def exchange_link(self, link: bytes, new: NewSession) -> bool:
         """Uses the link up for a session, in one transaction; False: unknown, used or expired."""
         now_ms = new.created_ms
@@ -98,7 +98,7 @@ class Sessions:
             await connection.execute(insert(session), new.row(user_id))
             return True
 
-    @repeated
+    @retry_on_conflict
     async def begin(self, name: str, new: NewSession) -> bool:
         """A session of a user; False: there is none of this name, or it is disabled."""
         async with self._database.write() as connection:
@@ -132,7 +132,7 @@ class Sessions:
         async with self._database.read() as connection:
             return [SessionRow(**row) for row in (await connection.execute(asked)).mappings()]
 
-    @repeated
+    @retry_on_conflict
     async def touch(self, secret_hash: bytes, now_ms: int) -> None:
         """That a session was used just now."""
         async with self._database.write() as connection:
@@ -140,13 +140,13 @@ class Sessions:
                 update(session).where(session.c.hash == secret_hash).values(used_ms=now_ms)
             )
 
-    @repeated
+    @retry_on_conflict
     async def end(self, secret_hash: bytes) -> None:
         """Ends a session."""
         async with self._database.write() as connection:
             await connection.execute(delete(session).where(session.c.hash == secret_hash))
 
-    @repeated
+    @retry_on_conflict
     async def end_all(self, name: str, but: bytes = b"") -> int:
         """Ends a user's sessions, but for one, and the links not yet used; how many sessions."""
         own = select(user.c.id).where(user.c.name == name).scalar_subquery()

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import token
 
 
@@ -26,7 +26,7 @@ class Tokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @repeated
+    @retry_on_conflict
     async def add(self, secret_hash: bytes, row: TokenRow) -> bool:
         """Keeps a token; False: its name is taken."""
         async with self._database.write() as connection:
@@ -54,7 +54,7 @@ class Tokens:
             found = await connection.execute(select(token).order_by(token.c.name))
             return [_token(row) for row in found]
 
-    @repeated
+    @retry_on_conflict
     async def drop(self, name: str) -> bool:
         """Ends a token; False: there is none of this name."""
         async with self._database.write() as connection:

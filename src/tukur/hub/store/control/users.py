@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import insert_new
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import recovery_code, session, sign_in_link, user
 
 _ADMIN = "admin"
@@ -65,7 +65,7 @@ class Users:
             found = await connection.execute(select(user).order_by(user.c.name))
             return [UserRow(**row) for row in found.mappings()]
 
-    @repeated
+    @retry_on_conflict
     async def ensure(self, name: str, role: str, now_ms: int) -> int:
         """The user's number; made where there is none of this name."""
         async with self._database.write() as connection:
@@ -73,7 +73,7 @@ class Users:
             found = await connection.execute(select(user.c.id).where(user.c.name == name))
             return int(found.scalar_one())
 
-    @repeated
+    @retry_on_conflict
     async def add(
         self, name: str, role: str, grants: str, now_ms: int, subject: bytes | None = None
     ) -> int | None:
@@ -87,7 +87,7 @@ class Users:
             found = await connection.execute(select(user.c.id).where(user.c.name == name))
             return int(found.scalar_one())
 
-    @repeated
+    @retry_on_conflict
     async def change(self, name: str, values: Mapping[str, Any]) -> bool:
         """Columns of a user to new values; False: there is none of this name. Raises LastAdminError."""
         async with self._database.write() as connection, _administered(connection):
@@ -98,7 +98,7 @@ class Users:
                 return found.first() is not None
             return True
 
-    @repeated
+    @retry_on_conflict
     async def remove(self, name: str) -> bool:
         """Forgets a user with sessions, links and codes; False: there is none. Raises LastAdminError."""
         async with self._database.write() as connection, _administered(connection):
@@ -111,14 +111,14 @@ class Users:
             await connection.execute(delete(user).where(user.c.id == user_id))
             return True
 
-    @repeated
+    @retry_on_conflict
     async def rehash(self, name: str, before: str, after: str) -> None:
         """The same password by another hash, unless it was changed meanwhile."""
         async with self._database.write() as connection:
             same = (user.c.name == name) & (user.c.password == before)
             await connection.execute(update(user).where(same).values(password=after))
 
-    @repeated
+    @retry_on_conflict
     async def use_step(self, user_id: int, step: int) -> bool:
         """Takes a period's code as used; False: it, or a later one, was used before."""
         async with self._database.write() as connection:
@@ -126,14 +126,14 @@ class Users:
             used = await connection.execute(update(user).where(fresh).values(totp_step=step))
             return bool(used.rowcount)
 
-    @repeated
+    @retry_on_conflict
     async def use_recovery_code(self, user_id: int, code: bytes) -> bool:
         """Uses a recovery code up; False: it is none of theirs, or was used."""
         async with self._database.write() as connection:
             own = (recovery_code.c.user_id == user_id) & (recovery_code.c.hash == code)
             return bool((await connection.execute(delete(recovery_code).where(own))).rowcount)
 
-    @repeated
+    @retry_on_conflict
     async def confirm_totp(self, user_id: int, step: int, codes: list[bytes]) -> bool:
         """The second factor counts from now on, with these recovery codes; False: it counted already."""
         async with self._database.write() as connection:
@@ -146,7 +146,7 @@ class Users:
             await connection.execute(insert(recovery_code), rows)
             return True
 
-    @repeated
+    @retry_on_conflict
     async def drop_totp(self, user_id: int) -> None:
         """No second factor any more."""
         async with self._database.write() as connection:

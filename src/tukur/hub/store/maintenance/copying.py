@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tukur.hub.store.backends.bulk import insert_new, merge
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.errors import StoreError
-from tukur.hub.store.maintenance.partitions import DayStore
+from tukur.hub.store.maintenance.partitions import PartitionStore
 from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.schema import block, host, metadata
 
@@ -89,7 +89,7 @@ class Copy:
         oldest, newest_ms = await source.oldest(), await source.newest_ms()
         if oldest is not None:
             until_ms = max(oldest.minutes_ms, newest_ms or 0)
-            await DayStore(self._target).ensure(oldest.minutes_ms, until_ms)
+            await PartitionStore(self._target).ensure(oldest.minutes_ms, until_ms)
 
     async def _check(self) -> None:
         hosts = []

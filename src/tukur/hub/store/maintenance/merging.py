@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, tuple_, update
 
 from tukur.blocks import BlockDamagedError, Encoded, merge_blocks
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import block, boot
 
@@ -76,7 +76,7 @@ class MergeStore:
             await connection.execute(update(boot).where(boot.c.id == boot_no).values(merged_ns=last_ns))
         return merged
 
-    @repeated
+    @retry_on_conflict
     async def _replace(self, group: Sequence[Any], encoded: Encoded) -> bool:
         first, last = group[0], group[-1]
         keys = [(row.boot, row.first_ns) for row in group]

@@ -47,7 +47,7 @@ class Partition:
     """As the server estimates."""
 
 
-class DayStore:
+class PartitionStore:
     """Makes days, and drops them. A change waits for nobody: it is tried again where a table is in use.
 
     Where the server does not let it, all works without: the log says so, and rows are deleted one by one.
@@ -128,7 +128,7 @@ class DayStore:
         async for attempt in attempts:
             with attempt:
                 # Of a record that had no days yet the first change copies all that there is.
-                async with self._database.write(unhurried=True) as connection:
+                async with self._database.write(no_timeout=True) as connection:
                     await _at_once(connection, statement)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Select, Table, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.database import Database
-from tukur.hub.store.maintenance.partitions import DayStore
+from tukur.hub.store.maintenance.partitions import PartitionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
 from tukur.hub.store.record.commands import delete_commands, unused_commands
 from tukur.hub.store.schema import (
@@ -58,7 +58,7 @@ class RetentionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._days = DayStore(database)
+        self._days = PartitionStore(database)
 
     async def by_days(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
         """The same, or where the database keeps days by themselves a little earlier: whole days go."""

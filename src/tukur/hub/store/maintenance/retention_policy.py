@@ -6,7 +6,7 @@ DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class RetentionPolicy:
     """How long each level is kept, in milliseconds, and how large all may become, in bytes."""
 
     seconds_ms: int = 7 * DAY_MS

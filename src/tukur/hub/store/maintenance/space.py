@@ -52,7 +52,7 @@ class Space:
         Afterwards the file can give back free pages by itself, also where an older program made it.
         """
         if await self.is_exact():
-            await self._database.alone("PRAGMA auto_vacuum=INCREMENTAL", "VACUUM")
+            await self._database.outside_transaction("PRAGMA auto_vacuum=INCREMENTAL", "VACUUM")
 
     async def is_exact(self) -> bool:
         """Whether `used` is counted, rather than what a server estimated some time ago."""

@@ -7,7 +7,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import insert_new
-from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, words_of
+from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 from tukur.hub.store.schema import command, command_word, image
 
 DAY_MS = 86_400_000
@@ -38,7 +38,7 @@ async def command_numbers(
         words = [
             {"word": word, "command": made[digest][0]}
             for digest, texts in new.items()
-            for word in words_of(texts)
+            for word in search_tokens(texts)
         ]
         await insert_new(connection, command_word, words)
         known |= made

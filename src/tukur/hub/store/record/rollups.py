@@ -7,7 +7,7 @@ from sqlalchemy import Select, Table, delete, false, func, insert, select, true,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import merge
-from tukur.hub.store.backends.database import Database, repeated
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import boot, host_hour, host_minute, process_hour, process_minute, recorded_hour
 
 MINUTE_MS = 60_000
@@ -25,7 +25,7 @@ async def mark_hours(connection: AsyncConnection, times: Iterable[tuple[int, int
     await merge(connection, recorded_hour, rows, highest=("stale",))
 
 
-class LevelStore:
+class RollupStore:
     """Adds minutes up to hours, and reads both as one."""
 
     def __init__(self, database: Database) -> None:
@@ -47,7 +47,7 @@ class LevelStore:
             await self._add_up(host_no, hour_ms)
         return len(hours)
 
-    @repeated
+    @retry_on_conflict
     async def _add_up(self, host_no: int, hour_ms: int) -> None:
         async with self._database.write() as connection:
             columns = recorded_hour.c

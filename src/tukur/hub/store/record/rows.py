@@ -18,7 +18,7 @@ _FIGURE = 32
 _CAUSE = 16
 _GROUP_NAME = 64
 _PARTS = (("low", "low"), ("high", "high"), ("total", "sum"))
-"""Part of a figure's columns, and of ``messages.Spread``."""
+"""Part of a figure's columns, and of ``messages.MinMaxMean``."""
 
 Row = dict[str, Any]
 Life = tuple[int, int, int]

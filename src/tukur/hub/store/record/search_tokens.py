@@ -23,7 +23,7 @@ def command_hash(texts: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def words_of(texts: Mapping[str, Any]) -> list[str]:
+def search_tokens(texts: Mapping[str, Any]) -> list[str]:
     """The words of a command's name, program and command line, each once, in lower case, cut to LONGEST."""
     words: dict[str, None] = {}
     for name in ("name", "exe", "cmdline"):

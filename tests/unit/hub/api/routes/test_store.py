@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tests.support.hub import running_hub
-from tukur.hub.store.maintenance.retention_policy import DAY_MS, Keep
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, RetentionPolicy
 
 
 async def test_a_viewer_sees_what_the_record_takes_and_nobody_else_does(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, keep=Keep(max_bytes=1 << 30)) as hub:
+    async with running_hub(tmp_path, keep=RetentionPolicy(max_bytes=1 << 30)) as hub:
         async with await hub.bearer("viewer") as viewer:
             found = (await viewer.get("/api/store")).json()
         assert found["used_bytes"] > 0

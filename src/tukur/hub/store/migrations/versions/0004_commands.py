@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from tukur.hub.store.record.search_tokens import command_hash, words_of
+from tukur.hub.store.record.search_tokens import command_hash, search_tokens
 from tukur.hub.store.types import DIGEST, LONG_TEXT
 
 revision = "0004"
@@ -108,7 +108,7 @@ def _command(connection: sa.Connection, tables: sa.MetaData, values: dict[str, A
     connection.execute(command.insert().values(values))
     found = connection.execute(sa.select(command.c.id).where(command.c.hash == values["hash"]))
     number = int(found.scalar_one())
-    words = words_of(values)
+    words = search_tokens(values)
     if words:
         rows = [{"word": word, "command": number} for word in words]
         connection.execute(tables.tables["command_word"].insert(), rows)

@@ -15,7 +15,7 @@ LABELS = ("name", "user", "unit", "container", "pod", "slice")
 """Columns of ``command`` that lives can be put together by."""
 
 
-class LabelStore:
+class ImageTextStore:
     """Queries for one column of many images: a day has a hundred thousand, and most of each is not wanted."""
 
     def __init__(self, database: Database) -> None:
