@@ -13,8 +13,8 @@ import numpy as np
 
 from bench._recorded import moved_payloads
 from tukur.blocks import BlockBuilder
-from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 from tukur.hub.store.schema import FIGURES
+from tukur.hub.store.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 from tukur.records import Snapshot
 
 MINUTE_MS = 60_000

@@ -11,7 +11,7 @@ from tests.store.test_store import START, put, the_host
 from tests.support.record import SECOND, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.maintenance.retention_policy import DAY_MS
-from tukur.hub.store.record.search_tokens import LONGEST, MOST, command_hash, search_tokens, split
+from tukur.hub.store.search_tokens import LONGEST, MOST, command_hash, search_tokens, split
 from tukur.hub.store.store import Store
 
 

@@ -9,7 +9,6 @@ from tests.store.test_merging import minutes, samples
 from tests.store.test_store import START, counts, put
 from tests.support.record import Machine
 from tukur.hub.maintenance.maintenance import Maintenance
-from tukur.hub.settings import HubSettings
 from tukur.hub.store import schema
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, RetentionPolicy
 from tukur.hub.store.record.rollups import HOUR_MS
@@ -24,7 +23,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def keeper_of(store: Store, folder: Path, at: list[int], keep: RetentionPolicy) -> Maintenance:
-    return Maintenance(store, HubSettings(data_dir=folder, keep=keep), lambda: at[0])
+    return Maintenance(store, keep, folder, lambda: at[0])
 
 
 async def test_a_round_adds_up_merges_and_deletes(store: Store, tmp_path: Path, at: list[int]) -> None:

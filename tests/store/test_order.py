@@ -16,7 +16,7 @@ from tests.support.mariadb import MariaDb
 from tests.support.record import SECOND, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.record.commands import IMAGE_COLUMNS, IMAGES
-from tukur.hub.store.record.search_tokens import COMMAND_TEXTS
+from tukur.hub.store.search_tokens import COMMAND_TEXTS
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, OomKill
 

@@ -15,7 +15,6 @@ from tests.support.hub import HOST, KEYS
 from tests.support.mariadb import MariaDb
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.maintenance.maintenance import Maintenance
-from tukur.hub.settings import HubSettings
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.maintenance.partitions import PartitionStore
 from tukur.hub.store.maintenance.retention import RetentionStore
@@ -178,9 +177,8 @@ async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
 async def test_the_keeper_makes_days_and_drops_them(store: Store, tmp_path: Path) -> None:
     await record(store, 0, 1, 2)
     keep = RetentionPolicy(seconds_ms=2 * DAY_MS, minutes_ms=2 * DAY_MS)
-    settings = HubSettings(data_dir=tmp_path, keep=keep)
     now = NOON + 3 * DAY_MS - 60_000
-    keeper = Maintenance(store, settings, lambda: now)
+    keeper = Maintenance(store, keep, tmp_path, lambda: now)
     await keeper.round()
     assert await counts(store) == [2, 2, 2]
     names = [part.name for part in await PartitionStore(store.database).partitions(block)]

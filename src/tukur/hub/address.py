@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from tukur.files import write_secret
+from tukur.hub.network import LOCAL, bracketed, own_names
 from tukur.hub.settings import HubSettings
-from tukur.hub.tls.names import LOCAL, bracketed, own_names
 
 _FILE = "address.json"
 

@@ -11,6 +11,7 @@ from litestar import Litestar
 from tukur import __version__
 from tukur.hub.address import address_of, announce
 from tukur.hub.api.disconnect import CancelOnDisconnect
+from tukur.hub.api.openapi import openapi
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
 from tukur.hub.audit.log import AuditLog, audit_key
@@ -32,13 +33,13 @@ from tukur.hub.ingest.connections import Ingest
 from tukur.hub.ingest.writer import IngestWriter
 from tukur.hub.live import Live
 from tukur.hub.maintenance.maintenance import Maintenance
+from tukur.hub.network import own_names
 from tukur.hub.oidc.provider import Provider
 from tukur.hub.orders.key import OrderKey
 from tukur.hub.orders.orders import Orders
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
-from tukur.hub.tls.names import own_names
 from tukur.hub.tls.serving import Tls
 
 __all__ = ["HubSettings", "create_app", "open_hub"]
@@ -82,7 +83,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         second_factor=second_factor,
         provider=Provider(settings.oidc, account_key) if settings.oidc else None,
         audit=audit,
-        keeper=Maintenance(store, settings),
+        keeper=Maintenance(store, settings.keep, settings.data_dir),
         tls=tls,
         fleet=Fleet(store, bus, presence, enrolment, tls, order_key),
     )
@@ -126,7 +127,7 @@ def _announce(hub: Hub) -> None:
 def create_app(hub: Hub) -> Litestar:
     """The ASGI application of one hub, which it closes when it ends."""
     app = Litestar(
-        [*API_ROUTES, *OTHER_ROUTES],
+        [*API_ROUTES, *OTHER_ROUTES, openapi],
         dependencies=DEPENDENCIES,
         guards=[guard],
         exception_handlers=HANDLERS,
@@ -138,7 +139,10 @@ def create_app(hub: Hub) -> Litestar:
     )
     app.state.hub = hub
     # Around the whole application: Litestar's own middleware does not see what no route answers.
-    names, strict = host_names(hub.settings, hub.tls.names), hub.settings.tls.given
-    app.asgi_handler = HostHeaderMiddleware(CancelOnDisconnect(app.asgi_handler), names, strict=strict)
+    settings = hub.settings
+    names = host_names((*own_names(settings.host, settings.allowed_hosts), *hub.tls.names))
+    app.asgi_handler = HostHeaderMiddleware(
+        CancelOnDisconnect(app.asgi_handler), names, strict=settings.tls.given
+    )
     check_rights(app.routes)
     return app

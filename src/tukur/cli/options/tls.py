@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.hub.store.backends.address import is_loopback
+from tukur.hub.network import is_loopback
 from tukur.hub.tls.settings import TlsSettings
 
 _FILES = (

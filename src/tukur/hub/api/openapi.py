@@ -1,22 +1,20 @@
 """The OpenAPI 3.1 document, made without starting anything: ``python -m tukur.hub.api.openapi``."""
 
-import ast
 import inspect
 import json
 import sys
 from functools import lru_cache
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, MediaType, Response, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
+from msgspec import Struct
 
 from tukur import __version__
 from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES
 from tukur.hub.api.routes.hosts import FRAME_TYPE
 from tukur.hub.auth.gate import COOKIE
-from tukur.hub.models import account as account_models
-from tukur.hub.models import models
 
 _TAGS = {
     "session": "Signing in and out",
@@ -67,6 +65,12 @@ def document() -> dict[str, Any]:
     return plain
 
 
+@get("/api/openapi.json", include_in_schema=False)
+async def openapi() -> Response[dict[str, Any]]:
+    """The OpenAPI 3.1 document."""
+    return Response(document(), media_type=MediaType.JSON)
+
+
 def _correct(part: Any) -> None:
     """What Litestar's document says too much: bodies of 204, and "just one of number and integer"."""
     if isinstance(part, list):
@@ -82,33 +86,12 @@ def _correct(part: Any) -> None:
 
 
 def _describe(schemas: dict[str, Any]) -> None:
-    """The texts under the models' attributes, which Python forgets, become descriptions."""
-    parsed = (ast.parse(inspect.getsource(module)) for module in (models, account_models))
-    for node in (node for module in parsed for node in module.body):
-        if isinstance(node, ast.ClassDef) and node.name in schemas:
-            schema = schemas[node.name]
-            if text := ast.get_docstring(node):
-                schema["description"] = text
-            for name, words in _attribute_texts(node):
-                _describe_property(schema["properties"], name, words)
-
-
-def _attribute_texts(node: ast.ClassDef) -> list[tuple[str, str]]:
-    texts = []
-    for field, after in zip(node.body, node.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-        ):
-            texts.append((field.target.id, inspect.cleandoc(str(after.value.value))))
-    return texts
-
-
-def _describe_property(properties: dict[str, Any], name: str, text: str) -> None:
-    if name in properties:
-        properties[name]["description"] = " ".join(text.split())
+    """Litestar leaves the models' docstrings out."""
+    for model in Struct.__subclasses__():
+        if model.__module__.startswith("tukur.hub.models.") and model.__name__ in schemas:
+            # Not inspect.getdoc: a model without a text of its own would inherit that of msgspec.
+            text = model.__dict__["__doc__"]
+            schemas[model.__name__] |= {"description": inspect.cleandoc(text)} if text else {}
 
 
 if __name__ == "__main__":

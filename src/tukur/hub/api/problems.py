@@ -9,7 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from tukur.blocks import BlockDamagedError
 from tukur.hub.errors import ProblemError
-from tukur.hub.models.models import Problem
+from tukur.hub.models.common import Problem
 from tukur.hub.store.errors import EndedError, StoreError
 
 log = logging.getLogger(__name__)

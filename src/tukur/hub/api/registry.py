@@ -1,4 +1,4 @@
-"""Every route there is, as plain lists."""
+"""Every route there is, as plain lists; only that of the OpenAPI document itself is in ``openapi.py``."""
 
 from typing import Any
 
@@ -81,7 +81,6 @@ OTHER_ROUTES: list[Any] = [
     sockets.live,
     oidc.start,
     oidc.finish,
-    pages.openapi,
     pages.docs,
     pages.authorities,
     pages.root,

@@ -11,42 +11,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from tukur.hub.models.audit import START, Entry, Head
 from tukur.protocol import auth
 
-START = bytes(32)
-"""The hash before the first entry."""
 _ENTRY = b"tukur audit entry v1\0"
 _HEAD = b"tukur audit head v1\0"
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that somebody did, or tried."""
-
-    seq: int
-    """1, 2, 3, ...: no number is left out."""
-    at_ms: int
-    actor: str
-    """Who: a user, ``token:NAME``, ``host:ID``, ``local:USER`` (the command line) or ``hub``."""
-    origin: str
-    """From which address; empty: from the hub's own machine."""
-    action: str
-    """What, such as ``order.issue``."""
-    target: str
-    """To whom: a host, a user, a token's name."""
-    result: str
-    """``done``, or why not."""
-    detail: str
-    """All else, as JSON."""
-    hash: bytes
-    signature: bytes
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest entry when this was written."""
-
-    seq: int
-    hash: bytes
-    signature: bytes
 
 
 def hash_of(entry: Entry, before: bytes) -> bytes:

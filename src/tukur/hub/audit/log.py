@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from tukur.files import kept_secret, write_secret
-from tukur.hub.audit.chain import Check, Entry, Head, head_of
+from tukur.hub.audit.chain import Check, head_of, sealed
+from tukur.hub.models.audit import Entry, Head
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
 from tukur.hub.store.errors import NotWritableError
@@ -73,10 +74,13 @@ class AuditLog:
             detail=msgspec.json.encode(detail).decode() if detail else "",
         )
         async with self._writing:
-            entry = await self._store.append(said, self._key)
+            entry = await self._store.append(said, self._seal)
             if await self.is_whole():
                 await asyncio.to_thread(self._keep_head, head_of(entry, self._key))
         return entry
+
+    def _seal(self, entry: Entry, before: bytes) -> Entry:
+        return sealed(entry, before, self._key)
 
     async def is_whole(self) -> bool:
         """Whether the entry that the head names is there as it was; where it is not, the log says so.

@@ -6,8 +6,7 @@ from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from tukur.hub.settings import HubSettings
-from tukur.hub.tls.names import bracketed, own_names
+from tukur.hub.network import bracketed
 
 _CSP = "; ".join(
     (
@@ -38,9 +37,8 @@ _STRICT = (b"strict-transport-security", b"max-age=31536000")
 """For a year by TLS only; not by the hub's own certificate: a name that has this once could not leave it."""
 
 
-def host_names(settings: HubSettings, certified: Iterable[str] = ()) -> frozenset[str]:
-    """The names, without port, that a Host header may hold; `certified`: those in the certificate."""
-    names = (*own_names(settings.host, settings.allowed_hosts), *certified)
+def host_names(names: Iterable[str]) -> frozenset[str]:
+    """These names and addresses as a Host header writes them, without port."""
     return frozenset(bracketed(name.lower()) for name in names)
 
 

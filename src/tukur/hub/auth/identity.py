@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
-RoleWord = Literal["none", "viewer", "operator", "admin"]
+from tukur.hub.models.common import RoleName
 
 
 class Role(IntEnum):
@@ -20,9 +20,9 @@ class Role(IntEnum):
     ADMIN = 3
 
     @property
-    def word(self) -> RoleWord:
+    def word(self) -> RoleName:
         """As the API and the database write it."""
-        words: dict[Role, RoleWord] = {
+        words: dict[Role, RoleName] = {
             Role.NONE: "none",
             Role.VIEWER: "viewer",
             Role.OPERATOR: "operator",

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tukur.hub.maintenance.maintenance import SETTLED_MS, Maintenance, Outlook
-from tukur.hub.settings import HubSettings
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import DamagedError, NotWritableError
@@ -57,8 +56,7 @@ async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[
 async def outlook(data_dir: Path, keep: RetentionPolicy, server: ServerAddress | None = None) -> Outlook:
     """What the record takes and will take. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        settings = HubSettings(data_dir=data_dir, database=server, keep=keep)
-        return await Maintenance(store, settings).outlook()
+        return await Maintenance(store, keep, data_dir).outlook()
 
 
 async def verify(data_dir: Path, progress: Progress, server: ServerAddress | None = None) -> Findings:

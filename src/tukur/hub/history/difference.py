@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tukur.hub.models.models import Changed
+from tukur.hub.models.history import Changed
 from tukur.records import ENDED, TaskArray, comm_text, rss_of
 
 DifferenceBy = Literal["rss", "cpu", "io"]

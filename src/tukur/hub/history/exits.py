@@ -4,7 +4,7 @@ import re
 from typing import Any, Literal
 
 from tukur.hub.errors import ProblemError
-from tukur.hub.models.models import Exit, ExitGroup, Exits, LostLives
+from tukur.hub.models.exit import Exit, ExitGroup, Exits, LostLives
 from tukur.hub.store.record.exits import ExitCursor, ExitStore
 from tukur.hub.store.store import HostRow, Store
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tukur.hub.models.models import RecordGap, RecordGaps
+from tukur.hub.models.record import RecordGap, RecordGaps
 from tukur.hub.store.record.gaps import MISSING_NS, GapStore, Hole
 from tukur.hub.store.store import HostRow, Store
 

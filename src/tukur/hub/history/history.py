@@ -23,23 +23,11 @@ from tukur.hub.history.ooms import ooms
 from tukur.hub.history.top import By, Group
 from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
-from tukur.hub.models.models import (
-    Difference,
-    Exits,
-    FleetTopList,
-    Held,
-    Host,
-    HostPolicy,
-    Lives,
-    OomKills,
-    ProcessDetail,
-    ProcessSet,
-    ProcessTable,
-    RecordGaps,
-    Relative,
-    Series,
-    TopList,
-)
+from tukur.hub.models.exit import Exits, OomKills
+from tukur.hub.models.history import Difference, FleetTopList, Lives, Series, TopList
+from tukur.hub.models.host import Held, Host, HostPolicy
+from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative
+from tukur.hub.models.record import RecordGaps
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
 from tukur.hub.store.record.exits import ExitCursor
 from tukur.hub.store.record.lives import LifeQuery

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tukur.hub.errors import ProblemError
-from tukur.hub.models.models import Life, Lives
+from tukur.hub.models.history import Life, Lives
 from tukur.hub.store.record.lives import LifeQuery, LifeStore
-from tukur.hub.store.record.search_tokens import split
+from tukur.hub.store.search_tokens import split
 from tukur.hub.store.store import Store
 
 MOST_TERMS = 8

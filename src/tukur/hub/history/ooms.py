@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tukur.hub.models.models import OomKill, OomKills
+from tukur.hub.models.exit import OomKill, OomKills
 from tukur.hub.store.record.ooms import OomStore
 from tukur.hub.store.store import HostRow, Store
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tukur.hub.models.models import Figure, Gap, Series
+from tukur.hub.models.history import Figure, Gap, Series
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import FIGURES as KEPT
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tukur.hub.models.models import Process
+from tukur.hub.models.process import Process
 from tukur.hub.store.store import Key
 from tukur.protocol.frames import Frame
 from tukur.protocol.messages import Image

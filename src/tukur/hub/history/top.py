@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from tukur.blocks import BlockDamagedError, decode_totals
-from tukur.hub.models.models import FleetTop, FleetTopList, Top, TopGroup, TopList
+from tukur.hub.models.history import FleetTop, FleetTopList, Top, TopGroup, TopList
 from tukur.hub.store.record.exits import ExitStore
 from tukur.hub.store.record.image_texts import ImageTextStore
 from tukur.hub.store.record.rollups import MINUTE_MS, RollupStore

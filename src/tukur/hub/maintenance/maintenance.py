@@ -5,13 +5,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tukur.hub.maintenance.forecast import Forecast, LevelGrowth, forecast
-from tukur.hub.settings import HubSettings
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.maintenance.merging import MergeStore
 from tukur.hub.store.maintenance.retention import RetentionStore
-from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
+from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, RetentionPolicy
 from tukur.hub.store.maintenance.space import Space
 from tukur.hub.store.maintenance.usage import UsageStore
 from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
@@ -52,11 +52,13 @@ class Maintenance:
     """One for each hub. Where the store fails it tries again a round later."""
 
     def __init__(
-        self, store: Store, settings: HubSettings, clock_ms: Callable[[], int] | None = None
+        self, store: Store, keep: RetentionPolicy, data_dir: Path, clock_ms: Callable[[], int] | None = None
     ) -> None:
+        """`data_dir`: whose disk the embedded database fills."""
         database = store.database
         self._database = database
-        self._settings = settings
+        self._keep = keep
+        self._data_dir = data_dir
         self._now_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._levels = RollupStore(database)
         self._merging = MergeStore(database)
@@ -87,7 +89,7 @@ class Maintenance:
 
     async def trim(self, now_ms: int) -> int:
         """Deletes what is older than it is kept, and more where all takes too much room; how many rows."""
-        keep = self._settings.keep
+        keep = self._keep
         deleted = await self._delete(await self._retention.by_days(keep.cutoffs(now_ms), now_ms))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
             deleted += await self._shrink(now_ms, keep.max_bytes)
@@ -114,8 +116,8 @@ class Maintenance:
     async def outlook(self) -> Outlook:
         """The record now, and as it will be. Raises StoreError."""
         used = await self.space.used()
-        room = await self.space.left(self._settings.data_dir)
-        keep = self._settings.keep
+        room = await self.space.left(self._data_dir)
+        keep = self._keep
         if keep.max_bytes:
             bound = max(keep.max_bytes - used, 0)
             room = bound if room is None else min(room, bound)
@@ -149,7 +151,7 @@ class Maintenance:
         oldest = await self._retention.oldest()
         if oldest is None:
             return None
-        whole = self._settings.keep.cutoffs(now_ms)
+        whole = self._keep.cutoffs(now_ms)
         for name, least_ms in (
             ("seconds_ms", LEAST_SECONDS_MS),
             ("minutes_ms", LEAST_MINUTES_MS),

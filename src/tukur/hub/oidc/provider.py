@@ -27,8 +27,8 @@ from joserfc.jwk import KeySet
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.identity import Rights
 from tukur.hub.errors import ProblemError
+from tukur.hub.network import is_loopback
 from tukur.hub.oidc.settings import OidcSettings, rights_of
-from tukur.hub.store.backends.address import is_loopback
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, news_o
 from tukur.hub.errors import ProblemError
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.models.keys import process_key
-from tukur.hub.models.models import Order, OrderMember, OrderRequest
+from tukur.hub.models.order import Order, OrderMember, OrderRequest
 from tukur.hub.orders.key import OrderKey
 from tukur.hub.store.store import Store
 from tukur.protocol import auth, messages

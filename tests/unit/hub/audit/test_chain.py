@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.hub.audit.chain import START, Check, Entry, Head, head_of, sealed
+from tukur.hub.audit.chain import Check, head_of, sealed
+from tukur.hub.models.audit import START, Entry, Head
 from tukur.protocol import auth
 
 KEY, OTHERS = auth.new_key(), auth.new_key()

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from tests.unit.hub.audit.test_chain import WHOLE
-from tukur.hub.audit.chain import START, Entry, sealed
+from tukur.hub.audit.chain import sealed
 from tukur.hub.audit.log import told
+from tukur.hub.models.audit import START, Entry
 from tukur.protocol import auth
 
 MANUAL = Path(__file__).parents[4] / "docs" / "audit.md"

@@ -222,7 +222,7 @@ export interface paths {
         head?: never;
         /**
          * Give a user another role, disable it or enable it again
-         * @description Holds at once: sessions of a disabled user end, live connections too.
+         * @description IdentityConflicts at once: sessions of a disabled user end, live connections too.
          */
         patch: operations["changeUser"];
         trace?: never;
@@ -983,7 +983,7 @@ export interface components {
          */
         HostChange: {
             name?: string | null;
-            /** @description The groups of hosts that it is in; only who is administrator of all hosts may change this. */
+            /** @description Its host groups; only an administrator of all hosts may change them. */
             groups?: string[] | null;
             /** @description Whether an order to it waits for a second person; likewise. */
             needs_approval?: boolean | null;
@@ -1344,8 +1344,9 @@ export interface components {
             children: components["schemas"]["Relative"][];
             /** @description Who would start it again, as a sentence; empty: nobody that is known. */
             restart: string;
+            /** @description Why a signal would be refused; empty: it would not be. */
             protected: string;
-            /** @description What an order could be for beside this process alone; empty: the agent has not told. */
+            /** @description What an order could be for besides this process alone; empty: the agent did not report any. */
             sets: components["schemas"]["ProcessSet"][];
         };
         /**
@@ -1418,7 +1419,7 @@ export interface components {
         };
         /** Release */
         Release: {
-            /** @description The host is the machine of this boot; null: whichever comes first. */
+            /** @description The host is the machine of this boot; null: whichever connects first. */
             boot_id?: string | null;
         };
         /** SecondFactorCode */

@@ -11,7 +11,7 @@ from tukur.hub.api.problems import problems
 from tukur.hub.api.times import Since, Until, open_range_ms
 from tukur.hub.audit.log import told
 from tukur.hub.container import Hub
-from tukur.hub.models.models import AuditEntries, AuditEntry
+from tukur.hub.models.audit import AuditEntries, AuditEntry
 from tukur.hub.store.control.audit import AuditQuery
 
 Text = Annotated[str, QueryParameter(max_length=255, description="The whole text, as it is shown")]

@@ -10,7 +10,7 @@ from tukur.hub.api.problems import problems
 from tukur.hub.api.times import From, To, range_ms
 from tukur.hub.container import Hub
 from tukur.hub.history.exits import Only, parse_cursor
-from tukur.hub.models.models import Exits
+from tukur.hub.models.exit import Exits
 
 Limit = Annotated[int, QueryParameter(ge=1, le=5000)]
 OnlyParameter = Annotated[

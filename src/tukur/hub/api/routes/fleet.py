@@ -14,7 +14,7 @@ from tukur.hub.auth.gate import origin_of
 from tukur.hub.auth.identity import Identity, Role, groups_of
 from tukur.hub.container import Hub
 from tukur.hub.errors import ProblemError
-from tukur.hub.models.models import Host, HostChange, Release
+from tukur.hub.models.host import Host, HostChange, Release
 
 
 @post(

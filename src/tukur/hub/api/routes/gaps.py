@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 from tukur.hub.api.problems import problems
 from tukur.hub.api.times import From, To, range_ms
 from tukur.hub.container import Hub
-from tukur.hub.models.models import RecordGaps
+from tukur.hub.models.record import RecordGaps
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 

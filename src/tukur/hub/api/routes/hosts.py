@@ -14,17 +14,10 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
 from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.history import is_exact
+from tukur.hub.models.history import Difference, FleetTopList, Series, TopList
+from tukur.hub.models.host import Host, Hosts
 from tukur.hub.models.keys import process_key
-from tukur.hub.models.models import (
-    Difference,
-    FleetTopList,
-    Host,
-    Hosts,
-    ProcessDetail,
-    ProcessTable,
-    Series,
-    TopList,
-)
+from tukur.hub.models.process import ProcessDetail, ProcessTable
 
 ApiRequest = Request[Identity, Any, State]
 

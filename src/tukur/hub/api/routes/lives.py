@@ -12,7 +12,7 @@ from tukur.hub.api.times import Since, Until, open_range_ms
 from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
 from tukur.hub.history.lives import parse_cursor, parse_terms
-from tukur.hub.models.models import Lives
+from tukur.hub.models.history import Lives
 from tukur.hub.store.record.lives import LifeQuery
 
 Search = Annotated[

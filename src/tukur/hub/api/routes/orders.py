@@ -11,7 +11,7 @@ from tukur.hub.api.problems import problems
 from tukur.hub.auth.gate import origin_of
 from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
-from tukur.hub.models.models import Decision, Order, OrderRequest, Orders
+from tukur.hub.models.order import Decision, Order, OrderRequest, Orders
 
 WaitS = Annotated[
     float, QueryParameter(ge=0, le=30, description="Wait this long for the last word on the order")

@@ -1,7 +1,6 @@
 """The page as the build made it, the API's description, and the health check."""
 
 import asyncio
-import importlib
 import mimetypes
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from litestar.params import FromPath
 from tukur.hub.api.problems import problems
 from tukur.hub.container import Hub
 from tukur.hub.errors import ProblemError
-from tukur.hub.models.models import Health
+from tukur.hub.models.common import Health
 from tukur.hub.tls.authority import pem
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -66,14 +65,6 @@ async def authorities(hub: NamedDependency[Hub]) -> Response[bytes]:
     if not hub.tls.roots:
         raise ProblemError(404, "not_found", "this hub has no authority of its own")
     return Response(pem(hub.tls.roots), media_type="application/x-pem-file")
-
-
-@get("/api/openapi.json", include_in_schema=False)
-async def openapi() -> Response[dict[str, object]]:
-    """The OpenAPI 3.1 document."""
-    # The document describes the routes, this one's module among them: it can only be read later.
-    described = importlib.import_module("tukur.hub.api.openapi").document()
-    return Response(described, media_type=MediaType.JSON)
 
 
 @get(

@@ -15,8 +15,7 @@ from tukur.hub.auth.service import SESSION_S, Client, SignedIn
 from tukur.hub.auth.sign_in import Attempt
 from tukur.hub.container import Hub
 from tukur.hub.errors import ProblemError
-from tukur.hub.models.account import SignIn
-from tukur.hub.models.models import Session
+from tukur.hub.models.account import Session, SignIn
 
 DEVICE = "tukur_device"
 _DEVICE_S = 365 * 86_400

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 
 from tukur.hub.api.problems import problems
 from tukur.hub.container import Hub
-from tukur.hub.models.models import StoreLevel, StoreUsage
+from tukur.hub.models.record import StoreLevel, StoreUsage
 
 
 @get(

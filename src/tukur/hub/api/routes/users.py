@@ -17,13 +17,13 @@ from tukur.hub.auth.users import INVITE_S, Change
 from tukur.hub.container import Hub
 from tukur.hub.errors import ProblemError
 from tukur.hub.models.account import Invitation, NewUser, User, UserChange, UserList, UserReset
-from tukur.hub.models.models import RoleWord
+from tukur.hub.models.common import RoleName
 from tukur.hub.store.control.users import UserRow
 
 ApiRequest = Request[Identity, Any, State]
 
 
-def _rights(role: str, grants: Mapping[str, RoleWord]) -> Rights:
+def _rights(role: str, grants: Mapping[str, RoleName]) -> Rights:
     try:
         groups_of(grants)
     except ValueError as error:

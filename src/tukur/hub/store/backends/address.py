@@ -1,11 +1,12 @@
 """Where a database server is, and how to come in: read from one URL."""
 
-import ipaddress
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tukur.hub.network import is_loopback
 
 PORT = 3306
 _SCHEMES = ("mysql", "mariadb")
@@ -111,11 +112,3 @@ def _ssl_mode(text: str, *, near: bool, wanted: bool) -> SslMode:
         if text.upper() == mode:
             return mode  # type: ignore[no-any-return]
     raise ValueError(f"the database's URL says ssl-mode={text}; {', '.join(get_args(SslMode))} expected")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

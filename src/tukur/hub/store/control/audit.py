@@ -1,14 +1,14 @@
 """The audit log as it is kept: rows are added, never changed, never deleted."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from sqlalchemy import insert, select, update
 
-from tukur.hub.audit.chain import START, Entry, sealed
+from tukur.hub.models.audit import START, Entry
 from tukur.hub.store.backends.bulk import insert_new
 from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import audit, audit_head
@@ -49,8 +49,11 @@ class AuditStore:
         self._database = database
 
     @retry_on_conflict
-    async def append(self, said: Said, key: bytes) -> Entry:
-        """Adds an entry after the newest; two programs that do it at once follow each other."""
+    async def append(self, said: Said, seal: Callable[[Entry, bytes], Entry]) -> Entry:
+        """Adds an entry after the newest; two programs that do it at once follow each other.
+
+        `seal`: gives the entry its hash, from the hash of the entry before, and its signature.
+        """
         async with self._database.write() as connection:
             await insert_new(connection, audit_head, [{"id": 1, "seq": 0, "hash": START}])
             last = (await connection.execute(select(audit_head).with_for_update())).one()
@@ -61,7 +64,7 @@ class AuditStore:
                 signature=b"",
                 **msgspec.structs.asdict(said),
             )
-            entry = sealed(entry, bytes(last.hash), key)
+            entry = seal(entry, bytes(last.hash))
             await connection.execute(insert(audit), msgspec.structs.asdict(entry))
             await connection.execute(update(audit_head).values(seq=entry.seq, hash=entry.hash))
         return entry

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, select, update
 
-from tukur.hub.models.models import Order, OrderMember
+from tukur.hub.models.order import Order, OrderMember
 from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import orders
 

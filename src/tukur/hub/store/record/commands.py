@@ -7,8 +7,8 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import insert_new
-from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 from tukur.hub.store.schema import command, command_word, image
+from tukur.hub.store.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 
 DAY_MS = 86_400_000
 IMAGES = image.join(command, command.c.id == image.c.command)

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from tukur.hub.store.backends.database import Database
-from tukur.hub.store.record.search_tokens import split
 from tukur.hub.store.schema import boot, command, command_word, host, image
+from tukur.hub.store.search_tokens import split
 
 FEW = 500
 """So many commands are followed each by its own index; where more fit, lives are looked through in order."""

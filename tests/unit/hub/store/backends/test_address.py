@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tukur.hub.store.backends.address import ServerAddress, is_loopback, parse_address
+from tukur.hub.network import is_loopback
+from tukur.hub.store.backends.address import ServerAddress, parse_address
 
 
 def test_a_url_names_user_host_and_database() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from tukur.hub.store.record.search_tokens import command_hash, search_tokens
+from tukur.hub.store.search_tokens import command_hash, search_tokens
 from tukur.hub.store.types import DIGEST, LONG_TEXT
 
 revision = "0004"

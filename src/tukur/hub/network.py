@@ -1,11 +1,9 @@
-"""By which names and addresses this machine is called."""
+"""The names and addresses of this machine, and which addresses only it can reach."""
 
 import contextlib
 import functools
 import ipaddress
 import socket
-
-from tukur.hub.store.backends.address import is_loopback
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _ANY = ("0.0.0.0", "::")  # noqa: S104
@@ -45,3 +43,11 @@ def bracketed(name: str) -> str:
         return f"[{name}]" if ipaddress.ip_address(name).version == 6 else name
     except ValueError:
         return name
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
