@@ -6,10 +6,14 @@ import datetime
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import add_data_option, data_dir
 from tukur.cli.options.database import add_database_options, database
+
+if TYPE_CHECKING:
+    from tukur.hub.console.tokens import JoinTokenConsole
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 _LONGEST_S = 30 * 86_400
@@ -34,25 +38,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Creates, lists or revokes."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import console as admin
+    from tukur.hub.console.tokens import JoinTokenConsole
 
-    folder, server = data_dir(options, create=False), database(options)
+    console = JoinTokenConsole(data_dir(options, create=False), database(options))
     if options.action == "create":
-        return _create(options, folder)
+        return _create(options, console)
     if options.action == "revoke":
-        if not asyncio.run(store_call(admin.revoke_join_token(folder, options.label, server))):
+        if not asyncio.run(store_call(console.revoke(options.label))):
             raise CommandError(Exit.FAILED, f"there is no join token labelled {options.label!r}")
         return 0
-    for token in asyncio.run(store_call(admin.list_join_tokens(folder, server))):
+    for token in asyncio.run(store_call(console.all())):
         until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
         print(f"{token.label}\t{token.uses_left} of {token.uses} uses left\tuntil {until:%Y-%m-%d %H:%M} UTC")
     return 0
 
 
-def _create(options: argparse.Namespace, folder: Path) -> int:
+def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
     from tukur.cli.store_errors import store_call
     from tukur.hub.address import announced
-    from tukur.hub.console import console as admin
     from tukur.hub.tls.authority import CertificateError, fingerprint
     from tukur.hub.tls.files import load_certificates
 
@@ -62,7 +65,7 @@ def _create(options: argparse.Namespace, folder: Path) -> int:
     label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
     if not 0 < len(label) <= 100 or not label.isprintable():
         raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
-    address = announced(folder)
+    address = announced(console.data_dir)
     if address is None or not address.join:
         raise CommandError(
             Exit.FAILED,
@@ -73,8 +76,7 @@ def _create(options: argparse.Namespace, folder: Path) -> int:
         authority = fingerprint(load_certificates(Path(address.ca))[0]) if address.ca else None
     except CertificateError as error:
         raise CommandError(Exit.CERTIFICATE, str(error)) from error
-    made = admin.create_join_token(folder, label, options.uses, seconds, authority, database(options))
-    text = asyncio.run(store_call(made))
+    text = asyncio.run(store_call(console.create(label, options.uses, seconds, authority)))
     # The token alone on standard output, for a script.
     print(text)
     if os.isatty(1):

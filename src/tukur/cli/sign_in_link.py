@@ -19,12 +19,12 @@ def run(options: argparse.Namespace) -> int:
     """Prints the link."""
     from tukur.cli.store_errors import store_call
     from tukur.hub.address import HubAddress, announced
-    from tukur.hub.console.console import create_sign_in_link
+    from tukur.hub.console.users import UserConsole
     from tukur.hub.errors import ProblemError
 
     folder = data_dir(options, create=False)
     try:
-        token = asyncio.run(store_call(create_sign_in_link(folder, database(options), options.user)))
+        token = asyncio.run(store_call(UserConsole(folder, database(options)).sign_in_link(options.user)))
     except ProblemError as error:
         raise CommandError(Exit.FAILED, error.detail) from error
     print(f"{(announced(folder) or HubAddress()).url}/sign-in#token={token}")

@@ -15,7 +15,7 @@ from tukur.cli.options.database import add_database_options, database
 from tukur.cli.options.retention import add_keep_options, parse_keep
 
 if TYPE_CHECKING:
-    from tukur.hub.console.maintenance import Findings
+    from tukur.hub.console.record import Findings
     from tukur.hub.maintenance.maintenance import Outlook
     from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 
@@ -60,10 +60,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console.record import RecordConsole
 
     keep = parse_keep(options)
-    found = asyncio.run(store_call(upkeep.outlook(data_dir(options, create=False), keep, database(options))))
+    console = RecordConsole(data_dir(options, create=False), database(options))
+    found = asyncio.run(store_call(console.outlook(keep)))
     if options.json:
         print(json.dumps(asdict(found)))
         return 0
@@ -91,11 +92,10 @@ def _foretold(found: "Outlook", keep: "RetentionPolicy") -> str:
 
 def _verify(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console.record import RecordConsole
 
-    found = asyncio.run(
-        store_call(upkeep.verify(data_dir(options, create=False), _progress, database(options)))
-    )
+    console = RecordConsole(data_dir(options, create=False), database(options))
+    found = asyncio.run(store_call(console.verify(_progress)))
     if options.json:
         print(json.dumps(asdict(found)))
     else:
@@ -119,11 +119,11 @@ def _tell(found: "Findings") -> None:
 
 def _repair(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console.record import RecordConsole
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
-        found, saved = asyncio.run(store_call(upkeep.repair(folder, _progress, database(options))))
+        found, saved = asyncio.run(store_call(RecordConsole(folder, database(options)).repair(_progress)))
     for table in saved:
         if table.copied or table.unreadable:
             lost = f", {table.unreadable} stretches could not be read" if table.unreadable else ""
@@ -138,11 +138,11 @@ def _repair(options: argparse.Namespace) -> int:
 
 def _compact(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console.record import RecordConsole
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
-        done = asyncio.run(store_call(upkeep.compact(folder, database(options))))
+        done = asyncio.run(store_call(RecordConsole(folder, database(options)).compact()))
     print(
         f"{done.merged} blocks were put together; {size(done.before_bytes)} became {size(done.after_bytes)}"
     )
@@ -151,12 +151,12 @@ def _compact(options: argparse.Namespace) -> int:
 
 def _copy(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console.record import RecordConsole
 
     folder, server = data_dir(options, create=False), database(options)
     if server is None:
         raise CommandError(Exit.USAGE, "where to? --database mysql://USER@HOST/DATABASE expected")
-    tables = asyncio.run(store_call(upkeep.copy(folder, server, _progress)))
+    tables = asyncio.run(store_call(RecordConsole(folder).copy_to(server, _progress)))
     for table in tables:
         print(f"{table.table}: {table.rows} rows, {table.written} written, {table.deleted} deleted")
     if any(table.written or table.deleted for table in tables):

@@ -180,9 +180,9 @@ def _await_hub(hub: Child, folder: Path, stop: threading.Event) -> HubAddress | 
 
 
 def _welcome(address: HubAddress, folder: Path, server: ServerAddress | None) -> None:
-    from tukur.hub.console.console import create_sign_in_link
+    from tukur.hub.console.users import UserConsole
 
-    token = asyncio.run(create_sign_in_link(folder, server))
+    token = asyncio.run(UserConsole(folder, server).sign_in_link())
     print(f"tukur {_version()} watches this machine; the record is in {server or folder}")
     print("Sign in (once, within 10 minutes; another link: `tukur sign-in-link`):")
     print(f"\n    {address.url}/sign-in#token={token}\n", flush=True)

@@ -53,27 +53,26 @@ def run(options: argparse.Namespace) -> int:
     """Does it; a hub that runs is told, so that it acts at once."""
     from tukur.cli.options.data import poke_hub
     from tukur.hub.auth.users import Change
-    from tukur.hub.console import console as admin
+    from tukur.hub.console.users import UserConsole
 
-    folder, server = data_dir(options, create=False), database(options)
+    folder = data_dir(options, create=False)
+    console = UserConsole(folder, database(options))
     if options.action == "list":
-        for user in _call(admin.list_users(folder, server)):
+        for user in _call(console.all()):
             print(_line(user))
     elif options.action == "add":
         role = options.role or ("none" if options.group else "viewer")
-        made = admin.add_user(folder, options.name, _rights(role, options.group), server)
-        _print_link(folder, _call(made))
+        _print_link(folder, _call(console.add(options.name, _rights(role, options.group))))
     elif options.action == "role":
         change = Change(_rights(options.role, options.group))
-        _call(admin.change_user(folder, options.name, change, server))
+        _call(console.change(options.name, change))
     elif options.action == "reset":
-        reset = admin.reset_user(folder, options.name, second_factor=options.second_factor, server=server)
-        _print_link(folder, _call(reset))
+        _print_link(folder, _call(console.reset(options.name, second_factor=options.second_factor)))
     elif options.action == "remove":
-        _call(admin.remove_user(folder, options.name, server))
+        _call(console.remove(options.name))
     else:
         change = Change(disabled=options.action == "disable")
-        _call(admin.change_user(folder, options.name, change, server))
+        _call(console.change(options.name, change))
     poke_hub(folder)
     return 0
 

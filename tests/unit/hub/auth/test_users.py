@@ -15,7 +15,7 @@ from tukur.hub.auth import service, users
 from tukur.hub.auth.gate import COOKIE
 from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.auth.users import Change
-from tukur.hub.console import console as command
+from tukur.hub.console.users import UserConsole
 from tukur.hub.errors import ProblemError
 from tukur.hub.store.control import sessions
 
@@ -292,15 +292,15 @@ async def test_whatever_is_done_to_users_is_in_the_audit_log(
 
 
 async def test_a_command_beside_the_hub_does_the_same(hub: RunningHub, tmp_path: Path) -> None:
-    token = await command.add_user(tmp_path, "ada", Rights(Role.ADMIN))
+    token = await UserConsole(tmp_path).add("ada", Rights(Role.ADMIN))
     client = await by_link(hub, token)
     await client.put("/api/account/password", json={"new": GOOD})
-    (row,) = await command.list_users(tmp_path)
+    (row,) = await UserConsole(tmp_path).all()
     assert (row.name, row.role, row.disabled, row.password is not None) == ("ada", "admin", False, True)
     with pytest.raises(ProblemError, match="nobody would be left"):
-        await command.change_user(tmp_path, "ada", Change(disabled=True))
-    await command.reset_user(tmp_path, "ada", second_factor=True)
+        await UserConsole(tmp_path).change("ada", Change(disabled=True))
+    await UserConsole(tmp_path).reset("ada", second_factor=True)
     assert (await client.get("/api/session")).status_code == 401
-    await command.add_user(tmp_path, "eve", Rights(Role.ADMIN))
-    await command.remove_user(tmp_path, "ada")
-    assert [row.name for row in await command.list_users(tmp_path)] == ["eve"]
+    await UserConsole(tmp_path).add("eve", Rights(Role.ADMIN))
+    await UserConsole(tmp_path).remove("ada")
+    assert [row.name for row in await UserConsole(tmp_path).all()] == ["eve"]

@@ -19,7 +19,7 @@ from tests.support.tls_relay import tls_relay
 from tukur.agent.joining.identity import Identity, JoinedFile
 from tukur.agent.joining.join import UnreachableError, UntrustedError, join, rotate
 from tukur.agent.joining.trust import parse_pem, seen, tls_options
-from tukur.hub.console.console import create_join_token
+from tukur.hub.console.tokens import JoinTokenConsole
 from tukur.hub.tls.authority import fingerprint
 from tukur.hub.tls.settings import TlsSettings
 from tukur.protocol import auth
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 async def token(hub: RunningHub, uses: int = 1, seconds: int = 60, label: str = "one") -> JoinToken:
     roots = hub.parts.tls.roots
     authority = fingerprint(roots[0]) if roots else None
-    text = await create_join_token(hub.parts.settings.data_dir, label, uses, seconds, authority)
+    text = await JoinTokenConsole(hub.parts.settings.data_dir).create(label, uses, seconds, authority)
     return JoinToken.parse(text)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub import HOST, KEYS, ORDER_KEY, OTHER, RunningHub, agent, connection, running_hub, until
-from tukur.hub.console import console as admin
+from tukur.hub.console.hosts import HostConsole
 from tukur.hub.tls import authority
 from tukur.hub.tls.files import TlsFolder
 from tukur.hub.tls.settings import TlsSettings
@@ -48,7 +48,7 @@ async def test_that_a_host_is_revoked_is_told_to_nobody_but_its_key(hub: Running
 
 async def test_a_host_that_a_command_revoked_goes_when_the_hub_is_poked(hub: RunningHub) -> None:
     async with agent(hub) as first:
-        assert await admin.revoke_host(hub.parts.settings.data_dir, HOST)
+        assert await HostConsole(hub.parts.settings.data_dir).revoke(HOST)
         hub.parts.fleet.poke()
         await first.ended(2)
         await until(lambda: not hub.parts.presence.online(HOST))

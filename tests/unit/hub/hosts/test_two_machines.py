@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.hub import HOST, RunningHub, ScriptedAgent, agent, connection, running_hub, until
 from tests.support.record import BOOT, facts_of
-from tukur.hub.console import console as admin
+from tukur.hub.console.hosts import HostConsole
 from tukur.protocol import messages
 
 CLONE = facts_of(hostname="clone", boot_id="99999999-0000-0000-0000-000000000001")
@@ -92,7 +92,7 @@ async def test_a_decision_for_the_second_ends_the_first_ones_connection(hub: Run
 async def test_after_a_decision_the_host_may_boot_again(hub: RunningHub) -> None:
     async with living(hub):
         assert await refusal(hub, CLONE) == "held"
-    assert await admin.release_host(hub.parts.settings.data_dir, HOST, BOOT)
+    assert await HostConsole(hub.parts.settings.data_dir).release(HOST, BOOT)
     async with living(hub):
         pass
     assert await refusal(hub, facts_of(boot_id="99999999-0000-0000-0000-000000000002")) == ""
@@ -103,7 +103,7 @@ async def test_a_command_that_decides_ends_the_others_connection_when_the_hub_is
 ) -> None:
     async with living(hub) as first:
         assert await refusal(hub, CLONE) == "held"
-        assert await admin.release_host(hub.parts.settings.data_dir, HOST, CLONE.boot_id)
+        assert await HostConsole(hub.parts.settings.data_dir).release(HOST, CLONE.boot_id)
         hub.parts.fleet.poke()
         assert await first.ended(2) == 1008
 

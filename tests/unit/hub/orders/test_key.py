@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub import HOST, ORDER_KEY, OTHER, agent, running_hub
-from tukur.hub.console import console as admin
+from tukur.hub.console.hosts import KeyConsole
 from tukur.hub.orders.key import FILE, SUCCESSION, OrderKey
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth, messages
@@ -45,7 +45,7 @@ def test_a_succession_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 async def test_connected_agents_are_led_to_the_new_key_before_the_next_order(tmp_path: Path) -> None:
     pinned = auth.public_key(ORDER_KEY)
     async with running_hub(tmp_path) as hub, agent(hub) as scripted, await hub.bearer("operator") as operator:
-        await admin.rotate_order_key(tmp_path)
+        await KeyConsole(tmp_path).rotate_order_key()
         hub.parts.fleet.poke()
         told = await scripted.hear(messages.OrderKeys)
         newest = auth.follow(pinned, told.succession)

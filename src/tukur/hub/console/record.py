@@ -1,0 +1,146 @@
+"""What the command line does with a hub's record, beside it or instead of it."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tukur.hub.console.console import Console
+from tukur.hub.maintenance.maintenance import SETTLED_MS, Maintenance, Outlook
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
+from tukur.hub.store.errors import DamagedError, NotWritableError
+from tukur.hub.store.maintenance.check import CheckStore, DamagedBlock
+from tukur.hub.store.maintenance.copying import Copied, Copy
+from tukur.hub.store.maintenance.merging import MergeStore
+from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
+from tukur.hub.store.maintenance.salvage import Salvaged, salvage
+from tukur.hub.store.maintenance.space import Space
+from tukur.hub.store.store import Store
+
+Progress = Callable[[int, int], None]
+"""Called with (blocks done, blocks in all)."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is not as it was written."""
+
+    blocks: int = 0
+    """Blocks that were read."""
+    structure: list[str] = field(default_factory=list)
+    """What the database says of its own file."""
+    damaged: list[DamagedBlock] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What a compaction has done."""
+
+    merged: int
+    """Blocks that became part of longer ones."""
+    before_bytes: int
+    after_bytes: int
+
+
+class RecordConsole(Console):
+    """Every method raises StoreError."""
+
+    async def outlook(self, keep: RetentionPolicy) -> Outlook:
+        """What the record takes and will take."""
+        async with self.open_store() as store:
+            return await Maintenance(store, keep, self.data_dir).outlook()
+
+    async def verify(self, progress: Progress) -> Findings:
+        """Reads everything."""
+        async with self.open_store() as store:
+            return await _verify(store, progress)
+
+    async def repair(self, progress: Progress) -> tuple[Findings, list[Salvaged]]:
+        """Moves damaged blocks into ``damaged/``; of a file that SQLite cannot read saves what can be read.
+
+        The hub must not run. The damaged file is kept beside the new one.
+        """
+        saved: list[Salvaged] = []
+        if self.server is None and _is_broken(self.data_dir / DATABASE):
+            saved = await _rebuild(self.data_dir)
+        async with self.open_store() as store:
+            findings = await _verify(store, progress)
+            check, folder = CheckStore(store.database), self.data_dir / "damaged"
+            for block in findings.damaged:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                content = await check.take_out(block)
+                (folder / f"block-{block.boot}-{block.first_ns}").write_bytes(content)
+        return findings, saved
+
+    async def copy_to(self, server: ServerAddress, progress: Progress) -> list[Copied]:
+        """Makes the server's database what the one in the data directory is.
+
+        What changes meanwhile is found by the next call.
+        """
+        if not (self.data_dir / DATABASE).is_file():
+            raise NotWritableError(f"there is no record at {self.data_dir / DATABASE}")
+        done: dict[str, Copied] = {}
+        async with self.open_store() as source, Console(self.data_dir, server).open_store() as target:
+            run = Copy(source.database, target.database)
+            total = await run.rows()
+            async for state in run.run():
+                done[state.table] = state
+                progress(min(sum(table.rows for table in done.values()), total), total)
+        return list(done.values())
+
+    async def compact(self) -> Compacted:
+        """Merges all blocks that are old enough and gives every free page back; the hub must not run."""
+        async with self.open_store() as store:
+            space, merging, merged = Space(store.database), MergeStore(store.database), 0
+            before = await space.file_bytes()
+            before_ms = time.time_ns() // 1_000_000 - SETTLED_MS
+            for boot in await merging.boots():
+                while done := await merging.merge(boot, before_ms):
+                    merged += done.blocks
+            await space.rewrite()
+            return Compacted(merged, before, await space.file_bytes())
+
+
+async def _verify(store: Store, progress: Progress) -> Findings:
+    check = CheckStore(store.database)
+    findings, total = Findings(), await check.count()
+    findings.structure = await check.structure()
+    async for number, damaged in check.blocks():
+        findings.blocks += number
+        findings.damaged += damaged
+        progress(findings.blocks, total)
+    return findings
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
+            (told,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError:
+        return True
+    return bool(told != "ok")
+
+
+async def _rebuild(data_dir: Path) -> list[Salvaged]:
+    path, fresh = data_dir / DATABASE, data_dir / f"{DATABASE}.salvaged"
+    _remove(fresh)
+    await SqliteFile(fresh).prepare()
+    saved = salvage(path, fresh)
+    if not any(table.copied for table in saved):
+        _remove(fresh)
+        raise DamagedError(f"nothing of {path} can be read; a backup is needed")
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    for suffix in ("", "-wal", "-shm"):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            old.rename(path.with_name(f"{DATABASE}.damaged-{stamp}{suffix}"))
+    fresh.rename(path)
+    return saved
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
