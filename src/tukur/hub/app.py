@@ -14,6 +14,7 @@ from tukur.hub.api.disconnect import CancelOnDisconnect
 from tukur.hub.api.openapi import openapi
 from tukur.hub.api.problems import HANDLERS
 from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES, OTHER_ROUTES
+from tukur.hub.api.revalidation import Revalidation
 from tukur.hub.audit.log import AuditLog, audit_key
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import check_rights, guard
@@ -142,7 +143,7 @@ def create_app(hub: Hub) -> Litestar:
     settings = hub.settings
     names = host_names((*own_names(settings.host, settings.allowed_hosts), *hub.tls.names))
     app.asgi_handler = HostHeaderMiddleware(
-        CancelOnDisconnect(app.asgi_handler), names, strict=settings.tls.given
+        Revalidation(CancelOnDisconnect(app.asgi_handler)), names, strict=settings.tls.given
     )
     check_rights(app.routes)
     return app

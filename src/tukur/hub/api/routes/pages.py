@@ -1,12 +1,11 @@
 """The page as the build made it, the API's description, and the health check."""
 
-import asyncio
-import mimetypes
 from pathlib import Path
 
 from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import File
 
 from tukur.hub.api.problems import problems
 from tukur.hub.container import Hub
@@ -27,36 +26,34 @@ _NOT_BUILT = (
 _FOREVER = "public, max-age=31536000, immutable"
 
 
-async def _file(name: str) -> Response[bytes]:
+def _file(name: str) -> File | Response[bytes]:
     root = WEB.resolve()
     path = (root / name).resolve()
     if not root.is_dir() or not (root / "index.html").is_file():
         return Response(_NOT_BUILT.encode(), status_code=503, media_type=MediaType.TEXT)
     if not path.is_relative_to(root) or not path.is_file():
         raise ProblemError(404, "not_found", f"there is no page /{name[:100]}")
-    content = await asyncio.to_thread(path.read_bytes)
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    # Files under assets/ carry a hash of their content in their name.
+    # Files under assets/ carry a hash of their content in their name; the others have an ETag.
     cache = _FOREVER if path.is_relative_to(root / "assets") else "no-cache"
-    return Response(content, media_type=kind, headers={"Cache-Control": cache})
+    return File(path, content_disposition_type="inline", headers={"Cache-Control": cache})
 
 
 @get("/", include_in_schema=False)
-async def root() -> Response[bytes]:
+async def root() -> File | Response[bytes]:
     """The page."""
-    return await _file("index.html")
+    return _file("index.html")
 
 
 @get("/{file_path:path}", include_in_schema=False)
-async def static(file_path: FromPath[str]) -> Response[bytes]:
+async def static(file_path: FromPath[str]) -> File | Response[bytes]:
     """The page's files; its own routes are the page."""
-    return await _file("index.html" if file_path in VIEWS else file_path.lstrip("/"))
+    return _file("index.html" if file_path in VIEWS else file_path.lstrip("/"))
 
 
 @get("/api/docs", include_in_schema=False)
-async def docs() -> Response[bytes]:
+async def docs() -> File | Response[bytes]:
     """The API's description for a reader; it loads /api/openapi.json."""
-    return await _file("docs.html")
+    return _file("docs.html")
 
 
 @get("/ca.pem", include_in_schema=False)
