@@ -1,4 +1,4 @@
-"""Where this hub is reached: kept in its data directory for the other commands."""
+"""The addresses of this hub, written to its data directory for the other commands."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -114,7 +114,7 @@ async def _begin_audit(hub: Hub) -> None:
         await hub.audit.is_whole()
         await hub.audit.add("hub", "hub.start", version=__version__, keep=hub.settings.keep)
     except StoreError as error:
-        # Who looks on is served all the same; what must be on record is refused until it can be.
+        # Reading goes on; what must be logged is refused until the log can be written.
         log.error("the audit log cannot be written: %s", error)
 
 
@@ -122,7 +122,7 @@ def _announce(hub: Hub) -> None:
     try:
         announce(hub.settings.data_dir, address_of(hub.settings, hub.tls.names))
     except OSError as error:
-        log.error("where this hub is cannot be written down for other commands: %s", error)
+        log.error("cannot write this hub's address for other commands: %s", error)
 
 
 def create_app(hub: Hub) -> Litestar:

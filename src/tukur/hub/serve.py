@@ -1,4 +1,4 @@
-"""Runs a hub until it is told to stop."""
+"""Runs a hub until it is stopped."""
 
 import asyncio
 import gc

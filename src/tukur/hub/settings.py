@@ -1,4 +1,4 @@
-"""What a hub needs to know to run."""
+"""Settings of a hub."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whom the kernel killed for want of memory, of its own log (/dev/kmsg).
+"""Processes killed by the OOM killer, of its own log (/dev/kmsg).
 
 The kernel says so in up to four lines (mm/oom_kill.c and mm/memcontrol.c, alike from 5.15 to 6.18)::
 
@@ -31,7 +31,7 @@ _GROUP_US = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A process that the kernel killed for want of memory."""
+    """A process killed by the OOM killer."""
 
     at_ns: int
     """When, CLOCK_BOOTTIME; see :meth:`OomReader.read` for how exact."""

@@ -57,7 +57,7 @@ class Sampled:
 
 
 class BlockRecorder:
-    """IdentityConflicts the block that is being built."""
+    """Holds the block that is being built."""
 
     def __init__(self, boot_id: str, images: Images) -> None:
         self._boot_id = boot_id
@@ -91,7 +91,7 @@ class BlockRecorder:
         """Records one snapshot; `missed` samples were due and not taken before it.
 
         `departed`: the lives that ended since the one before; they are in the snapshot that is returned.
-        `kills`: whom the kernel killed for want of memory since then.
+        `kills`: processes killed by the OOM killer since then.
         """
         before = self._last
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)

@@ -85,7 +85,7 @@ class Gaps:
         self.held: dict[Key, Gap] = {}
 
     def add(self, gap: Gap) -> Gap:
-        """IdentityConflicts one; what is held now of it: it may have become part of one before it."""
+        """Holds one; what is held now of it: it may have become part of one before it."""
         for key, older in self.held.items():
             whole = _joined(older, gap)
             if whole is not None:
@@ -95,7 +95,7 @@ class Gaps:
         return gap
 
     def restore(self, gap: Gap) -> bool:
-        """IdentityConflicts one that was read from disk; False: it is there already, and as long."""
+        """Holds one that was read from disk; False: it is there already, and as long."""
         known = self.held.get((gap.boot_id, gap.first_ns))
         if known is not None and known.last_ns >= gap.last_ns:
             return False

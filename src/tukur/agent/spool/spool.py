@@ -239,7 +239,7 @@ class Spool:
             self._forget_place(self._gap_places.pop(key, None))
 
     def _tell(self, gap: Gap) -> None:
-        """IdentityConflicts a gap and writes it; where the disk takes nothing it is held in memory."""
+        """Holds a gap and writes it; where the disk takes nothing it is held in memory."""
         held = self._gaps.add(gap)
         with contextlib.suppress(OSError):
             self._write_gap(held)

@@ -9,7 +9,7 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.hub.store.backends.address import ServerAddress, parse_address
 
 VARIABLE = "TUKUR_DATABASE"
-"""IdentityConflicts a URL, with or without password."""
+"""Holds a URL, with or without password."""
 
 
 def add_database_options(parser: argparse.ArgumentParser) -> None:

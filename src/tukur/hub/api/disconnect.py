@@ -1,4 +1,4 @@
-"""A question whose client has left is not answered: what works at it stops."""
+"""Cancels the work on a query whose client has disconnected."""
 
 import asyncio
 import logging
@@ -10,15 +10,15 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from tukur.hub.store.backends.database import CancellableReads
 
 ENDING_S = 0.5
-"""How long the answer may take to fail by itself once its questions were ended."""
+"""How long the request may take to fail by itself once its queries were cancelled."""
 
 log = logging.getLogger(__name__)
 
 
 class CancelOnDisconnect:
-    """ASGI middleware for what only reads: whoever pans and zooms leaves questions behind that nobody wants.
+    """ASGI middleware for what only reads: panning and zooming leaves queries behind that nobody needs.
 
-    What changes something is carried out, whether its client waits or not.
+    A request that changes something is always carried out, whether its client waits or not.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,7 +33,7 @@ class CancelOnDisconnect:
         if first["type"] != "http.request":
             return
         if first["more_body"]:
-            # Nobody's question has a body; where one has, the application reads it.
+            # A GET normally has no body; if one has, the application reads it.
             await self._app(scope, _beginning_with(first, receive), send)
             return
         left = asyncio.ensure_future(receive())
@@ -43,7 +43,7 @@ class CancelOnDisconnect:
         try:
             await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                log.debug("nobody waits any more for %s", scope["path"])
+                log.debug("the client of %s has disconnected", scope["path"])
                 await questions.end()
                 await asyncio.wait((work,), timeout=ENDING_S)
         finally:

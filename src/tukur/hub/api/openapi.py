@@ -72,7 +72,7 @@ async def openapi() -> Response[dict[str, Any]]:
 
 
 def _correct(part: Any) -> None:
-    """What Litestar's document says too much: bodies of 204, and "just one of number and integer"."""
+    """Removes what Litestar adds wrongly: bodies of 204, and "exactly one of number and integer"."""
     if isinstance(part, list):
         for each in part:
             _correct(each)

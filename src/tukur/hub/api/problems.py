@@ -1,4 +1,4 @@
-"""Errors as the API tells them: a status, a stable code, what was found and what was expected."""
+"""Errors as the API reports them: a status, a stable code, what was found and what was expected."""
 
 import logging
 from typing import Any
@@ -69,7 +69,7 @@ def _faults(error: ValidationException) -> list[str]:
 
 
 def _store(_: Request[Any, Any, Any], error: StoreError) -> Response[Problem]:
-    # Whose client has left is no fault.
+    # A disconnected client is not an error.
     log.log(logging.DEBUG if isinstance(error, EndedError) else logging.ERROR, "the store: %s", error)
     return _response(503, error.code, str(error))
 
@@ -81,7 +81,7 @@ def _damaged(_: Request[Any, Any, Any], error: BlockDamagedError) -> Response[Pr
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _response(500, "internal", "the hub failed; its log says why")
+    return _response(500, "internal", "unexpected error in the hub; see its log")
 
 
 HANDLERS: Any = {

@@ -17,10 +17,10 @@ From = Annotated[str, QueryParameter(name="from", description=_DESCRIPTION, max_
 To = Annotated[str, QueryParameter(name="to", description=_DESCRIPTION, max_length=40)]
 Since = Annotated[
     str | None,
-    QueryParameter(name="from", description="Then or later; without it from the beginning", max_length=40),
+    QueryParameter(name="from", description="From this time on; default: the beginning", max_length=40),
 ]
 Until = Annotated[
-    str | None, QueryParameter(name="to", description="Before then; without it to the end", max_length=40)
+    str | None, QueryParameter(name="to", description="Before this time; default: no end", max_length=40)
 ]
 At = Annotated[str | None, QueryParameter(name="at", description=_DESCRIPTION, max_length=40)]
 

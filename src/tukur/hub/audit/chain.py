@@ -1,7 +1,8 @@
 """Entries of the audit log as a chain: each is bound to all before it, and signed. Pure.
 
 What an entry says is hashed with the hash of the one before it, so that none can be changed, taken out or
-moved without all after it; the hub signs each hash, so that who has the database alone cannot write new ones.
+moved without all after it; the hub signs each hash, so that the database alone is not
+enough to write entries.
 Whoever cuts the chain off at its end leaves a chain that is whole: the *head*, the newest entry's number and
 hash with a signature of its own, is kept outside the database and shows it.
 """
@@ -40,7 +41,7 @@ def _head_text(seq: int, found: bytes) -> bytes:
 
 
 class Check:
-    """Goes through a chain from its beginning; what is wrong is a sentence each."""
+    """Goes through a chain from its beginning; each fault is a sentence."""
 
     def __init__(self, public: bytes, head: Head | None) -> None:
         """`head`: what was kept outside; None: it is not there."""
@@ -68,7 +69,7 @@ class Check:
         elif not auth.verify(self._public, _ENTRY + entry.hash, entry.signature):
             yield f"entry {entry.seq} was not written by this hub"
         if self._head is not None and entry.seq == self._head.seq and entry.hash != self._head.hash:
-            yield f"entry {entry.seq} is another than the head says"
+            yield f"entry {entry.seq} is not the one that the head names"
         self.seq, self._last = entry.seq, entry.hash
 
     def end(self) -> Iterator[str]:
@@ -76,7 +77,7 @@ class Check:
         head = self._head
         if head is None:
             if self.seq:
-                yield "the head is missing: whether entries are missing at the end cannot be told"
+                yield "the head is missing: cannot determine whether entries are missing at the end"
             return
         if not auth.verify(self._public, _head_text(head.seq, head.hash), head.signature):
             yield "the head was not written by this hub"

@@ -1,4 +1,4 @@
-"""The audit log: who did what, from where, to whom, with what result. It is only ever added to."""
+"""The audit log: who did what, from where, to whom, with what result. Append-only."""
 
 import asyncio
 import fcntl
@@ -36,7 +36,7 @@ def audit_key(data_dir: Path) -> bytes:
     try:
         return kept_secret(path, auth.new_key())
     except OSError as error:
-        raise NotWritableError(f"the audit key {path} cannot be had: {error.strerror}") from error
+        raise NotWritableError(f"the audit key {path} is not accessible: {error.strerror}") from error
 
 
 def local_user() -> str:
@@ -52,7 +52,7 @@ def local_user() -> str:
 
 
 class AuditLog:
-    """All methods raise StoreError. What must be in the log is written before it happens: no log, no deed."""
+    """All methods raise StoreError. Actions are logged before they happen, else refused."""
 
     def __init__(self, database: Database, data_dir: Path, key: bytes) -> None:
         """`key`: see :func:`audit_key`."""
@@ -90,7 +90,7 @@ class AuditLog:
         head = await asyncio.to_thread(read_head, self._head)
         if head is None or await self._store.hash_at(head.seq) == head.hash:
             return True
-        log.critical("the audit log is not what it was at entry %d; see `tukur audit verify`", head.seq)
+        log.critical("the audit log was altered at entry %d; see `tukur audit verify`", head.seq)
         return False
 
     async def find(self, query: AuditQuery, limit: int) -> list[Entry]:

@@ -25,7 +25,7 @@ class AccountKey:
         try:
             self._key = kept_secret(path, secrets.token_bytes(32))
         except OSError as error:
-            raise NotWritableError(f"the accounts' key {path} cannot be had: {error.strerror}") from error
+            raise NotWritableError(f"the accounts' key {path} is not accessible: {error.strerror}") from error
 
     def _derived(self, purpose: str) -> bytes:
         return hmac.digest(self._key, f"tukur {purpose} v1".encode(), hashlib.sha256)

@@ -1,4 +1,4 @@
-"""The one place where a request is let in: who asks, from which site, with which right."""
+"""Admits requests: authentication, origin and rights are checked here, and nowhere else."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,9 +35,7 @@ async def guard(connection: Connection, _: BaseRouteHandler) -> None:
     auth: Auth = connection.app.state.hub.auth
     identity = await identify(connection, auth)
     if identity is None:
-        raise ProblemError(
-            401, "sign_in_needed", "no valid session or token; sign in, or send a bearer token"
-        )
+        raise ProblemError(401, "sign_in_needed", "no valid session or token; sign in or send a bearer token")
     granted = await _granted(connection, identity, role)
     if granted is Role.NONE and "host_id" in connection.path_params:
         raise ProblemError(
@@ -50,7 +48,7 @@ async def guard(connection: Connection, _: BaseRouteHandler) -> None:
                 identity.user, "access", f"{method} {path}", "role_too_low", origin_of(connection)
             )
         raise ProblemError(
-            403, "role_too_low", f"{identity.user} is {granted.word} here; {role.word} is needed for this"
+            403, "role_too_low", f"{identity.user} has the role {granted.word} here; {role.word} is needed"
         )
     connection.scope["user"] = identity
 
@@ -86,7 +84,7 @@ def origin_of(connection: Connection) -> str:
 
 
 def check_origin(connection: Connection, method: str) -> None:
-    """No other site may act with this browser's cookie: raises ProblemError (403).
+    """Refuses cross-site requests that carry this browser's cookie: raises ProblemError (403).
 
     Browsers send Origin with every WebSocket and every unsafe request; SameSite=Strict is the second
     lock. A request with a bearer token alone needs none: no browser adds that by itself.

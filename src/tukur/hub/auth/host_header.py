@@ -1,4 +1,4 @@
-"""What every response of this site carries, and under which names it may be called."""
+"""Response headers of this site, and the Host names that it accepts."""
 
 import json
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 """On every response."""
 
 _STRICT = (b"strict-transport-security", b"max-age=31536000")
-"""For a year by TLS only; not by the hub's own certificate: a name that has this once could not leave it."""
+"""For a year by TLS only; not by the hub's own certificate: a browser that has seen it cannot go back."""
 
 
 def host_names(names: Iterable[str]) -> frozenset[str]:
@@ -88,7 +88,7 @@ async def _misdirected(scope: Scope, send: Send, name: str) -> None:
     if str(scope["type"]) == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "host not allowed"})
         return
-    detail = f"this hub is not called {name[:100]}; see --name"
+    detail = f"the Host header {name[:100]} is not a name of this hub; see --name"
     body = json.dumps({"code": "host_not_allowed", "detail": detail}).encode()
     head: Any = {
         "type": "http.response.start",

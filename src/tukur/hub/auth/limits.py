@@ -1,4 +1,4 @@
-"""A brake on guessing."""
+"""Rate limit on failed sign-ins, against guessing."""
 
 import ipaddress
 import math

@@ -1,4 +1,4 @@
-"""Passwords: which ones are taken, and how they are kept."""
+"""Passwords: which ones are accepted, and how they are stored."""
 
 import asyncio
 import unicodedata
@@ -26,7 +26,7 @@ _WAITING = 32
 
 
 def fault_of(password: str, name: str) -> str | None:
-    """Why this password is not taken for the user of this name; None: it is."""
+    """Why this password is rejected for the user of this name; None: it is accepted."""
     said = _normal(password)
     if not SHORTEST <= len(said) <= LONGEST:
         return f"a password of {len(said)} characters; {SHORTEST} to {LONGEST} expected"

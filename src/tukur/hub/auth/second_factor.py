@@ -31,9 +31,7 @@ class SecondFactor:
     async def begin(self, user: UserRow) -> str:
         """A new secret, Base32, which counts once a code of it was given. Raises ProblemError."""
         if user.totp_step is not None:
-            raise ProblemError(
-                409, "second_factor_on", "there is a second factor; it has to be taken off first"
-            )
+            raise ProblemError(409, "second_factor_on", "a second factor is active; remove it first")
         # 160 bits, as RFC 4226 recommends.
         secret = secrets.token_bytes(20)
         await self._users.change(user.name, {"totp": self._key.seal(_PURPOSE, str(user.id), secret)})
@@ -42,7 +40,7 @@ class SecondFactor:
     async def confirm(self, user: UserRow, code: str) -> list[str]:
         """The secret counts from now on; the recovery codes, shown this once. Raises ProblemError."""
         if user.totp is None or user.totp_step is not None:
-            raise ProblemError(409, "second_factor_not_begun", "no second factor waits to be confirmed")
+            raise ProblemError(409, "second_factor_not_begun", "there is no second factor to confirm")
         step = self._step(user, code)
         if step is None:
             raise _not_valid()
@@ -54,7 +52,7 @@ class SecondFactor:
     async def check(self, user: UserRow, code: str) -> None:
         """Uses a code up: of the authenticator, or a recovery code. Raises ProblemError."""
         if not code.strip():
-            raise ProblemError(401, "code_needed", "a code of the second factor is needed as well")
+            raise ProblemError(401, "code_needed", "a code of the second factor is needed too")
         step = self._step(user, code)
         if step is not None and await self._users.use_step(user.id, step):
             return

@@ -51,7 +51,7 @@ class Auth:
         self._bus = bus
 
     def changed(self) -> None:
-        """Tells the connections that last: what let them in may hold no more."""
+        """Notifies open connections: the session or token that admitted them may have ended."""
         self._bus.publish(RIGHTS_CHANGED, None)
 
     async def new_link(self, user: str = OWNER, role: Role = Role.ADMIN, seconds: int = LINK_S) -> str:

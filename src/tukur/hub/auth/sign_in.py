@@ -1,4 +1,4 @@
-"""Signing in by password, and by a code where the user has a second factor. Guessing is braked."""
+"""Signing in by password, and by a code where the user has a second factor. Guessing is rate-limited."""
 
 import secrets
 from dataclasses import dataclass

@@ -283,7 +283,7 @@ class History:
         return await exits(self._store, await self._row(host_id), begin, end, only, limit, after)
 
     async def ooms(self, host_id: str, begin: int, end: int, limit: int) -> OomKills:
-        """Whom the kernel killed for want of memory within a range. Raises ProblemError (404)."""
+        """Processes killed by the OOM killer within a range. Raises ProblemError (404)."""
         return await ooms(self._store, await self._row(host_id), begin, end, limit)
 
     async def gaps(self, host_id: str, begin: int, end: int, limit: int) -> RecordGaps:

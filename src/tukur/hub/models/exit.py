@@ -28,7 +28,7 @@ class Exit(Struct, kw_only=True):
     ]
     exit_code: int | None
     exit_signal: Annotated[int | None, Meta(description="One of both where it is known.")]
-    cause: Annotated[str, Meta(description="``oom``: killed for want of memory.")]
+    cause: Annotated[str, Meta(description="``oom``: killed by the OOM killer.")]
     cpu_s: float
     rss_peak: int
     read_bytes: int
@@ -75,7 +75,7 @@ class Exits(Struct, kw_only=True):
 
 
 class OomKill(Struct, kw_only=True):
-    """A process that the kernel killed for want of memory."""
+    """A process killed by the OOM killer."""
 
     at_ms: int
     boot_id: str

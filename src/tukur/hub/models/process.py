@@ -121,7 +121,7 @@ class ProcessDetail(Struct, kw_only=True):
         list[ProcessSet],
         Meta(
             description=(
-                "What an order could be for besides this process alone; empty: the agent did not report any."
+                "Other targets for an order than this process alone; empty: the agent reported none."
             )
         ),
     ]

@@ -131,7 +131,7 @@ class Provider:
         """Whom the provider's answer vouches for; `answer`: what it sent the browser back with."""
         flow = self._opened(carried)
         if not hmac.compare_digest(flow.state.encode(), answer.get("state", "").encode()):
-            raise _refused("state_not_valid", "this answer is not to a sign-in that this browser began")
+            raise _refused("state_not_valid", "this response belongs to no sign-in of this browser")
         metadata = await self._discovered()
         self._check_issuer(metadata, answer)
         if "code" not in answer:
@@ -143,21 +143,21 @@ class Provider:
                 claims = {**await self._userinfo(metadata, token, claims), **claims}
         except (JoseError, httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
             log.warning("a sign-in by the provider was refused: %s", error)
-            raise _refused("provider_not_valid", "what the provider answered is not valid") from error
+            raise _refused("provider_not_valid", "the provider's response is not valid") from error
         return self._person(claims)
 
     def _opened(self, carried: str) -> _Flow:
         opened = self._key.open(_PURPOSE, "", carried) if carried else None
         flow = None if opened is None else msgspec.json.decode(opened, type=_Flow)
         if flow is None or flow.expires_s < self._clock():
-            raise _refused("state_not_valid", "no sign-in that was begun in this browser waits for an answer")
+            raise _refused("state_not_valid", "no sign-in is in progress in this browser")
         return flow
 
     def _check_issuer(self, metadata: _Metadata, answer: Mapping[str, str]) -> None:
         # RFC 9207: an answer of another provider is not for this one's token endpoint.
         said = answer.get("iss")
         if said != metadata.issuer and (said or metadata.authorization_response_iss_parameter_supported):
-            raise _refused("provider_not_valid", "the answer is of another provider")
+            raise _refused("provider_not_valid", "the response comes from another provider")
 
     async def _token(self, metadata: _Metadata, code: str, verifier: str, return_url: str) -> _Token:
         client_id, secret = self.settings.client_id, self.settings.client_secret
@@ -210,7 +210,7 @@ class Provider:
         content = await self._get(metadata.userinfo_endpoint, bearer)
         told: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
         if told.get("sub") != claims["sub"]:
-            raise ValueError("the provider tells of another person than it vouched for")
+            raise ValueError("the provider's user info names another subject than its ID token")
         return told
 
     def _person(self, claims: Mapping[str, Any]) -> Person:
@@ -232,10 +232,10 @@ class Provider:
                     self._metadata = await self._read_metadata()
                     self._asked = now
                 except (httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
-                    log.error("the OpenID provider %s cannot be asked: %s", self.settings.issuer, error)
+                    log.error("the OpenID provider %s cannot be reached: %s", self.settings.issuer, error)
                     if self._metadata is None:
                         raise ProblemError(
-                            503, "provider_unreachable", "the OpenID provider cannot be asked"
+                            503, "provider_unreachable", "the OpenID provider cannot be reached"
                         ) from error
             return self._metadata
 
@@ -243,7 +243,7 @@ class Provider:
         content = await self._get(f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
         metadata = msgspec.json.decode(content, type=_Metadata)
         if metadata.issuer != self.settings.issuer:
-            raise ValueError(f"it calls itself {metadata.issuer[:200]!r}; {self.settings.issuer!r} expected")
+            raise ValueError(f"the issuer is {metadata.issuer[:200]!r}; {self.settings.issuer!r} expected")
         for url in (metadata.authorization_endpoint, metadata.token_endpoint, metadata.jwks_uri):
             check_url(url)
         return metadata

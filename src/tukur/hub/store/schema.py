@@ -324,7 +324,7 @@ oom_kill = Table(
     Column("text", LONG_TEXT, nullable=False),
     Index("ix_oom_kill_boot_at_ms", "boot", "at_ms"),
 )
-"""Whom the kernel killed for want of memory, and why."""
+"""Processes killed by the OOM killer, and why."""
 
 user = Table(
     "user",

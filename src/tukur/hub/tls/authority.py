@@ -167,7 +167,7 @@ def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.DNSName(name)
     except ValueError as error:
-        raise CertificateError(f"{name!r} is no name of a host; ASCII (or its xn-- form) expected") from error
+        raise CertificateError(f"{name!r} is not a host name; ASCII (or its xn-- form) expected") from error
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:

@@ -83,7 +83,7 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
     except OSError as error:
         raise _unusable(path, error) from error
     except ValueError as error:
-        raise CertificateError(f"{path} is no certificate; PEM expected: {error}") from error
+        raise CertificateError(f"{path} is not a certificate; PEM expected: {error}") from error
 
 
 def _unusable(path: Path, error: OSError) -> CertificateError:

@@ -83,7 +83,7 @@ class Tls:
         if self._shown is not None:
             if found.server != self._shown.server:
                 self._before = authority.fingerprint(self._shown.server)
-            log.info("the hub's certificate is another, good until %s", found.server.not_valid_after_utc)
+            log.info("the hub has a new certificate, valid until %s", found.server.not_valid_after_utc)
         self._shown = found
         return True
 

@@ -21,7 +21,7 @@ _SAME = (
 
 
 class LifeTracker:
-    """IdentityConflicts what is known of lives that ended, until all is known."""
+    """Holds what is known of lives that ended, until all is known."""
 
     def __init__(self) -> None:
         self._deaths: npt.NDArray[np.void] = np.empty(0, dtype=EXIT)

@@ -1,4 +1,4 @@
-"""CancellableReads over all hosts, and over two instants of one."""
+"""Queries over all hosts, and over two instants of one."""
 
 from collections.abc import AsyncIterator
 from itertools import count

@@ -259,7 +259,7 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_used(
     provider: Provider, lying: Lying, lie: dict[str, Any]
 ) -> None:
     lying.metadata = lie
-    with pytest.raises(ProblemError, match="cannot be asked"):
+    with pytest.raises(ProblemError, match="cannot be reached"):
         await provider.begin(RETURN)
 
 

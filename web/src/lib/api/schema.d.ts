@@ -215,14 +215,14 @@ export interface paths {
         post?: never;
         /**
          * Remove a user
-         * @description Every session ends at once. What the audit log says of the user stays.
+         * @description Every session ends at once. The user's entries in the audit log stay.
          */
         delete: operations["removeUser"];
         options?: never;
         head?: never;
         /**
-         * Give a user another role, disable it or enable it again
-         * @description IdentityConflicts at once: sessions of a disabled user end, live connections too.
+         * Change a user's role, or disable or enable the user
+         * @description Takes effect at once: sessions of a disabled user end, live connections too.
          */
         patch: operations["changeUser"];
         trace?: never;
@@ -237,8 +237,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let a user sign in anew
-         * @description The password is taken and every session ends; the link lets the user in once to set another.
+         * Reset a user's sign-in
+         * @description The password is removed and every session ends; the link signs the user in once to set a new one.
          */
         post: operations["resetUser"];
         delete?: never;
@@ -305,8 +305,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Give a host another name, other groups, or have its orders approved
-         * @description The host as it is now. Groups say who may reach it: they are for administrators of all hosts.
+         * Change a host's name, its host groups, or whether its orders need approval
+         * @description The host after the change. Only administrators of all hosts may change its host groups.
          */
         patch: operations["changeHost"];
         trace?: never;
@@ -361,7 +361,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The processes, or groups of them, that did most within a range
+         * The top processes, or groups of them, within a range
          * @description By CPU time, peak RSS or I/O; processes that have ended are included.
          *
          *     With `group` the answer has `groups` in place of `processes`, in the same order.
@@ -383,7 +383,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The processes of all hosts that did most within a range
+         * The top processes of all hosts within a range
          * @description By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the asker may see.
          */
         get: operations["listFleetTop"];
@@ -403,8 +403,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What is another at a second instant than at a first
-         * @description Who came, who went, and what those that stayed did between the samples nearest to the two instants.
+         * What changed between two instants
+         * @description Which processes appeared or are gone, and what the others did; by the samples nearest to each.
          */
         get: operations["getDifference"];
         put?: never;
@@ -445,7 +445,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let a host in no more
+         * Revoke a host's access
          * @description Its connection ends at once and its key opens nothing; its record stays.
          *
          *     The machine comes back only by joining anew, as another host.
@@ -467,8 +467,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Decide which of the machines that have a host's key is the host
-         * @description A copied key is found when two machines use it at once; the second is held until this decides.
+         * Resolve an identity conflict: decide which machine is the host
+         * @description A copied key is detected when two machines use it at once; the second is held until this decides.
          */
         post: operations["releaseHost"];
         delete?: never;
@@ -506,7 +506,7 @@ export interface paths {
         };
         /**
          * The lives that ended within a range
-         * @description Newest first, however short they were; also those told together, and what the kernel lost.
+         * @description Newest first, however short they were; also aggregated lives, and what the kernel lost.
          */
         get: operations["listExits"];
         put?: never;
@@ -525,8 +525,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The processes that the kernel killed for want of memory
-         * @description Newest first, with the cgroup whose limit was reached and who had asked for memory.
+         * The processes killed by the OOM killer
+         * @description Newest first, with the cgroup whose limit was reached and the process that had asked for memory.
          */
         get: operations["listOomKills"];
         put?: never;
@@ -591,7 +591,7 @@ export interface paths {
         put?: never;
         /**
          * Approve or decline an order that waits for a second person
-         * @description Orders to hosts that are marked so wait ten minutes for somebody other than who asked, signed in.
+         * @description Orders to hosts that need approval wait ten minutes for a second person who is signed in.
          */
         post: operations["decideOrder"];
         delete?: never;
@@ -608,8 +608,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What became of an order
-         * @description With `wait_s` the answer waits until the order is final, or the time is over.
+         * An order and its outcome
+         * @description With `wait_s` the response waits until the order is final, or until the time has passed.
          */
         get: operations["getOrder"];
         put?: never;
@@ -648,8 +648,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What the record takes, how far back it reaches, and when the disk will be full
-         * @description The growth is that of the last day, or since the record began; of an hour or less it is not known.
+         * The size of the record, how far back it reaches, and when the disk will be full
+         * @description Growth is measured over the last day or since the record began; before an hour it is unknown.
          */
         get: operations["getStore"];
         put?: never;
@@ -709,7 +709,7 @@ export interface paths {
         };
         /**
          * Whether the hub works
-         * @description 503 with a Problem while what agents send cannot be stored.
+         * @description 503 with a Problem while the hub cannot store what agents send.
          */
         get: operations["getHealth"];
         put?: never;
@@ -843,7 +843,7 @@ export interface components {
             exit_code: number | null;
             /** @description One of both where it is known. */
             exit_signal: number | null;
-            /** @description ``oom``: killed for want of memory. */
+            /** @description ``oom``: killed by the OOM killer. */
             cause: string;
             cpu_s: number;
             rss_peak: number;
@@ -1083,7 +1083,7 @@ export interface components {
         };
         /**
          * OomKill
-         * @description A process that the kernel killed for want of memory.
+         * @description A process killed by the OOM killer.
          */
         OomKill: {
             at_ms: number;
@@ -1346,7 +1346,7 @@ export interface components {
             restart: string;
             /** @description Why a signal would be refused; empty: it would not be. */
             protected: string;
-            /** @description What an order could be for besides this process alone; empty: the agent did not report any. */
+            /** @description Other targets for an order than this process alone; empty: the agent reported none. */
             sets: components["schemas"]["ProcessSet"][];
         };
         /**
@@ -3328,9 +3328,9 @@ export interface operations {
                 container?: string;
                 /** @description Of one host only */
                 host?: string | null;
-                /** @description Then or later; without it from the beginning */
+                /** @description From this time on; default: the beginning */
                 from?: string | null;
-                /** @description Before then; without it to the end */
+                /** @description Before this time; default: no end */
                 to?: string | null;
                 limit?: number;
                 /** @description `next` of the answer before */
@@ -3396,7 +3396,7 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
-                /** @description All; those with an exit code above 0 or a signal; by a signal; for want of memory */
+                /** @description All; with an exit code above 0 or a signal; by a signal; by the OOM killer */
                 only?: "all" | "failed" | "signal" | "oom";
                 limit?: number;
                 /** @description `next` of the answer before */
@@ -3748,7 +3748,7 @@ export interface operations {
     getOrder: {
         parameters: {
             query?: {
-                /** @description Wait this long for the last word on the order */
+                /** @description How many seconds to wait for the outcome */
                 wait_s?: number;
             };
             header?: never;
@@ -3913,9 +3913,9 @@ export interface operations {
                 target?: string;
                 /** @description The whole text, as it is shown */
                 result?: string;
-                /** @description Then or later; without it from the beginning */
+                /** @description From this time on; default: the beginning */
                 from?: string | null;
-                /** @description Before then; without it to the end */
+                /** @description Before this time; default: no end */
                 to?: string | null;
                 limit?: number;
                 /** @description `next` of the answer before */

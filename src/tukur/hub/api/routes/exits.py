@@ -15,9 +15,7 @@ from tukur.hub.models.exit import Exits
 Limit = Annotated[int, QueryParameter(ge=1, le=5000)]
 OnlyParameter = Annotated[
     Only,
-    QueryParameter(
-        description="All; those with an exit code above 0 or a signal; by a signal; for want of memory"
-    ),
+    QueryParameter(description="All; with an exit code above 0 or a signal; by a signal; by the OOM killer"),
 ]
 After = Annotated[str | None, QueryParameter(description="`next` of the answer before", max_length=60)]
 
@@ -38,7 +36,7 @@ async def list_exits(
     limit: Limit = 200,
     after: After = None,
 ) -> Exits:
-    """Newest first, however short they were; also those told together, and what the kernel lost."""
+    """Newest first, however short they were; also aggregated lives, and what the kernel lost."""
     begin, end = range_ms(from_, to)
     cursor = None if after is None else parse_cursor(after)
     return await hub.history.exits(host_id, begin, end, only, limit, cursor)

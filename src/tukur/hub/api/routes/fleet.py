@@ -20,7 +20,7 @@ from tukur.hub.models.host import Host, HostChange, Release
 @post(
     "/api/hosts/{host_id:str}/revoke",
     operation_id="revokeHost",
-    summary="Let a host in no more",
+    summary="Revoke a host's access",
     tags=["hosts"],
     status_code=204,
     responses=problems(400, 401, 403, 404, 503),
@@ -40,7 +40,7 @@ async def revoke_host(
 @patch(
     "/api/hosts/{host_id:str}",
     operation_id="changeHost",
-    summary="Give a host another name, other groups, or have its orders approved",
+    summary="Change a host's name, its host groups, or whether its orders need approval",
     tags=["hosts"],
     responses=problems(400, 401, 403, 404, 503),
 )
@@ -50,7 +50,7 @@ async def change_host(
     data: JSONBody[HostChange],
     hub: NamedDependency[Hub],
 ) -> Host:
-    """The host as it is now. Groups say who may reach it: they are for administrators of all hosts."""
+    """The host after the change. Only administrators of all hosts may change its host groups."""
     who, origin = request.user, origin_of(request)
     changed: dict[str, str | bool] = {}
     if data.name is not None:
@@ -79,7 +79,7 @@ def _groups(words: list[str]) -> tuple[str, ...]:
 @post(
     "/api/hosts/{host_id:str}/release",
     operation_id="releaseHost",
-    summary="Decide which of the machines that have a host's key is the host",
+    summary="Resolve an identity conflict: decide which machine is the host",
     tags=["hosts"],
     status_code=200,
     responses=problems(400, 401, 403, 404, 409, 503),
@@ -90,7 +90,7 @@ async def release_host(
     data: JSONBody[Release],
     hub: NamedDependency[Hub],
 ) -> Host:
-    """A copied key is found when two machines use it at once; the second is held until this decides."""
+    """A copied key is detected when two machines use it at once; the second is held until this decides."""
     await hub.history.host(host_id)
     await hub.fleet.release(host_id, data.boot_id)
     await hub.audit.add(

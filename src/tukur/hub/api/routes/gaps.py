@@ -1,4 +1,4 @@
-"""Where the record has nothing, and why."""
+"""Gaps in the record, and their reasons."""
 
 from typing import Annotated
 

@@ -120,7 +120,7 @@ async def list_processes(
 @get(
     "/api/hosts/{host_id:str}/top",
     operation_id="listTop",
-    summary="The processes, or groups of them, that did most within a range",
+    summary="The top processes, or groups of them, within a range",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
@@ -144,7 +144,7 @@ async def list_top(
 @get(
     "/api/top",
     operation_id="listFleetTop",
-    summary="The processes of all hosts that did most within a range",
+    summary="The top processes of all hosts within a range",
     tags=["history"],
     responses=problems(400, 401, 503),
 )
@@ -159,7 +159,7 @@ async def list_fleet_top(
 @get(
     "/api/hosts/{host_id:str}/difference",
     operation_id="getDifference",
-    summary="What is another at a second instant than at a first",
+    summary="What changed between two instants",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
@@ -171,7 +171,7 @@ async def get_difference(
     by: DifferenceParameter = "rss",
     limit: Limit = 100,
 ) -> Difference:
-    """Who came, who went, and what those that stayed did between the samples nearest to the two instants."""
+    """Which processes appeared or are gone, and what the others did; by the samples nearest to each."""
     begin, end = range_ms(from_, to)
     return await hub.history.difference(host_id, begin, end, by, limit)
 

@@ -1,4 +1,4 @@
-"""Whom the kernel killed for want of memory."""
+"""Processes killed by the OOM killer."""
 
 from typing import Annotated
 
@@ -17,13 +17,13 @@ Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 @get(
     "/api/hosts/{host_id:str}/ooms",
     operation_id="listOomKills",
-    summary="The processes that the kernel killed for want of memory",
+    summary="The processes killed by the OOM killer",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
 async def list_ooms(
     host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], limit: Limit = 200
 ) -> OomKills:
-    """Newest first, with the cgroup whose limit was reached and who had asked for memory."""
+    """Newest first, with the cgroup whose limit was reached and the process that had asked for memory."""
     begin, end = range_ms(from_, to)
     return await hub.history.ooms(host_id, begin, end, limit)

@@ -1,4 +1,4 @@
-"""Orders: a signal to exactly one process life, and what became of it."""
+"""Orders: a signal to exactly one process life, and its outcome."""
 
 from typing import Annotated, Any
 
@@ -13,9 +13,7 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
 from tukur.hub.models.order import Decision, Order, OrderRequest, Orders
 
-WaitS = Annotated[
-    float, QueryParameter(ge=0, le=30, description="Wait this long for the last word on the order")
-]
+WaitS = Annotated[float, QueryParameter(ge=0, le=30, description="How many seconds to wait for the outcome")]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
@@ -54,14 +52,14 @@ async def decide_order(
     data: JSONBody[Decision],
     hub: NamedDependency[Hub],
 ) -> Order:
-    """Orders to hosts that are marked so wait ten minutes for somebody other than who asked, signed in."""
+    """Orders to hosts that need approval wait ten minutes for a second person who is signed in."""
     return await hub.orders.decide(order_id, request.user, origin_of(request), approve=data.approve)
 
 
 @get(
     "/api/orders/{order_id:str}",
     operation_id="getOrder",
-    summary="What became of an order",
+    summary="An order and its outcome",
     tags=["orders"],
     responses=problems(400, 401, 404, 503),
 )
@@ -71,7 +69,7 @@ async def get_order(
     hub: NamedDependency[Hub],
     wait_s: WaitS = 0.0,
 ) -> Order:
-    """With `wait_s` the answer waits until the order is final, or the time is over."""
+    """With `wait_s` the response waits until the order is final, or until the time has passed."""
     return await hub.orders.get(order_id, wait_s, request.user)
 
 

@@ -73,7 +73,7 @@ async def authorities(hub: NamedDependency[Hub]) -> Response[bytes]:
     responses=problems(503),
 )
 async def health(hub: NamedDependency[Hub]) -> Health:
-    """503 with a Problem while what agents send cannot be stored."""
+    """503 with a Problem while the hub cannot store what agents send."""
     fault = hub.recorder.fault
     if fault is not None:
         raise ProblemError(503, fault.code, str(fault))

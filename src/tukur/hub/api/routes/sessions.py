@@ -101,7 +101,7 @@ async def _by_link(request: ApiRequest, token: str, hub: Hub) -> SignedIn:
         hub.sign_in.failed(origin)
         await hub.audit.add("", "session.begin", "", "link_not_valid", origin)
         raise ProblemError(
-            401, "link_not_valid", "this link is unknown, expired or was used before; ask for a new one"
+            401, "link_not_valid", "this link is unknown, has expired or was used before; request a new one"
         )
     return signed_in
 

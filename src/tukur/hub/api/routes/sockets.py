@@ -1,4 +1,4 @@
-"""The two WebSockets: agents come in by one, browsers by the other."""
+"""The two WebSockets: one for agents, one for browsers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the record takes, and when its disk will be full."""
+"""The size of the record, and when its disk will be full."""
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -11,12 +11,12 @@ from tukur.hub.models.record import StoreLevel, StoreUsage
 @get(
     "/api/store",
     operation_id="getStore",
-    summary="What the record takes, how far back it reaches, and when the disk will be full",
+    summary="The size of the record, how far back it reaches, and when the disk will be full",
     tags=["store"],
     responses=problems(401, 403, 503),
 )
 async def get_store(hub: NamedDependency[Hub]) -> StoreUsage:
-    """The growth is that of the last day, or since the record began; of an hour or less it is not known."""
+    """Growth is measured over the last day or since the record began; before an hour it is unknown."""
     outlook = await hub.keeper.outlook()
     keep, oldest, found = hub.settings.keep, outlook.oldest, outlook.forecast
     levels = [

@@ -79,14 +79,14 @@ async def add_user(request: ApiRequest, data: JSONBody[NewUser], hub: NamedDepen
 @patch(
     "/api/users/{name:str}",
     operation_id="changeUser",
-    summary="Give a user another role, disable it or enable it again",
+    summary="Change a user's role, or disable or enable the user",
     tags=["users"],
     responses=problems(400, 401, 403, 404, 409, 503),
 )
 async def change_user(
     request: ApiRequest, name: FromPath[str], data: JSONBody[UserChange], hub: NamedDependency[Hub]
 ) -> User:
-    """IdentityConflicts at once: sessions of a disabled user end, live connections too."""
+    """Takes effect at once: sessions of a disabled user end, live connections too."""
     row = await hub.users.user(name)
     before = _told(row)
     rights = None
@@ -108,7 +108,7 @@ async def change_user(
     responses=problems(400, 401, 403, 404, 409, 503),
 )
 async def remove_user(request: ApiRequest, name: FromPath[str], hub: NamedDependency[Hub]) -> Response[None]:
-    """Every session ends at once. What the audit log says of the user stays."""
+    """Every session ends at once. The user's entries in the audit log stay."""
     await hub.users.remove(name)
     await _noted(request, hub, "user.remove", name)
     return Response(None, status_code=204)
@@ -117,14 +117,14 @@ async def remove_user(request: ApiRequest, name: FromPath[str], hub: NamedDepend
 @post(
     "/api/users/{name:str}/reset",
     operation_id="resetUser",
-    summary="Let a user sign in anew",
+    summary="Reset a user's sign-in",
     tags=["users"],
     responses=problems(400, 401, 403, 404, 503),
 )
 async def reset_user(
     request: ApiRequest, name: FromPath[str], data: JSONBody[UserReset], hub: NamedDependency[Hub]
 ) -> Invitation:
-    """The password is taken and every session ends; the link lets the user in once to set another."""
+    """The password is removed and every session ends; the link signs the user in once to set a new one."""
     row = await hub.users.user(name)
     token = await hub.users.reset(row.name, totp=data.second_factor)
     await _noted(request, hub, "user.reset", row.name, second_factor=data.second_factor)

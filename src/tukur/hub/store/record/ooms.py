@@ -1,4 +1,4 @@
-"""Writes and reads whom the kernel killed for want of memory."""
+"""Writes and reads processes killed by the OOM killer."""
 
 from collections.abc import Sequence
 from typing import Any
