@@ -21,3 +21,5 @@ def begin_logging(options: argparse.Namespace, who: str) -> None:
     )
     for noisy in ("uvicorn", "websockets", "aiosqlite", "alembic", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What retries reports its first failure itself; stamina would add a line for each attempt.
+    logging.getLogger("stamina").setLevel(logging.ERROR)

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
+import stamina
+
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.store.errors import BadBlockError, StoreError
 from tukur.hub.store.store import Store
@@ -55,34 +57,38 @@ class IngestWriter:
             # A connection that ended meanwhile waits no more; its agent will send the block again.
             batch = [waiting for waiting in batch if not waiting.stored.done()]
             if batch:
-                await self._store_or_part(batch)
+                await self._store_or_split(batch)
 
-    async def _store_or_part(self, batch: list[_Waiting]) -> None:
-        """One block that nobody foresaw must not end the recording of all others."""
+    async def _store_or_split(self, batch: list[_Waiting]) -> None:
+        """One block that fails unexpectedly must not end the recording of all others."""
         try:
             await self._store_batch(batch)
         except Exception as error:
             if len(batch) > 1:
                 for waiting in batch:
-                    await self._store_or_part([waiting])
+                    await self._store_or_split([waiting])
                 return
             log.exception("host %s: a block cannot be stored", batch[0].host_id)
             if not batch[0].stored.done():
-                reason = f"nobody foresaw it: {type(error).__name__}: {error}"
+                reason = f"unexpected error: {type(error).__name__}: {error}"
                 batch[0].stored.set_exception(BadBlockError(reason))
 
     async def _store_batch(self, batch: list[_Waiting]) -> None:
-        delay = _RETRY_S[0]
-        while True:
-            try:
+        def is_temporary(error: Exception) -> bool:
+            if isinstance(error, StoreError):
+                self._report(error, batch)
+            return isinstance(error, StoreError)
+
+        results: list[BadBlockError | None] = []
+        initial, longest = _RETRY_S
+        # Without end: a full disk or a lost server may take hours, and the blocks wait at their agents.
+        async for attempt in stamina.retry_context(
+            is_temporary, attempts=None, timeout=None, wait_initial=initial, wait_max=longest, wait_jitter=0
+        ):
+            with attempt:
                 results = await self._store.put_blocks([(w.host_id, w.block) for w in batch])
-                break
-            except StoreError as error:
-                self._note(error, batch)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, _RETRY_S[1])
         if self.fault:
-            log.info("the record is written again")
+            log.info("the record can be written again")
             self.fault = None
         for waiting, refused in zip(batch, results, strict=True):
             if waiting.stored.done():
@@ -92,7 +98,7 @@ class IngestWriter:
             else:
                 waiting.stored.set_exception(refused)
 
-    def _note(self, fault: StoreError, batch: list[_Waiting]) -> None:
+    def _report(self, fault: StoreError, batch: list[_Waiting]) -> None:
         if self.fault is None or str(fault) != str(self.fault):
             log.error("the record cannot be written, blocks wait at their agents: %s", fault)
         self.fault = fault
