@@ -177,8 +177,8 @@ static void fill_exec(struct exec_scratch *buffer, struct task_struct *task, str
 
 	memset(exec, 0, sizeof(*exec));
 	exec->args_whole = min_t(unsigned long, total, U32_MAX);
-	exec->args_len = copy_args(buffer->args, mm->arg_start,
-				   min_t(unsigned long, total, TUKUR_ARGS_MAX));
+	exec->args_len =
+		copy_args(buffer->args, mm->arg_start, min_t(unsigned long, total, TUKUR_ARGS_MAX));
 	memset(buffer->args + exec->args_len, 0, 8);
 	exec->at_ns = ktime_get_boottime_ns();
 	exec->start_ns = task->group_leader->start_boottime;
@@ -196,8 +196,7 @@ static void fill_exec(struct exec_scratch *buffer, struct task_struct *task, str
 }
 
 /* Runs in the process that has called exec. */
-static void on_exec(void *data, struct task_struct *task, pid_t old_pid,
-		    struct linux_binprm *bprm)
+static void on_exec(void *data, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	struct exec_scratch *buffer;
 

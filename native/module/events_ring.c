@@ -47,9 +47,9 @@ struct death {
 static DEFINE_RAW_SPINLOCK(ring_lock);
 static struct {
 	u8 *bytes;
-	u64 size;	/* a power of two               */
-	u64 head;	/* bytes written since the open */
-	u64 tail;	/* bytes read since the open    */
+	u64 size; /* a power of two */
+	u64 head; /* bytes written since the open */
+	u64 tail; /* bytes read since the open */
 } ring;
 
 /* Under ring_lock, except for read_groups, which belongs to the reader. */
