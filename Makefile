@@ -7,6 +7,7 @@ ARGS ?=
 
 EBPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/include/*.h) build_tools/ebpf.py
 PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null) build_tools/page.py
+C_SOURCES := $(filter-out %.mod.c,$(wildcard native/*/*.[ch]))
 
 .PHONY: help
 help: ## this text
@@ -36,6 +37,7 @@ soak: .cache/built .cache/venv-test ## kill -9 of agent, hub and writer, two tho
 check: .cache/built .cache/venv-test ## formatting, lint, types, layers, known vulnerabilities
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
+	@.venv/bin/clang-format --dry-run -Werror $(C_SOURCES)
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m build_tools.page check

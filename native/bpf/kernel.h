@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * kernel.h - the few kernel structures, fields and helpers that the programs
- * of this folder use, declared by hand.
+ * kernel.h - the kernel structures, fields and helpers that the programs of
+ * this folder use, declared by hand.
  *
- * Only names and types matter: libbpf moves every access to the running
- * kernel's own offset (CO-RE), so that one object serves 5.15 and all after.
- * What follows "___" in a name is not part of it: one structure, in the shape
- * of some kernel versions.
+ * Only names and types matter: libbpf relocates every access to the running
+ * kernel's own offset (CO-RE), so that one object works on 5.15 and later.
+ * libbpf ignores what follows "___" in a name: it marks the layout that a
+ * structure has in some kernel versions.
  */
 #ifndef TUKUR_BPF_KERNEL_H
 #define TUKUR_BPF_KERNEL_H
 
-/* Tells tukur_record.h that the fixed-width types are there. */
+/* tukur_record.h must not include linux/types.h: the types are defined here. */
 #define __VMLINUX_H__
 
 typedef unsigned char __u8;
@@ -29,12 +29,12 @@ typedef _Bool bool;
 #define __always_inline inline __attribute__((always_inline))
 #define __core __attribute__((preserve_access_index))
 
-/* BPF_FIELD_EXISTS of libbpf's relocations: a constant once the program is loaded. */
+/* BPF_FIELD_EXISTS and BPF_FIELD_BYTE_OFFSET of libbpf: constants once the program is loaded. */
 #define core_field_exists(field) __builtin_preserve_field_info(field, 2)
 #define core_field_offset(field) __builtin_preserve_field_info(field, 0)
 
-/* How libbpf learns of a map: the pointer's type, or its array's length, is the value. */
-#define __uint(name, value) int(*name)[value]
+/* libbpf's map definitions: the value is the pointer's type, or the length of its array. */
+#define __uint(name, value) int (*name)[value]
 #define __type(name, value) typeof(value) *name
 #define SEC_MAPS SEC(".maps")
 
@@ -54,11 +54,14 @@ static long (*const bpf_map_update_elem)(void *map, const void *key, const void 
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static long (*const bpf_probe_read_user)(void *to, __u32 size, const void *from) = (void *)112;
 static __u64 (*const bpf_ktime_get_boot_ns)(void) = (void *)125;
-static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
+static long (*const bpf_ringbuf_output)(void *ring, void *data, __u64 size,
+					__u64 flags) = (void *)130;
 
 static long (*const bpf_probe_read_kernel)(void *to, __u32 size, const void *from) = (void *)113;
-static long (*const bpf_probe_read_kernel_str)(void *to, __u32 size, const void *from) = (void *)115;
-static long (*const bpf_seq_write)(struct seq_file *seq, const void *data, __u32 size) = (void *)127;
+static long (*const bpf_probe_read_kernel_str)(void *to, __u32 size,
+					       const void *from) = (void *)115;
+static long (*const bpf_seq_write)(struct seq_file *seq, const void *data,
+				   __u32 size) = (void *)127;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
 #define PF_KTHREAD 0x00200000
@@ -168,7 +171,7 @@ struct mm_struct {
 	unsigned long arg_end;
 } __core;
 
-/* Before 6.2: one atomic_long_t for each counter; a plain long would not match a structure. */
+/* Before 6.2: one atomic_long_t for each counter; a plain long would not match a struct. */
 struct atomic___long {
 	__s64 counter;
 } __core;
@@ -181,7 +184,7 @@ struct mm_struct___atomic {
 	struct mm_rss_stat___atomic rss_stat;
 } __core;
 
-/* From 6.2 on: count is what all CPUs have handed in, counters what each still holds. */
+/* Since 6.2: count is the shared sum, counters the per-CPU values not yet added to it. */
 struct percpu_counter {
 	__s64 count;
 	__s32 *counters;

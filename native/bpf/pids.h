@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * pids.h - what a process is called in one of the PID namespaces that it is in.
+ * pids.h - the PID of a process in one of its PID namespaces.
  */
 #ifndef TUKUR_BPF_PIDS_H
 #define TUKUR_BPF_PIDS_H
@@ -9,25 +9,25 @@
 
 #define MAX_PID_LEVEL 32 /* MAX_PID_NS_LEVEL */
 
-/* A pointer as a plain number: the verifier lets no variable be added to one with BTF. */
-static __always_inline char *plain(struct pid *const *where)
+/* The pointer as a scalar: the verifier forbids variable offsets on pointers with BTF. */
+static __always_inline char *pid_address(struct pid *const *field)
 {
 	char *pid = 0;
 
-	bpf_probe_read_kernel(&pid, sizeof(pid), where);
+	bpf_probe_read_kernel(&pid, sizeof(pid), field);
 	return pid;
 }
 
-struct number {
+struct pid_number {
 	int nr;
 	int pad;
 	const struct pid_namespace *ns;
 };
 
-/* What a PID is called at one level of the namespaces. */
-static __always_inline struct number number_at(char *pid, unsigned int level)
+/* The upid at one level of the PID namespaces. */
+static __always_inline struct pid_number number_at(char *pid, unsigned int level)
 {
-	struct number number = {};
+	struct pid_number number = {};
 
 	if (pid && level <= MAX_PID_LEVEL)
 		bpf_probe_read_kernel(&number, sizeof(number),

@@ -4,18 +4,18 @@
  *
  * One record for each thread group leader, and one with TUKUR_TASK_THREAD for
  * each other thread, which the reader adds to its process: a loop over threads
- * in here would need an iterator that kernels before 6.7 lack.
+ * here would need an iterator that kernels before 6.7 lack.
  *
- * Most tasks sleep through most samples. One that has not run since the last
- * reading costs its number alone, in a record that holds the numbers of
- * IDLE_BATCH such tasks; what the reader knows of it still holds. A tenth of
- * them is written whole all the same at each reading, in turn, for what others
- * can change while it sleeps: memory taken back or swapped out, nice, cgroup.
- * Reading all of 10,000 sleepers means 300,000 cache lines; this way 90,000.
+ * Most tasks sleep through most samples. For one that has not run since the last
+ * read, only its PID is written, in a record that holds the PIDs of up to
+ * IDLE_BATCH such tasks: the reader's last record of it is still valid. At each
+ * read a tenth of them, in rotation, is written in full anyway, because others can
+ * change a sleeping task: memory reclaimed or swapped out, nice, cgroup.
+ * Reading 10,000 sleeping tasks in full touches 300,000 cache lines; this, 90,000.
  *
- * The loads through pointers need no check for NULL or for freed memory: on a
- * pointer with BTF the kernel makes of them loads that give 0 where the
- * address is bad. They cost a tenth of bpf_probe_read_kernel().
+ * Loads through pointers need no check for NULL or for freed memory: for a
+ * pointer with BTF the kernel turns them into loads that yield 0 for an invalid
+ * address. They cost a tenth of bpf_probe_read_kernel().
  */
 #include "kernel.h"
 
@@ -27,36 +27,36 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define MAX_EXACT_CPUS 32
-/* A CPU hands in at percpu_counter_batch, 64 with 32 CPUs: what is far more is no such counter. */
-#define MAX_SHARE 1024
+/* A CPU's value is at most percpu_counter_batch, 64 with 32 CPUs; a far larger one is not valid. */
+#define MAX_CPU_PAGES 1024
 
 /* Set by the reader before the program is loaded. */
 const volatile struct {
 	__u32 page_shift;
-	__u32 exact_cpus; /* CPUs whose share of the memory counters is added; 0: none */
+	__u32 exact_cpus; /* CPUs whose part of the memory counters is added; 0: none */
 } settings = { 12, 0 };
 
-/* Where each CPU's data begins; missing where addresses of the kernel are hidden from us. */
+/* Offsets of the per-CPU data; NULL if kernel addresses are hidden (kptr_restrict). */
 extern const void __per_cpu_offset __ksym __weak;
 
 static __u64 cpu_offset[MAX_EXACT_CPUS];
 
-/* tukur_task.flags of a record of numbers: `threads` of them where a task's fields begin. */
+/* tukur_task.flags of a record of PIDs, which holds `threads` PIDs from its first byte on. */
 #define TASKS_IDLE (1U << 31)
 #define IDLE_BATCH 32
 #define REFRESH 10
 
-/* What was told last, by thread id; two tasks of one slot just push each other out. */
+/* The last full record of a thread, by thread ID; tasks in the same slot evict each other. */
 #define SLOTS 65536
 static struct {
 	__u64 start;
-	__u64 used;
-} told[SLOTS];
+	__u64 activity;
+} reported[SLOTS];
 
 static struct tukur_task idle;
-static __u32 turn;
+static __u32 refresh_slot;
 
-/* task_state_index() of the kernel, whose highest bit decides. */
+/* As task_state_index(): the highest bit decides. */
 static __always_inline __u8 state_letter(const struct task_struct *task)
 {
 	unsigned int now = task->__state;
@@ -81,56 +81,58 @@ static __always_inline __u8 state_letter(const struct task_struct *task)
 	return state & 0x01 ? 'S' : 'R';
 }
 
-static __always_inline void put_pids(struct tukur_task *record, struct task_struct *task,
-				     unsigned int reader_level)
+static __always_inline void fill_pids(struct tukur_task *record, struct task_struct *task,
+				      unsigned int reader_level)
 {
 	unsigned int level = task->signal->pids[PIDTYPE_TGID]->level;
-	struct number own, parent;
+	struct pid_number own, parent;
 
 	if (!reader_level) {
-		/* In the first namespace the numbers stand in the tasks themselves. */
+		/* PIDs in the initial namespace are in the task_struct itself. */
 		record->pid = task->tgid;
 		record->ppid = task->real_parent->tgid;
 	} else {
-		own = number_at(plain(&task->signal->pids[PIDTYPE_TGID]), reader_level);
-		parent = number_at(plain(&task->real_parent->signal->pids[PIDTYPE_TGID]), reader_level);
+		own = number_at(pid_address(&task->signal->pids[PIDTYPE_TGID]), reader_level);
+		parent = number_at(pid_address(&task->real_parent->signal->pids[PIDTYPE_TGID]),
+				   reader_level);
 		record->pid = own.nr;
-		/* A parent outside the reader's namespace has no number that the reader could use. */
+		/* A parent outside the reader's namespace has no PID in it. */
 		record->ppid = parent.ns == own.ns ? parent.nr : 0;
 	}
 	record->ns_pid = record->pid;
 	if (level != reader_level)
-		record->ns_pid = number_at(plain(&task->signal->pids[PIDTYPE_TGID]), level).nr;
+		record->ns_pid =
+			number_at(pid_address(&task->signal->pids[PIDTYPE_TGID]), level).nr;
 }
 
-/* What the CPUs hold back from the counters, as percpu_counter_sum() adds it. */
+/* Adds the per-CPU parts of the counters, as percpu_counter_sum() does. */
 static __always_inline void add_per_cpu(__s64 *pages, struct mm_struct___percpu *mm)
 {
 	char *first = (char *)mm->rss_stat[0].counters;
-	__s32 share[NR_MM_COUNTERS];
+	__s32 cpu_pages[NR_MM_COUNTERS];
 
-	/* One allocation since 6.6, so that one read for each CPU gets all four. */
+	/* One allocation since 6.6: a single read per CPU returns all four. */
 	if (!first || (char *)mm->rss_stat[3].counters != first + 3 * sizeof(__s32))
 		return;
 	for (__u32 cpu = 0; cpu < MAX_EXACT_CPUS; cpu++) {
 		if (cpu >= settings.exact_cpus)
 			break;
 		if (!cpu_offset[cpu] ||
-		    bpf_probe_read_kernel(share, sizeof(share), first + cpu_offset[cpu]))
+		    bpf_probe_read_kernel(cpu_pages, sizeof(cpu_pages), first + cpu_offset[cpu]))
 			continue;
-		for (int at = 0; at < NR_MM_COUNTERS; at++)
-			if (share[at] > -MAX_SHARE && share[at] < MAX_SHARE)
-				pages[at] += share[at];
+		for (int i = 0; i < NR_MM_COUNTERS; i++)
+			if (cpu_pages[i] > -MAX_CPU_PAGES && cpu_pages[i] < MAX_CPU_PAGES)
+				pages[i] += cpu_pages[i];
 	}
 }
 
 static __always_inline __u64 bytes(__s64 pages)
 {
-	/* Below zero for a moment: one CPU took away what another has not yet handed in. */
+	/* Can be negative for a moment: one CPU has subtracted what another has not added yet. */
 	return pages > 0 ? (__u64)pages << settings.page_shift : 0;
 }
 
-static __always_inline void put_memory(struct tukur_task *record, struct task_struct *task)
+static __always_inline void fill_memory(struct tukur_task *record, struct task_struct *task)
 {
 	struct mm_struct *mm = task->mm;
 	__s64 pages[NR_MM_COUNTERS] = {};
@@ -142,12 +144,12 @@ static __always_inline void put_memory(struct tukur_task *record, struct task_st
 	if (core_field_exists(((struct mm_struct___atomic *)0)->rss_stat.count)) {
 		struct mm_struct___atomic *old = (void *)mm;
 
-		/* Read as bytes: before 6.2 the verifier does not follow an array of a typedef. */
+		/* Read as bytes: before 6.2 the verifier cannot walk into an array of a typedef. */
 		bpf_probe_read_kernel(pages, sizeof(pages), old->rss_stat.count);
 	} else {
 		struct mm_struct___percpu *new = (void *)mm;
 
-		/* No loop: only for a constant index does the running kernel's element size count. */
+		/* No loop: CO-RE relocates the element size only for constant indexes. */
 		pages[0] = new->rss_stat[0].count;
 		pages[1] = new->rss_stat[1].count;
 		pages[2] = new->rss_stat[2].count;
@@ -155,7 +157,7 @@ static __always_inline void put_memory(struct tukur_task *record, struct task_st
 		if (settings.exact_cpus)
 			add_per_cpu(pages, new);
 	}
-	/* It exited or became another program meanwhile: what was read may be anybody's. */
+	/* It has exited or called exec meanwhile: the values may be of another process. */
 	if (task->mm != mm)
 		return;
 	record->vsz = total << settings.page_shift;
@@ -165,11 +167,11 @@ static __always_inline void put_memory(struct tukur_task *record, struct task_st
 	record->swap = bytes(pages[MM_SWAPENTS]);
 }
 
-static __always_inline void put_process(struct tukur_task *record, struct task_struct *task)
+static __always_inline void fill_process(struct tukur_task *record, struct task_struct *task)
 {
 	struct signal_struct *signal = task->signal;
 
-	ADD_ENDED_THREADS(record, signal);
+	ADD_EXITED_THREADS(record, signal);
 	record->threads = signal->nr_threads;
 	record->oom_score_adj = signal->oom_score_adj;
 	record->uid = task->real_cred->euid.val;
@@ -179,16 +181,16 @@ static __always_inline void put_process(struct tukur_task *record, struct task_s
 	record->nice = task->static_prio - DEFAULT_PRIO;
 	record->policy = task->policy;
 	record->state = state_letter(task);
-	/* As a string: kernels before 6.5 leave the end of an older, longer name behind the NUL. */
+	/* As a string: before 6.5 the rest of an earlier, longer name remains after the NUL. */
 	bpf_probe_read_kernel_str(record->comm, TUKUR_COMM_LEN, task->comm);
 	if (task->flags & PF_KTHREAD)
-		/* One that works for a process borrows its mm: that memory is counted there. */
+		/* A kernel thread may use the mm of a process, where that memory is already counted. */
 		record->flags = TUKUR_TASK_KTHREAD;
 	else
-		put_memory(record, task);
+		fill_memory(record, task);
 }
 
-static __always_inline void learn_cpu_offsets(void)
+static __always_inline void read_cpu_offsets(void)
 {
 	const char *table = (const char *)&__per_cpu_offset;
 
@@ -201,36 +203,36 @@ static __always_inline void learn_cpu_offsets(void)
 	}
 }
 
-static __always_inline __u64 mixed(__u64 sum, __u64 value)
+static __always_inline __u64 hash_mix(__u64 sum, __u64 value)
 {
 	return (sum ^ value) * 0x9e3779b97f4a7c15ULL;
 }
 
-/* Whether a process has threads beside this one: the list of them is its head and the task. */
-static __always_inline bool alone(const struct task_struct *task)
+/* Whether the task is the only thread of its process: the list is then its head and the task. */
+static __always_inline bool is_only_thread(const struct task_struct *task)
 {
 	return task->thread_node.next == task->thread_node.prev;
 }
 
 /*
- * Another number as soon as the task ran, or its state or parent became another.
- * 0: a leader with threads, whose work shows in its memory and its signal_struct. One without
- * gets them only by running; so signal_struct, two cache lines, need not be read to know.
+ * A hash that changes when the task has run or its state or parent has changed.
+ * 0: a leader with other threads, whose activity changes its memory and signal_struct. A leader
+ * without them can only get some by running, so the two cache lines of signal_struct are not read.
  */
-static __always_inline __u64 used(const struct task_struct *task, bool leader)
+static __always_inline __u64 activity_hash(const struct task_struct *task, bool leader)
 {
-	__u64 sum = mixed(task->se.sum_exec_runtime, task->start_boottime);
+	__u64 sum = hash_mix(task->se.sum_exec_runtime, task->start_boottime);
 
 	if (leader) {
-		if (!alone(task))
+		if (!is_only_thread(task))
 			return 0;
-		/* exit_state follows from __state: who is dead is a zombie, and to become so it ran. */
-		sum = mixed(sum, (__u64)task->__state << 32 | task->real_parent->tgid);
+		/* exit_state needs no check: a task has to run to become a zombie. */
+		sum = hash_mix(sum, (__u64)task->__state << 32 | task->real_parent->tgid);
 	}
 	return sum | 1;
 }
 
-/* A write that does not fit is made again by the kernel, with the same task, at the next read(). */
+/* If it does not fit, the kernel calls the program again for the same task at the next read(). */
 static __always_inline bool write(struct bpf_iter__task *ctx, const struct tukur_task *record)
 {
 	return bpf_seq_write(ctx->meta->seq, record, sizeof(*record)) == 0;
@@ -243,18 +245,18 @@ static __always_inline void flush_idle(struct bpf_iter__task *ctx)
 		idle.threads = 0;
 }
 
-static __always_inline void put_idle(struct bpf_iter__task *ctx, __u32 number)
+static __always_inline void add_idle(struct bpf_iter__task *ctx, __u32 number)
 {
-	__u32 at = idle.threads;
+	__u32 count = idle.threads;
 
-	if (at >= IDLE_BATCH) {
+	if (count >= IDLE_BATCH) {
 		flush_idle(ctx);
-		at = idle.threads;
-		if (at)
+		count = idle.threads;
+		if (count)
 			return;
 	}
-	((__u32 *)&idle)[at & (IDLE_BATCH - 1)] = number;
-	idle.threads = at + 1;
+	((__u32 *)&idle)[count & (IDLE_BATCH - 1)] = number;
+	idle.threads = count + 1;
 }
 
 SEC("iter/task")
@@ -264,7 +266,7 @@ int tasks(struct bpf_iter__task *ctx)
 	struct tukur_task record;
 	unsigned int level;
 	__u32 number, slot;
-	__u64 now;
+	__u64 activity;
 	bool leader;
 
 	if (!task) {
@@ -272,36 +274,37 @@ int tasks(struct bpf_iter__task *ctx)
 		return 0;
 	}
 	if (ctx->meta->seq_num == 0) {
-		learn_cpu_offsets();
+		read_cpu_offsets();
 		idle.threads = 0;
-		turn = (turn + 1) % REFRESH;
+		refresh_slot = (refresh_slot + 1) % REFRESH;
 	}
 	level = bpf_get_current_task_btf()->thread_pid->level;
 	number = task->pid;
 	if (level)
-		number = number_at(plain(&task->thread_pid), level).nr;
+		number = number_at(pid_address(&task->thread_pid), level).nr;
 	slot = (__u32)task->pid & (SLOTS - 1);
 	leader = task->pid == task->tgid;
-	now = used(task, leader);
-	if (now && told[slot].used == now && told[slot].start == task->start_boottime &&
-	    (__u32)task->pid % REFRESH != turn) {
-		put_idle(ctx, number);
+	activity = activity_hash(task, leader);
+	if (activity && reported[slot].activity == activity &&
+	    reported[slot].start == task->start_boottime &&
+	    (__u32)task->pid % REFRESH != refresh_slot) {
+		add_idle(ctx, number);
 		return 0;
 	}
 	__builtin_memset(&record, 0, sizeof(record));
-	PUT_USAGE(&record, task);
-	put_pids(&record, task, level);
+	FILL_USAGE(&record, task);
+	fill_pids(&record, task, level);
 	record.start_ns = task->group_leader->start_boottime;
 	if (leader) {
-		put_process(&record, task);
+		fill_process(&record, task);
 	} else {
 		record.flags = TUKUR_TASK_THREAD;
-		/* For the reader alone, to know it again in a record of numbers. */
+		/* Only for the reader, which looks it up in records of PIDs. */
 		record.ns_pid = number;
 	}
 	if (write(ctx, &record)) {
-		told[slot].used = now;
-		told[slot].start = task->start_boottime;
+		reported[slot].activity = activity;
+		reported[slot].start = task->start_boottime;
 	}
 	return 0;
 }

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * usage.h - what a task used, into any record whose fields are named as tukur_task's.
+ * usage.h - copies a task's usage into any record with the field names of tukur_task.
  */
 #ifndef TUKUR_BPF_USAGE_H
 #define TUKUR_BPF_USAGE_H
 
-/* What a thread used itself. The reader splits cpu_ns anew by utime and stime: cputime_adjust(). */
-#define PUT_USAGE(record, task)                                     \
-	do {                                                        \
-		(record)->cpu_ns = (task)->se.sum_exec_runtime;     \
-		(record)->utime_ns = (task)->utime;                 \
-		(record)->stime_ns = (task)->stime;                 \
-		(record)->minflt = (task)->min_flt;                 \
-		(record)->majflt = (task)->maj_flt;                 \
-		(record)->read_bytes = (task)->ioac.read_bytes;     \
-		(record)->write_bytes = (task)->ioac.write_bytes;   \
-		(record)->nvcsw = (task)->nvcsw;                    \
-		(record)->nivcsw = (task)->nivcsw;                  \
+/* Usage of one thread. The reader divides cpu_ns by utime and stime as cputime_adjust() does. */
+#define FILL_USAGE(record, task)                                  \
+	do {                                                      \
+		(record)->cpu_ns = (task)->se.sum_exec_runtime;   \
+		(record)->utime_ns = (task)->utime;               \
+		(record)->stime_ns = (task)->stime;               \
+		(record)->minflt = (task)->min_flt;               \
+		(record)->majflt = (task)->maj_flt;               \
+		(record)->read_bytes = (task)->ioac.read_bytes;   \
+		(record)->write_bytes = (task)->ioac.write_bytes; \
+		(record)->nvcsw = (task)->nvcsw;                  \
+		(record)->nivcsw = (task)->nivcsw;                \
 	} while (0)
 
-/* What the ended threads of its process used. */
-#define ADD_ENDED_THREADS(record, signal)                           \
-	do {                                                        \
-		(record)->cpu_ns += (signal)->sum_sched_runtime;    \
-		(record)->utime_ns += (signal)->utime;              \
-		(record)->stime_ns += (signal)->stime;              \
-		(record)->minflt += (signal)->min_flt;              \
-		(record)->majflt += (signal)->maj_flt;              \
-		(record)->read_bytes += (signal)->ioac.read_bytes;  \
+/* Usage of the exited threads of its process. */
+#define ADD_EXITED_THREADS(record, signal)                           \
+	do {                                                         \
+		(record)->cpu_ns += (signal)->sum_sched_runtime;     \
+		(record)->utime_ns += (signal)->utime;               \
+		(record)->stime_ns += (signal)->stime;               \
+		(record)->minflt += (signal)->min_flt;               \
+		(record)->majflt += (signal)->maj_flt;               \
+		(record)->read_bytes += (signal)->ioac.read_bytes;   \
 		(record)->write_bytes += (signal)->ioac.write_bytes; \
-		(record)->nvcsw += (signal)->nvcsw;                 \
-		(record)->nivcsw += (signal)->nivcsw;               \
+		(record)->nvcsw += (signal)->nvcsw;                  \
+		(record)->nivcsw += (signal)->nivcsw;                \
 	} while (0)
 
 #endif /* TUKUR_BPF_USAGE_H */

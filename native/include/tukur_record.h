@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
 /*
- * tukur_record.h - what one source says of one process at one instant, and of
- * what happened to processes in between.
+ * tukur_record.h - the state of a process at one instant, and the events of
+ * processes between two instants, as a source reports them.
  *
  * The one definition that the kernel modules, the eBPF programs and
  * tukur.records share. A test compiles it and compares every offset with the
@@ -12,8 +12,8 @@
  *  1. TUKUR_RECORD_VERSION goes up by one with every change of struct
  *     tukur_task, TUKUR_EVENT_VERSION with every change of an event.
  *  2. New fields go to the end of the structure. No field is ever moved,
- *     resized, given another unit or removed; one that nobody can fill any
- *     more stays, and is zero.
+ *     resized, given another unit or removed; one that can no longer be
+ *     filled stays, and is zero.
  *  3. Every field is of fixed width and naturally aligned; padding is written
  *     out and zero; the size is a multiple of 8. No pointer, no long, no enum,
  *     no bit-field: the structure is the same on every architecture of one
@@ -41,11 +41,14 @@
  * Not a process but one live thread of it other than its leader: pid is the
  * process's, and only start_ns (of the process), cpu_ns, utime_ns, stime_ns,
  * minflt, majflt, read_bytes, write_bytes, nvcsw and nivcsw are filled. The
- * reader adds them to the process's record; nobody else ever sees one.
+ * reader adds them to the process's record and passes none of them on.
  */
 #define TUKUR_TASK_THREAD (1U << 1)
-/* Its life is over: the counters are final, the memory is what it held at most. Made by the reader. */
+/* The process has exited: counters are final, memory is its peak. Set by the reader. */
 #define TUKUR_TASK_ENDED (1U << 2)
+
+/* The columns of the comments are aligned by hand. */
+/* clang-format off */
 
 struct tukur_task {
 	__u64 start_ns;      /* since boot, suspend included: task->start_boottime   */
@@ -80,7 +83,7 @@ struct tukur_task {
 	char comm[TUKUR_COMM_LEN]; /* NUL-padded; any bytes */
 };
 
-/* What /proc/tukur_tasks and /proc/tukur_events begin with; records or events follow. */
+/* The header of /proc/tukur_tasks and /proc/tukur_events; records or events follow. */
 #define TUKUR_STREAM_MAGIC 0x524b4b54U /* "TKKR" */
 
 struct tukur_stream {
@@ -91,7 +94,7 @@ struct tukur_stream {
 };
 
 /*
- * Events: what happened between two readings, in the order in which it did.
+ * Events: what happened between two reads, in order.
  * Each begins with these four fields; size says where the next one begins, and
  * is a multiple of 8. Times are CLOCK_BOOTTIME, counters as in tukur_task.
  */
@@ -102,9 +105,9 @@ struct tukur_event {
 	__u32 kind;          /* TUKUR_EVENT_*                                        */
 };
 
-/* A process became another program: struct tukur_exec. */
+/* A process has called exec: struct tukur_exec. */
 #define TUKUR_EVENT_EXEC 1
-/* Its last thread has ended: struct tukur_exit, its CPU time not all counted yet. */
+/* Its last thread has exited: struct tukur_exit, whose CPU time is not complete yet. */
 #define TUKUR_EVENT_EXIT 2
 /*
  * It was reaped, and all its usage is counted: struct tukur_exit once more, in
@@ -113,11 +116,11 @@ struct tukur_event {
  * same start_ns and kernel_pid.
  */
 #define TUKUR_EVENT_FREE 3
-/* A cgroup was made: struct tukur_cgroup. */
+/* A cgroup was created: struct tukur_cgroup. */
 #define TUKUR_EVENT_CGROUP 4
-/* Many lives in one: struct tukur_group, for want of room for an event of each. */
+/* Many lives in one: struct tukur_group, when the events of each do not fit. */
 #define TUKUR_EVENT_GROUP 5
-/* What there was not even room to count by name: struct tukur_lost. */
+/* What does not fit into a group either: struct tukur_lost. */
 #define TUKUR_EVENT_LOST 6
 
 #define TUKUR_ARGS_MAX 4096
@@ -204,5 +207,7 @@ struct tukur_lost {
 	__u64 cpu_ns;        /* their CPU time                                       */
 	__u64 finals;        /* lives whose last CPU time (FREE) is not known        */
 };
+
+/* clang-format on */
 
 #endif /* TUKUR_RECORD_H */

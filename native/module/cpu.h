@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of tukur_cpu share.
+ * Shared by the files of tukur_cpu.
  */
 #ifndef TUKUR_CPU_H
 #define TUKUR_CPU_H

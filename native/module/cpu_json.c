@@ -2,9 +2,9 @@
 /*
  * /proc/tukur_cpu: CPU time of the machine and of every process, as JSON.
  *
- * The processes stand nested in their parents. How deep parents can be nested has
- * no bound, so the tree is not walked by recursion, which the kernel's small stack
- * would not bear, but beforehand, at open, into a list of steps down and up.
+ * Processes are nested in their parents. The depth of the tree is unbounded and the
+ * kernel's stack is small, so the tree is not walked recursively: open() turns it
+ * into a list of steps down and up.
  */
 #include <linux/kernel_stat.h>
 #include <linux/sched/loadavg.h>
@@ -16,14 +16,14 @@
 #include "json.h"
 #include "snapshot.h"
 
-/* No task. */
+/* Index of no task. */
 #define NONE U32_MAX
 
 /*
- * Generations in one another. Programs that read JSON have a limit to it: jq 1.6
- * takes 256 brackets, two for each generation. What is deeper begins again at the top.
+ * Generations nested in each other. JSON parsers limit the depth: jq 1.6 accepts
+ * 256 brackets, two for each generation. Deeper processes are moved to the top level.
  */
-#define DEEPEST 100
+#define MAX_DEPTH 100
 
 struct cpu_times {
 	unsigned int cpu;
@@ -31,19 +31,19 @@ struct cpu_times {
 };
 
 struct cpu_report {
-	struct tukur_snapshot shot;
+	struct tukur_snapshot snapshot;
 	u64 at_ns;
 	unsigned long load[3];
 	struct cpu_times all;
 	struct cpu_times *cpus;
 	unsigned int cpu_count;
-	/* Number of a task << 1, and 1 where it is left again; 2 for each task. */
-	u32 *tour;
+	/* Index of a task << 1, with bit 0 set where the task ends; two steps for each task. */
+	u32 *traversal;
 };
 
-/* By number of a task; the tree as it is while the tour is made. */
+/* Indexed like the tasks: the tree from which the traversal is built. */
 struct link {
-	u32 up;
+	u32 parent;
 	u32 first;
 	u32 next;
 };
@@ -54,6 +54,7 @@ struct tree {
 	u32 last;
 };
 
+/* clang-format off */
 static const char *const mode_names[] = {
 	[CPUTIME_USER] = "user_ns",
 	[CPUTIME_NICE] = "nice_ns",
@@ -67,29 +68,31 @@ static const char *const mode_names[] = {
 	[CPUTIME_GUEST_NICE] = "guest_nice_ns",
 };
 
-static u32 find_pid(const struct tukur_snapshot *shot, u32 pid)
+/* clang-format on */
+
+static u32 find_pid(const struct tukur_snapshot *snapshot, u32 pid)
 {
-	u32 low = 0, high = shot->count, middle;
+	u32 low = 0, high = snapshot->count, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (shot->tasks[middle].pid < pid)
+		if (snapshot->tasks[middle].pid < pid)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < shot->count && shot->tasks[low].pid == pid ? low : NONE;
+	return low < snapshot->count && snapshot->tasks[low].pid == pid ? low : NONE;
 }
 
 /*
- * A parent is older than its child. Where the numbers say otherwise, the parent
- * has gone while the tasks were read, and another process has its number; taken
- * for the parent, it could even close a circle.
+ * A parent is older than its child. If it is not, the parent exited while the tasks
+ * were read and its PID was reused; treating the new process as the parent could
+ * even create a cycle.
  */
-static u32 find_parent(const struct tukur_snapshot *shot, u32 child)
+static u32 find_parent(const struct tukur_snapshot *snapshot, u32 child)
 {
-	const struct tukur_task *tasks = shot->tasks;
-	u32 parent = tasks[child].ppid ? find_pid(shot, tasks[child].ppid) : NONE;
+	const struct tukur_task *tasks = snapshot->tasks;
+	u32 parent = tasks[child].ppid ? find_pid(snapshot, tasks[child].ppid) : NONE;
 
 	if (parent == NONE || tasks[parent].start_ns > tasks[child].start_ns)
 		return NONE;
@@ -98,29 +101,29 @@ static u32 find_parent(const struct tukur_snapshot *shot, u32 child)
 	return parent;
 }
 
-static void plant(struct tree *tree, const struct tukur_snapshot *shot)
+static void build_tree(struct tree *tree, const struct tukur_snapshot *snapshot)
 {
 	struct link *links = tree->links;
-	u32 at, *first;
+	u32 i, *first;
 
 	tree->first = NONE;
 	tree->last = NONE;
-	for (at = 0; at < shot->count; at++)
-		links[at].first = NONE;
-	/* From the end, each before those that are there: children come ascending by PID. */
-	for (at = shot->count; at-- > 0;) {
-		links[at].up = find_parent(shot, at);
-		first = links[at].up == NONE ? &tree->first : &links[links[at].up].first;
-		links[at].next = *first;
-		*first = at;
-		if (links[at].up == NONE && tree->last == NONE)
-			tree->last = at;
-		if (!(at % 1024))
+	for (i = 0; i < snapshot->count; i++)
+		links[i].first = NONE;
+	/* Prepend from the end, so that children are in ascending order of PID. */
+	for (i = snapshot->count; i-- > 0;) {
+		links[i].parent = find_parent(snapshot, i);
+		first = links[i].parent == NONE ? &tree->first : &links[links[i].parent].first;
+		links[i].next = *first;
+		*first = i;
+		if (links[i].parent == NONE && tree->last == NONE)
+			tree->last = i;
+		if (!(i % 1024))
 			cond_resched();
 	}
 }
 
-/* Those below @parent become the last ones at the top. */
+/* Appends the children of @parent to the top level. */
 static void move_to_top(struct tree *tree, u32 parent)
 {
 	struct link *links = tree->links;
@@ -129,65 +132,65 @@ static void move_to_top(struct tree *tree, u32 parent)
 	links[parent].first = NONE;
 	links[tree->last].next = child;
 	for (; child != NONE; child = links[child].next) {
-		links[child].up = NONE;
+		links[child].parent = NONE;
 		tree->last = child;
 	}
 }
 
-static void make_tour(struct tree *tree, u32 *tour)
+static void build_traversal(struct tree *tree, u32 *traversal)
 {
 	struct link *links = tree->links;
-	u32 at = tree->first, steps = 0, depth = 1;
+	u32 task = tree->first, steps = 0, depth = 1;
 
-	while (at != NONE) {
-		tour[steps++] = at << 1;
-		if (links[at].first != NONE && depth == DEEPEST)
-			move_to_top(tree, at);
-		if (links[at].first != NONE) {
-			at = links[at].first;
+	while (task != NONE) {
+		traversal[steps++] = task << 1;
+		if (links[task].first != NONE && depth == MAX_DEPTH)
+			move_to_top(tree, task);
+		if (links[task].first != NONE) {
+			task = links[task].first;
 			depth++;
 			continue;
 		}
-		tour[steps++] = at << 1 | 1;
-		while (at != NONE && links[at].next == NONE) {
-			at = links[at].up;
+		traversal[steps++] = task << 1 | 1;
+		while (task != NONE && links[task].next == NONE) {
+			task = links[task].parent;
 			depth--;
-			if (at != NONE)
-				tour[steps++] = at << 1 | 1;
+			if (task != NONE)
+				traversal[steps++] = task << 1 | 1;
 		}
-		if (at != NONE)
-			at = links[at].next;
+		if (task != NONE)
+			task = links[task].next;
 		if (!(steps % 1024))
 			cond_resched();
 	}
 }
 
-static size_t tour_bytes(const struct cpu_report *report)
+static size_t traversal_bytes(const struct cpu_report *report)
 {
-	return max_t(size_t, report->shot.count, 1) * 2 * sizeof(*report->tour);
+	return max_t(size_t, report->snapshot.count, 1) * 2 * sizeof(*report->traversal);
 }
 
-static int nest(struct cpu_report *report)
+static int build_nesting(struct cpu_report *report)
 {
-	struct tukur_budget *budget = report->shot.budget;
-	size_t bytes = max_t(size_t, report->shot.count, 1) * sizeof(struct link);
+	struct tukur_budget *budget = report->snapshot.budget;
+	size_t bytes = max_t(size_t, report->snapshot.count, 1) * sizeof(struct link);
 	struct tree tree;
 	int err;
 
 	tree.links = tukur_alloc(budget, bytes, &err);
 	if (!tree.links)
 		return err;
-	report->tour = tukur_alloc(budget, tour_bytes(report), &err);
-	if (report->tour) {
-		plant(&tree, &report->shot);
-		make_tour(&tree, report->tour);
+	report->traversal = tukur_alloc(budget, traversal_bytes(report), &err);
+	if (report->traversal) {
+		build_tree(&tree, &report->snapshot);
+		build_traversal(&tree, report->traversal);
 		err = 0;
 	}
 	tukur_free(budget, tree.links, bytes);
 	return err;
 }
 
-/* As /proc/stat: while a CPU without a tick idles, nobody adds to its counters. */
+/* As in /proc/stat: the counters of an idle CPU without a tick are not updated. */
 static void read_times(struct cpu_times *times, unsigned int cpu)
 {
 	struct kernel_cpustat stat;
@@ -232,9 +235,9 @@ static int read_machine(struct cpu_report *report)
 
 static void free_report(struct cpu_report *report)
 {
-	if (report->tour)
-		tukur_free(report->shot.budget, report->tour, tour_bytes(report));
-	tukur_snapshot_free(&report->shot);
+	if (report->traversal)
+		tukur_free(report->snapshot.budget, report->traversal, traversal_bytes(report));
+	tukur_snapshot_free(&report->snapshot);
 	kvfree(report->cpus);
 	kfree(report);
 }
@@ -256,27 +259,28 @@ static void print_load(struct seq_file *out, unsigned long load)
 	seq_printf(out, "%lu.%02lu", LOAD_INT(load), LOAD_FRAC(load));
 }
 
-static void print_head(struct seq_file *out, const struct cpu_report *report)
+static void print_header(struct seq_file *out, const struct cpu_report *report)
 {
-	int at;
+	int i;
 
 	seq_printf(out, "{\"at_ns\":%llu,\n\"load\":[", report->at_ns);
-	for (at = 0; at < ARRAY_SIZE(report->load); at++) {
-		if (at)
+	for (i = 0; i < ARRAY_SIZE(report->load); i++) {
+		if (i)
 			seq_putc(out, ',');
-		print_load(out, report->load[at]);
+		print_load(out, report->load[i]);
 	}
 	seq_puts(out, "],\n\"cpu\":{");
 	print_times(out, &report->all);
 	seq_puts(out, ",\n\"cpus\":[");
 }
 
-static void print_cpu(struct seq_file *out, const struct cpu_report *report, unsigned int at)
+static void print_cpu(struct seq_file *out, const struct cpu_report *report, unsigned int i)
 {
-	seq_printf(out, "%s{\"cpu\":%u,", at ? ",\n" : "\n", report->cpus[at].cpu);
-	print_times(out, &report->cpus[at]);
-	if (at + 1 == report->cpu_count)
-		seq_printf(out, "],\n\"process_count\":%u,\n\"processes\":[", report->shot.count);
+	seq_printf(out, "%s{\"cpu\":%u,", i ? ",\n" : "\n", report->cpus[i].cpu);
+	print_times(out, &report->cpus[i]);
+	if (i + 1 == report->cpu_count)
+		seq_printf(out, "],\n\"process_count\":%u,\n\"processes\":[",
+			   report->snapshot.count);
 }
 
 static void print_process(struct seq_file *out, const struct tukur_task *task)
@@ -291,25 +295,25 @@ static void print_process(struct seq_file *out, const struct tukur_task *task)
 	seq_puts(out, ",\"children\":[");
 }
 
-static void print_step(struct seq_file *out, const struct cpu_report *report, u32 at)
+static void print_step(struct seq_file *out, const struct cpu_report *report, u32 i)
 {
-	u32 step = report->tour[at];
+	u32 step = report->traversal[i];
 
 	if (step & 1) {
 		seq_puts(out, "]}");
 		return;
 	}
-	/* Left another one just before: that was a sibling. */
-	if (at && report->tour[at - 1] & 1)
+	/* Another task ended just before: a sibling. */
+	if (i && report->traversal[i - 1] & 1)
 		seq_putc(out, ',');
-	print_process(out, &report->shot.tasks[step >> 1]);
+	print_process(out, &report->snapshot.tasks[step >> 1]);
 }
 
-/* Positions: the head, each CPU, each step of the tour, the end. */
-static void *cpu_at(struct seq_file *out, loff_t *position)
+/* Positions: the header, each CPU, each step of the traversal, the end. */
+static void *cpu_start(struct seq_file *out, loff_t *position)
 {
 	struct cpu_report *report = out->private;
-	loff_t end = 1 + (loff_t)report->cpu_count + (loff_t)report->shot.count * 2;
+	loff_t end = 1 + (loff_t)report->cpu_count + (loff_t)report->snapshot.count * 2;
 
 	return *position <= end ? report : NULL;
 }
@@ -317,23 +321,23 @@ static void *cpu_at(struct seq_file *out, loff_t *position)
 static void *cpu_next(struct seq_file *out, void *report, loff_t *position)
 {
 	++*position;
-	return cpu_at(out, position);
+	return cpu_start(out, position);
 }
 
 static void cpu_stop(struct seq_file *out, void *report)
 {
 }
 
-static int cpu_show(struct seq_file *out, void *at)
+static int cpu_show(struct seq_file *out, void *unused)
 {
 	struct cpu_report *report = out->private;
 	loff_t position = out->index;
 
 	if (!position)
-		print_head(out, report);
+		print_header(out, report);
 	else if (position <= report->cpu_count)
 		print_cpu(out, report, position - 1);
-	else if (position <= report->cpu_count + (loff_t)report->shot.count * 2)
+	else if (position <= report->cpu_count + (loff_t)report->snapshot.count * 2)
 		print_step(out, report, position - 1 - report->cpu_count);
 	else
 		seq_puts(out, "\n]}\n");
@@ -341,7 +345,7 @@ static int cpu_show(struct seq_file *out, void *at)
 }
 
 static const struct seq_operations cpu_seq = {
-	.start = cpu_at,
+	.start = cpu_start,
 	.next = cpu_next,
 	.stop = cpu_stop,
 	.show = cpu_show,
@@ -349,10 +353,14 @@ static const struct seq_operations cpu_seq = {
 
 static int fill_report(struct cpu_report *report, struct tukur_view *view)
 {
-	struct tukur_walk walk = { .view = view, .put = tukur_put_usage };
+	struct tukur_walk walk = { .view = view, .fill = tukur_fill_usage };
+	int err;
 
-	report->shot.budget = &tukur_cpu_budget;
-	return tukur_snapshot_take(&report->shot, &walk) ?: nest(report) ?: read_machine(report);
+	report->snapshot.budget = &tukur_cpu_budget;
+	err = tukur_snapshot_take(&report->snapshot, &walk);
+	if (!err)
+		err = build_nesting(report);
+	return err ?: read_machine(report);
 }
 
 static int cpu_open(struct inode *inode, struct file *file)

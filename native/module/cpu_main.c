@@ -10,8 +10,8 @@
 #include "cpu.h"
 #include "snapshot.h"
 
-#define EVENTS_KIB_LEAST 8
-#define EVENTS_KIB_MOST 0x100000 /* 1 GiB */
+#define EVENTS_KIB_MIN 8
+#define EVENTS_KIB_MAX 0x100000 /* 1 GiB */
 
 static char *proc_name = "tukur_cpu";
 module_param(proc_name, charp, 0444);
@@ -19,7 +19,8 @@ MODULE_PARM_DESC(proc_name, "name of the JSON file under /proc");
 
 int tukur_access = TUKUR_ACCESS_GROUP;
 module_param_named(access, tukur_access, int, 0444);
-MODULE_PARM_DESC(access, "who sees what: 0 everyone all, 1 everyone their own, 2 root and gid= (default)");
+MODULE_PARM_DESC(access,
+		 "who sees what: 0 everyone all, 1 everyone their own, 2 root and gid= (default)");
 
 int tukur_gid = -1;
 module_param_named(gid, tukur_gid, int, 0444);
@@ -44,10 +45,10 @@ static int __init check_parameters(void)
 	err = tukur_check_access(tukur_access, tukur_gid) ?: tukur_check_name(proc_name);
 	if (err)
 		return err;
-	if (tukur_events_kib < EVENTS_KIB_LEAST || tukur_events_kib > EVENTS_KIB_MOST ||
+	if (tukur_events_kib < EVENTS_KIB_MIN || tukur_events_kib > EVENTS_KIB_MAX ||
 	    !is_power_of_2(tukur_events_kib)) {
 		pr_err("events_kib=%u: expected a power of two from %d to %d\n", tukur_events_kib,
-		       EVENTS_KIB_LEAST, EVENTS_KIB_MOST);
+		       EVENTS_KIB_MIN, EVENTS_KIB_MAX);
 		return -EINVAL;
 	}
 	return 0;
@@ -59,7 +60,7 @@ static int __init tukur_cpu_init(void)
 
 	if (err)
 		return err;
-	tukur_cpu_budget.most = (unsigned long)snapshots_mib << 20;
+	tukur_cpu_budget.max = (unsigned long)snapshots_mib << 20;
 	tukur_events_init();
 	err = tukur_proc_create(&cpu_entry, proc_name, &tukur_cpu_ops, tukur_access, tukur_gid);
 	if (err)
@@ -82,7 +83,7 @@ remove_cpu:
 
 static void __exit tukur_cpu_exit(void)
 {
-	/* Each waits for readers that are inside, and closes what they have open. */
+	/* Each waits for running file operations and releases the open files. */
 	proc_remove(events_entry);
 	proc_remove(tasks_entry);
 	proc_remove(cpu_entry);

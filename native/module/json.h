@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A name, which may be any bytes, as a JSON string.
+ * Writes a name, which may hold any bytes, as a JSON string.
  */
 #ifndef TUKUR_JSON_H
 #define TUKUR_JSON_H
@@ -8,30 +8,30 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
-/* Bytes of the UTF-8 character at the beginning, 0 where there is none (RFC 3629, section 4). */
-static inline unsigned int tukur_utf8(const u8 *at, unsigned int left)
+/* Length of the UTF-8 character at the start, 0 if it is invalid (RFC 3629, section 4). */
+static inline unsigned int tukur_utf8(const u8 *pos, unsigned int left)
 {
-	unsigned int length, more;
+	unsigned int length, i;
 	u8 low = 0x80, high = 0xbf;
 
-	if (at[0] < 0x80)
+	if (pos[0] < 0x80)
 		return 1;
-	if (at[0] < 0xc2 || at[0] > 0xf4)
+	if (pos[0] < 0xc2 || pos[0] > 0xf4)
 		return 0;
-	length = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	length = pos[0] < 0xe0 ? 2 : pos[0] < 0xf0 ? 3 : 4;
 	if (left < length)
 		return 0;
-	/* Nothing longer than need be, no half of a UTF-16 pair, nothing above U+10FFFF. */
-	if (at[0] == 0xe0)
+	/* No overlong encoding, no surrogate, nothing above U+10FFFF. */
+	if (pos[0] == 0xe0)
 		low = 0xa0;
-	else if (at[0] == 0xed)
+	else if (pos[0] == 0xed)
 		high = 0x9f;
-	else if (at[0] == 0xf0)
+	else if (pos[0] == 0xf0)
 		low = 0x90;
-	else if (at[0] == 0xf4)
+	else if (pos[0] == 0xf4)
 		high = 0x8f;
-	for (more = 1; more < length; more++) {
-		if (at[more] < low || at[more] > high)
+	for (i = 1; i < length; i++) {
+		if (pos[i] < low || pos[i] > high)
 			return 0;
 		low = 0x80;
 		high = 0xbf;
@@ -39,22 +39,22 @@ static inline unsigned int tukur_utf8(const u8 *at, unsigned int left)
 	return length;
 }
 
-/* What is no text is written \u00XX, and so are the controls that a terminal would obey. */
+/* Invalid bytes and control characters, which a terminal might interpret, become \u00XX. */
 static inline void tukur_json_string(struct seq_file *out, const char *text, size_t length)
 {
-	const u8 *at = (const u8 *)text, *end = at + strnlen(text, length);
+	const u8 *pos = (const u8 *)text, *end = pos + strnlen(text, length);
 	unsigned int bytes;
 
 	seq_putc(out, '"');
-	for (; at < end; at += bytes) {
-		bytes = tukur_utf8(at, end - at);
-		if (!bytes || *at < ' ' || *at == '"' || *at == '\\' || *at == 0x7f) {
+	for (; pos < end; pos += bytes) {
+		bytes = tukur_utf8(pos, end - pos);
+		if (!bytes || *pos < ' ' || *pos == '"' || *pos == '\\' || *pos == 0x7f) {
 			bytes = 1;
-			seq_printf(out, "\\u%04x", *at);
-		} else if (*at == 0xc2 && at[1] < 0xa0) {
-			seq_printf(out, "\\u%04x", at[1]);
+			seq_printf(out, "\\u%04x", *pos);
+		} else if (*pos == 0xc2 && pos[1] < 0xa0) {
+			seq_printf(out, "\\u%04x", pos[1]);
 		} else {
-			seq_write(out, at, bytes);
+			seq_write(out, pos, bytes);
 		}
 	}
 	seq_putc(out, '"');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * All processes at one instant, in memory, for a file that is
- * printed piece by piece. All snapshots of a module together are bounded.
+ * All processes at one instant, kept in memory for a file that is printed in
+ * several reads. The total size of the snapshots of a module is limited.
  */
 #ifndef TUKUR_SNAPSHOT_H
 #define TUKUR_SNAPSHOT_H
@@ -13,30 +13,30 @@
 
 #include "walk.h"
 
-#define TUKUR_SNAPSHOT_LEAST 256
+#define TUKUR_SNAPSHOT_MIN 256
 
-/* Bytes that the snapshots of this module hold, and how many they may. */
+/* Bytes allocated by all snapshots of this module, and their limit. */
 struct tukur_budget {
 	atomic_long_t used;
-	unsigned long most;
+	unsigned long max;
 };
 
 struct tukur_snapshot {
 	struct tukur_budget *budget;
-	struct tukur_task *tasks;	/* ascending by pid */
+	struct tukur_task *tasks; /* ascending by pid */
 	u32 count;
-	u32 room;
+	u32 capacity;
 };
 
-/* NULL with *err: EAGAIN when others hold the memory, ENOMEM when it would never be enough. */
+/* NULL with *err: EAGAIN if other snapshots use the memory, ENOMEM if the limit is too low. */
 static inline void *tukur_alloc(struct tukur_budget *budget, size_t bytes, int *err)
 {
 	void *memory;
 
 	*err = -ENOMEM;
-	if (bytes > budget->most)
+	if (bytes > budget->max)
 		return NULL;
-	if (atomic_long_add_return(bytes, &budget->used) > budget->most) {
+	if (atomic_long_add_return(bytes, &budget->used) > budget->max) {
 		*err = -EAGAIN;
 		goto uncharge;
 	}
@@ -56,46 +56,47 @@ static inline void tukur_free(struct tukur_budget *budget, void *memory, size_t 
 	atomic_long_sub(bytes, &budget->used);
 }
 
-static inline void tukur_snapshot_free(struct tukur_snapshot *shot)
+static inline void tukur_snapshot_free(struct tukur_snapshot *snapshot)
 {
-	tukur_free(shot->budget, shot->tasks, shot->room * sizeof(*shot->tasks));
-	shot->tasks = NULL;
+	tukur_free(snapshot->budget, snapshot->tasks,
+		   snapshot->capacity * sizeof(*snapshot->tasks));
+	snapshot->tasks = NULL;
 }
 
-static inline int tukur_snapshot_grow(struct tukur_snapshot *shot)
+static inline int tukur_snapshot_grow(struct tukur_snapshot *snapshot)
 {
-	u32 room = shot->room ? shot->room * 2 : TUKUR_SNAPSHOT_LEAST;
+	u32 capacity = snapshot->capacity ? snapshot->capacity * 2 : TUKUR_SNAPSHOT_MIN;
 	struct tukur_task *tasks;
 	int err;
 
-	tasks = tukur_alloc(shot->budget, room * sizeof(*tasks), &err);
+	tasks = tukur_alloc(snapshot->budget, capacity * sizeof(*tasks), &err);
 	if (!tasks)
 		return err;
-	if (shot->tasks)
-		memcpy(tasks, shot->tasks, shot->count * sizeof(*tasks));
-	tukur_snapshot_free(shot);
-	shot->tasks = tasks;
-	shot->room = room;
+	if (snapshot->tasks)
+		memcpy(tasks, snapshot->tasks, snapshot->count * sizeof(*tasks));
+	tukur_snapshot_free(snapshot);
+	snapshot->tasks = tasks;
+	snapshot->capacity = capacity;
 	return 0;
 }
 
-static inline int tukur_snapshot_take(struct tukur_snapshot *shot, struct tukur_walk *walk)
+static inline int tukur_snapshot_take(struct tukur_snapshot *snapshot, struct tukur_walk *walk)
 {
 	int err = 0;
 
 	walk->next = 1;
 	while (!walk->done && !err) {
-		if (shot->count == shot->room)
-			err = tukur_snapshot_grow(shot);
+		if (snapshot->count == snapshot->capacity)
+			err = tukur_snapshot_grow(snapshot);
 		if (!err)
-			shot->count += tukur_walk(walk, shot->tasks + shot->count,
-						  shot->room - shot->count);
+			snapshot->count += tukur_walk(walk, snapshot->tasks + snapshot->count,
+						      snapshot->capacity - snapshot->count);
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 		cond_resched();
 	}
 	if (err)
-		tukur_snapshot_free(shot);
+		tukur_snapshot_free(snapshot);
 	return err;
 }
 

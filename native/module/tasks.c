@@ -2,9 +2,9 @@
 /*
  * /proc/tukur_tasks: every process as a tukur_task, in the order of their PIDs.
  *
- * The file position is 0 for the beginning, and after the header the lowest PID
- * that was not handed out yet: so a read goes on where another ended, whatever
- * came or went in between, and nothing is kept for an open file but its view.
+ * The file position is 0 at the start, and after the header the lowest PID that was
+ * not returned yet. A read therefore continues where the previous one ended, even if
+ * processes started or exited in between, and an open file needs no state but its view.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -12,14 +12,14 @@
 #include "cpu.h"
 #include "walk.h"
 
-/* Records put together under RCU before they are copied to the reader, which may sleep. */
+/* Records filled under RCU before they are copied to user space, which may sleep. */
 #define BATCH 89 /* in 16 KiB */
 
-static void put_whole(struct tukur_task *record, struct task_struct *task)
+static void fill_task(struct tukur_task *record, struct task_struct *task)
 {
-	tukur_put_usage(record, task);
-	tukur_put_memory(record, task);
-	tukur_put_cgroup(record, task);
+	tukur_fill_usage(record, task);
+	tukur_fill_memory(record, task);
+	tukur_fill_cgroup(record, task);
 }
 
 static int tasks_open(struct inode *inode, struct file *file)
@@ -45,8 +45,8 @@ static int tasks_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Bytes of whole records written to @to; the walk stands where the next read goes on. */
-static ssize_t copy_records(struct tukur_walk *walk, char __user *to, size_t room)
+/* Returns the bytes of complete records copied to @to; the walk is where the next read starts. */
+static ssize_t copy_records(struct tukur_walk *walk, char __user *to, size_t size)
 {
 	struct tukur_task *batch;
 	unsigned int filled;
@@ -56,10 +56,10 @@ static ssize_t copy_records(struct tukur_walk *walk, char __user *to, size_t roo
 	batch = kmalloc_array(BATCH, sizeof(*batch), GFP_KERNEL);
 	if (!batch)
 		return -ENOMEM;
-	while (!walk->done && room - done >= sizeof(*batch)) {
+	while (!walk->done && size - done >= sizeof(*batch)) {
 		from = walk->next;
 		filled = tukur_walk(walk, batch,
-				    min_t(size_t, BATCH, (room - done) / sizeof(*batch)));
+				    min_t(size_t, BATCH, (size - done) / sizeof(*batch)));
 		if (copy_to_user(to + done, batch, filled * sizeof(*batch))) {
 			walk->next = from;
 			if (!done)
@@ -75,34 +75,34 @@ static ssize_t copy_records(struct tukur_walk *walk, char __user *to, size_t roo
 	return done;
 }
 
-static ssize_t tasks_read(struct file *file, char __user *to, size_t room, loff_t *position)
+static ssize_t tasks_read(struct file *file, char __user *to, size_t size, loff_t *position)
 {
 	static const struct tukur_stream header = {
 		.magic = TUKUR_STREAM_MAGIC,
 		.version = TUKUR_RECORD_VERSION,
 		.record_size = sizeof(struct tukur_task),
 	};
-	struct tukur_walk walk = { .view = file->private_data, .put = put_whole };
-	ssize_t begun = 0, copied;
+	struct tukur_walk walk = { .view = file->private_data, .fill = fill_task };
+	ssize_t header_bytes = 0, copied;
 
 	if (*position > INT_MAX)
 		return 0;
 	walk.next = *position;
 	if (!*position) {
-		if (room < sizeof(header))
+		if (size < sizeof(header))
 			return -EINVAL;
 		if (copy_to_user(to, &header, sizeof(header)))
 			return -EFAULT;
-		begun = sizeof(header);
+		header_bytes = sizeof(header);
 		walk.next = 1;
-	} else if (room < sizeof(struct tukur_task)) {
+	} else if (size < sizeof(struct tukur_task)) {
 		return -EINVAL;
 	}
-	copied = copy_records(&walk, to + begun, room - begun);
-	if (copied < 0 && !begun)
+	copied = copy_records(&walk, to + header_bytes, size - header_bytes);
+	if (copied < 0 && !header_bytes)
 		return copied;
 	*position = walk.next;
-	return begun + max_t(ssize_t, copied, 0);
+	return header_bytes + max_t(ssize_t, copied, 0);
 }
 
 const struct proc_ops tukur_tasks_ops = {

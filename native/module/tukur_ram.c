@@ -23,7 +23,8 @@ MODULE_PARM_DESC(proc_name, "name of the file under /proc");
 
 static int access = TUKUR_ACCESS_GROUP;
 module_param(access, int, 0444);
-MODULE_PARM_DESC(access, "who sees what: 0 everyone all, 1 everyone their own, 2 root and gid= (default)");
+MODULE_PARM_DESC(access,
+		 "who sees what: 0 everyone all, 1 everyone their own, 2 root and gid= (default)");
 
 static int gid = -1;
 module_param(gid, int, 0444);
@@ -33,9 +34,10 @@ static unsigned int snapshots_mib = 64;
 module_param(snapshots_mib, uint, 0444);
 MODULE_PARM_DESC(snapshots_mib, "MiB that all open snapshots together may hold (default 64)");
 
-/* A line of meminfo that no exported interface gives, in kB or as a plain number. */
+/* Lines of meminfo that no exported interface provides, in kB or as a plain number. */
 enum ram_line { SWAP_TOTAL, SWAP_FREE, HUGE_TOTAL, HUGE_FREE, HUGE_RESERVED, HUGE_SIZE, RAM_LINES };
 
+/* clang-format off */
 static const char *const ram_lines[RAM_LINES] = {
 	[SWAP_TOTAL] = "\nSwapTotal:",
 	[SWAP_FREE] = "\nSwapFree:",
@@ -45,27 +47,29 @@ static const char *const ram_lines[RAM_LINES] = {
 	[HUGE_SIZE] = "\nHugepagesize:",
 };
 
-#define MEMINFO_MOST 8192
+/* clang-format on */
+
+#define MEMINFO_MAX 8192
 
 struct ram_report {
-	struct tukur_snapshot shot;
+	struct tukur_snapshot snapshot;
 	u64 at_ns;
 	struct sysinfo info;
 	u64 available, cached, slab, slab_reclaimable; /* pages */
-	s64 lines[RAM_LINES]; /* -1: not to be had */
+	s64 lines[RAM_LINES];                          /* -1: not available */
 };
 
 static struct tukur_budget ram_budget;
 static struct proc_dir_entry *ram_entry;
-/* A mount of our own: what the reader has mounted on /proc/meminfo does not matter. */
+/* A private mount: what the reader may have mounted on /proc/meminfo does not matter. */
 static struct vfsmount *ram_proc;
 
 static s64 ram_line(const char *meminfo, const char *name)
 {
-	const char *at = strstr(meminfo, name);
+	const char *line = strstr(meminfo, name);
 	unsigned long long value;
 
-	if (!at || sscanf(at + strlen(name), "%llu", &value) != 1)
+	if (!line || sscanf(line + strlen(name), "%llu", &value) != 1)
 		return -1;
 	return value;
 }
@@ -83,13 +87,13 @@ static void ram_read_lines(struct ram_report *report)
 		report->lines[line] = -1;
 	if (!ram_proc)
 		return;
-	meminfo = kmalloc(MEMINFO_MOST, GFP_KERNEL);
+	meminfo = kmalloc(MEMINFO_MAX, GFP_KERNEL);
 	if (!meminfo)
 		return;
 	root.dentry = ram_proc->mnt_root;
 	file = file_open_root(&root, "meminfo", O_RDONLY, 0);
 	if (!IS_ERR(file)) {
-		length = kernel_read(file, meminfo, MEMINFO_MOST - 1, &offset);
+		length = kernel_read(file, meminfo, MEMINFO_MAX - 1, &offset);
 		fput(file);
 	}
 	meminfo[max_t(ssize_t, length, 0)] = '\0';
@@ -111,8 +115,8 @@ static void ram_read_machine(struct ram_report *report)
 #endif
 	report->cached = max_t(s64, cached, 0);
 	report->slab_reclaimable = global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B);
-	report->slab = report->slab_reclaimable +
-		       global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+	report->slab =
+		report->slab_reclaimable + global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
 	ram_read_lines(report);
 }
 
@@ -135,8 +139,9 @@ static void ram_print_machine(struct seq_file *out, const struct ram_report *rep
 
 	seq_printf(out, "{\"at_ns\":%llu,\n\"memory\":{", report->at_ns);
 	seq_printf(out, "\"total_bytes\":%llu", (u64)report->info.totalram << PAGE_SHIFT);
-	ram_print_pages(out, "used_bytes", report->info.totalram -
-			min_t(u64, report->available, report->info.totalram));
+	ram_print_pages(out, "used_bytes",
+			report->info.totalram -
+				min_t(u64, report->available, report->info.totalram));
 	ram_print_pages(out, "free_bytes", report->info.freeram);
 	ram_print_pages(out, "available_bytes", report->available);
 	ram_print_pages(out, "buffers_bytes", report->info.bufferram);
@@ -156,7 +161,7 @@ static void ram_print_machine(struct seq_file *out, const struct ram_report *rep
 	ram_print_line(out, "free", lines[HUGE_FREE], 1);
 	seq_putc(out, ',');
 	ram_print_line(out, "reserved", lines[HUGE_RESERVED], 1);
-	seq_printf(out, "},\n\"process_count\":%u,\n\"processes\":[\n", report->shot.count);
+	seq_printf(out, "},\n\"process_count\":%u,\n\"processes\":[\n", report->snapshot.count);
 }
 
 static void ram_print_process(struct seq_file *out, const struct ram_report *report,
@@ -165,46 +170,47 @@ static void ram_print_process(struct seq_file *out, const struct ram_report *rep
 	u64 rss = task->rss_anon + task->rss_file + task->rss_shmem;
 	u64 total = max_t(u64, (u64)report->info.totalram << PAGE_SHIFT, 1);
 	u64 millionths = mul_u64_u64_div_u64(rss, 1000000, total);
-	u32 rest;
+	u32 fraction;
 
 	seq_printf(out, "{\"pid\":%u,\"name\":", task->pid);
 	tukur_json_string(out, task->comm, sizeof(task->comm));
 	seq_printf(out, ",\"uid\":%u,\"rss_bytes\":%llu", task->uid, rss);
 	seq_printf(out, ",\"anon_bytes\":%llu,\"file_bytes\":%llu,\"shmem_bytes\":%llu",
 		   task->rss_anon, task->rss_file, task->rss_shmem);
-	millionths = div_u64_rem(millionths, 1000000, &rest);
-	seq_printf(out, ",\"swap_bytes\":%llu,\"share\":%llu.%06u}", task->swap, millionths, rest);
+	millionths = div_u64_rem(millionths, 1000000, &fraction);
+	seq_printf(out, ",\"swap_bytes\":%llu,\"share\":%llu.%06u}", task->swap, millionths,
+		   fraction);
 }
 
 /* Positions: the machine, each process, the end. */
-static void *ram_at(struct seq_file *out, loff_t *position)
+static void *ram_start(struct seq_file *out, loff_t *position)
 {
 	struct ram_report *report = out->private;
 
-	/* seq_file calls show() with it; show() asks the position itself. */
-	return *position < (loff_t)report->shot.count + 2 ? report : NULL;
+	/* seq_file passes it to show(), which uses the position instead. */
+	return *position < (loff_t)report->snapshot.count + 2 ? report : NULL;
 }
 
 static void *ram_next(struct seq_file *out, void *report, loff_t *position)
 {
 	++*position;
-	return ram_at(out, position);
+	return ram_start(out, position);
 }
 
 static void ram_stop(struct seq_file *out, void *report)
 {
 }
 
-static int ram_show(struct seq_file *out, void *at)
+static int ram_show(struct seq_file *out, void *unused)
 {
 	struct ram_report *report = out->private;
 	loff_t position = out->index;
 
 	if (!position) {
 		ram_print_machine(out, report);
-	} else if (position <= report->shot.count) {
-		ram_print_process(out, report, &report->shot.tasks[position - 1]);
-		seq_puts(out, position < report->shot.count ? ",\n" : "\n");
+	} else if (position <= report->snapshot.count) {
+		ram_print_process(out, report, &report->snapshot.tasks[position - 1]);
+		seq_puts(out, position < report->snapshot.count ? ",\n" : "\n");
 	} else {
 		seq_puts(out, "]}\n");
 	}
@@ -212,7 +218,7 @@ static int ram_show(struct seq_file *out, void *at)
 }
 
 static const struct seq_operations ram_seq = {
-	.start = ram_at,
+	.start = ram_start,
 	.next = ram_next,
 	.stop = ram_stop,
 	.show = ram_show,
@@ -221,7 +227,7 @@ static const struct seq_operations ram_seq = {
 static int ram_open(struct inode *inode, struct file *file)
 {
 	struct tukur_view view;
-	struct tukur_walk walk = { .view = &view, .put = tukur_put_memory };
+	struct tukur_walk walk = { .view = &view, .fill = tukur_fill_memory };
 	struct ram_report *report;
 	int err;
 
@@ -230,23 +236,23 @@ static int ram_open(struct inode *inode, struct file *file)
 		return err;
 	report = kzalloc(sizeof(*report), GFP_KERNEL_ACCOUNT);
 	if (report) {
-		report->shot.budget = &ram_budget;
-		err = tukur_snapshot_take(&report->shot, &walk);
+		report->snapshot.budget = &ram_budget;
+		err = tukur_snapshot_take(&report->snapshot, &walk);
 	} else {
 		err = -ENOMEM;
 	}
 	tukur_view_close(&view);
 	if (err)
-		goto free;
+		goto free_report;
 	ram_read_machine(report);
 	err = seq_open(file, &ram_seq);
 	if (err)
-		goto forget;
+		goto free_snapshot;
 	((struct seq_file *)file->private_data)->private = report;
 	return 0;
-forget:
-	tukur_snapshot_free(&report->shot);
-free:
+free_snapshot:
+	tukur_snapshot_free(&report->snapshot);
+free_report:
 	kfree(report);
 	return err;
 }
@@ -255,7 +261,7 @@ static int ram_release(struct inode *inode, struct file *file)
 {
 	struct ram_report *report = ((struct seq_file *)file->private_data)->private;
 
-	tukur_snapshot_free(&report->shot);
+	tukur_snapshot_free(&report->snapshot);
 	kfree(report);
 	return seq_release(inode, file);
 }
@@ -274,7 +280,7 @@ static void ram_mount(void)
 	if (!type)
 		return;
 	ram_proc = kern_mount(type);
-	/* The rest of the figures can be had without. */
+	/* The other figures are available without it. */
 	if (IS_ERR(ram_proc))
 		ram_proc = NULL;
 }
@@ -286,7 +292,7 @@ static int __init ram_init(void)
 	err = tukur_check_access(access, gid) ?: tukur_check_name(proc_name);
 	if (err)
 		return err;
-	ram_budget.most = (unsigned long)snapshots_mib << 20;
+	ram_budget.max = (unsigned long)snapshots_mib << 20;
 	ram_mount();
 	err = tukur_proc_create(&ram_entry, proc_name, &ram_ops, access, gid);
 	if (err && ram_proc)
@@ -296,7 +302,7 @@ static int __init ram_init(void)
 
 static void __exit ram_exit(void)
 {
-	/* Waits for readers that are inside, and closes what they have open. */
+	/* Waits for running file operations and releases the open files. */
 	proc_remove(ram_entry);
 	if (ram_proc)
 		kern_unmount(ram_proc);

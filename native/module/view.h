@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who may open a file of ours, and which processes that reader sees.
+ * Who may open a file of the module, and which processes that reader sees.
  *
- * All is decided when the file is opened, by the opener's credentials and PID
- * namespace: a descriptor that is handed on shows what its opener could see.
+ * Both are decided when the file is opened, from the opener's credentials and PID
+ * namespace: a descriptor passed to another process shows what its opener could see.
  */
 #ifndef TUKUR_VIEW_H
 #define TUKUR_VIEW_H
@@ -18,9 +18,9 @@
 #include <linux/uidgid.h>
 
 /* The parameter access= */
-#define TUKUR_ACCESS_ALL 0	/* everyone sees every process           */
-#define TUKUR_ACCESS_OWN 1	/* everyone sees the processes they own  */
-#define TUKUR_ACCESS_GROUP 2	/* root and the members of gid= may open */
+#define TUKUR_ACCESS_ALL 0   /* everyone sees every process */
+#define TUKUR_ACCESS_OWN 1   /* everyone sees the processes they own */
+#define TUKUR_ACCESS_GROUP 2 /* root and the members of gid= may open */
 
 #define TUKUR_NAME_MAX 63
 
@@ -35,7 +35,7 @@ static inline bool tukur_trusted(const struct cred *cred, int gid)
 {
 	if (uid_eq(cred->fsuid, GLOBAL_ROOT_UID))
 		return true;
-	/* In open(), the only place this is called from, current is the opener. */
+	/* Called only from open(), where current is the opener. */
 	return gid >= 0 && in_group_p(make_kgid(&init_user_ns, gid));
 }
 
@@ -59,8 +59,8 @@ static inline void tukur_view_close(struct tukur_view *view)
 	put_pid_ns(view->ns);
 }
 
-/* Under RCU. Own is what ptrace() and hidepid= call own: all three of its user ids. */
-static inline bool tukur_sees(const struct tukur_view *view, struct task_struct *task)
+/* Called under RCU. As for ptrace() and hidepid=, all three user IDs of an own process match. */
+static inline bool tukur_is_visible(const struct tukur_view *view, struct task_struct *task)
 {
 	const struct cred *cred;
 
@@ -87,18 +87,18 @@ static inline int tukur_check_access(int access, int gid)
 
 static inline int tukur_check_name(const char *name)
 {
-	size_t length = strlen(name), at;
+	size_t length = strlen(name), i;
 
 	if (!length || length > TUKUR_NAME_MAX) {
 		pr_err("proc_name= has %zu characters: expected 1 to %d\n", length, TUKUR_NAME_MAX);
 		return -EINVAL;
 	}
-	for (at = 0; at < length; at++) {
-		if (isascii(name[at]) && (isalnum(name[at]) || (at && strchr("_.-", name[at])) ||
-					  name[at] == '_'))
+	for (i = 0; i < length; i++) {
+		if (isascii(name[i]) &&
+		    (isalnum(name[i]) || (i && strchr("_.-", name[i])) || name[i] == '_'))
 			continue;
 		pr_err("proc_name=: character %zu is not allowed: expected letters, digits, and after the first '_', '.' or '-'\n",
-		       at + 1);
+		       i + 1);
 		return -EINVAL;
 	}
 	if (isdigit(name[0])) {
@@ -108,14 +108,14 @@ static inline int tukur_check_name(const char *name)
 	return 0;
 }
 
-/* proc_create() would say so too, but with a warning and a stack trace in the log. */
+/* proc_create() checks this as well, but logs a warning with a stack trace. */
 static inline bool tukur_name_taken(const char *name)
 {
-	char where[sizeof("/proc/") + TUKUR_NAME_MAX];
+	char path_name[sizeof("/proc/") + TUKUR_NAME_MAX];
 	struct path path;
 
-	snprintf(where, sizeof(where), "/proc/%s", name);
-	if (kern_path(where, 0, &path))
+	snprintf(path_name, sizeof(path_name), "/proc/%s", name);
+	if (kern_path(path_name, 0, &path))
 		return false;
 	path_put(&path);
 	return true;

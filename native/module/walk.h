@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One process as a tukur_task, and the walk over all of them.
+ * Fills a tukur_task for one process, and walks over all of them.
  *
- * What makes it safe to look at a task that may exit at any moment:
+ * Why it is safe to read a task that may exit at any moment:
  *
  *  - A task found by its PID under rcu_read_lock() is not freed before the
  *    unlock, and neither are its signal_struct (freed with the task_struct),
- *    its parent and its css_set. Its credentials are RCU-managed themselves.
- *  - The memory of a process goes as soon as nobody holds it, so task->mm is
- *    read under task_lock(), which exit_mm() and exec take to replace it.
- *    A reference is not taken: giving it back could be the last, and sleep.
- *  - A thread that ends moves its usage into signal_struct under stats_lock.
+ *    its parent and its css_set. Its credentials are themselves under RCU.
+ *  - An mm_struct is freed with its last reference, so task->mm is read under
+ *    task_lock(), which exit_mm() and exec hold while they replace it. No
+ *    reference is taken: dropping the last one could sleep.
+ *  - A thread that exits moves its usage into signal_struct under stats_lock.
  *    Reading both in one section of that lock counts each thread once.
  */
 #ifndef TUKUR_WALK_H
@@ -31,17 +31,17 @@
 #include "tukur_record.h"
 #include "view.h"
 
-/* Above, the exact sum of a counter that each CPU holds a part of costs too much. */
+/* With more CPUs, the exact sum of a per-CPU counter costs too much. */
 #define TUKUR_EXACT_CPUS 32
 
-/* The longest that one RCU section of the walk may look around, in PIDs. */
+/* PIDs that the walk visits at most in one RCU section. */
 #define TUKUR_WALK_PIDS 256
 
 struct tukur_walk {
 	struct tukur_view *view;
-	int next;	/* the PID to go on from           */
-	bool done;	/* there is none of that or higher */
-	void (*put)(struct tukur_task *record, struct task_struct *task);
+	int next;  /* the PID to continue from */
+	bool done; /* there is no PID >= next */
+	void (*fill)(struct tukur_task *record, struct task_struct *task);
 };
 
 /* Bytes of MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES or MM_SWAPENTS. */
@@ -54,11 +54,11 @@ static inline u64 tukur_mm_bytes(struct mm_struct *mm, int counter)
 	return (u64)get_mm_counter(mm, counter) << PAGE_SHIFT;
 }
 
-static inline void tukur_put_memory(struct tukur_task *record, struct task_struct *task)
+static inline void tukur_fill_memory(struct tukur_task *record, struct task_struct *task)
 {
 	struct mm_struct *mm;
 
-	/* A kernel thread may have borrowed the memory of a process, where it is counted. */
+	/* A kernel thread may use the mm of a process, where that memory is already counted. */
 	if (task->flags & PF_KTHREAD)
 		return;
 	task_lock(task);
@@ -73,15 +73,14 @@ static inline void tukur_put_memory(struct tukur_task *record, struct task_struc
 	task_unlock(task);
 }
 
-static inline void tukur_put_cgroup(struct tukur_task *record, struct task_struct *task)
+static inline void tukur_fill_cgroup(struct tukur_task *record, struct task_struct *task)
 {
 #ifdef CONFIG_CGROUPS
 	record->cgroup_id = cgroup_id(task_dfl_cgroup(task));
 #endif
 }
 
-/* Who it is. */
-static inline void tukur_put_identity(struct tukur_task *record, struct task_struct *task)
+static inline void tukur_fill_identity(struct tukur_task *record, struct task_struct *task)
 {
 	record->start_ns = task->start_boottime;
 	record->threads = READ_ONCE(task->signal->nr_threads);
@@ -91,7 +90,7 @@ static inline void tukur_put_identity(struct tukur_task *record, struct task_str
 	record->oom_score_adj = task->signal->oom_score_adj;
 	record->state = task_state_to_char(task);
 	record->policy = task->policy;
-	/* Before 6.5 the end of a longer name that it had earlier stands behind the NUL. */
+	/* Before 6.5 the rest of an earlier, longer name remains after the NUL. */
 	strscpy_pad(record->comm, task->comm, sizeof(record->comm));
 }
 
@@ -110,7 +109,8 @@ static inline void tukur_add_thread(struct tukur_task *record, const struct task
 #endif
 }
 
-static inline void tukur_put_ended(struct tukur_task *record, const struct signal_struct *signal)
+static inline void tukur_fill_exited_threads(struct tukur_task *record,
+					     const struct signal_struct *signal)
 {
 	record->cpu_ns = signal->sum_sched_runtime;
 	record->utime_ns = signal->utime;
@@ -125,7 +125,7 @@ static inline void tukur_put_ended(struct tukur_task *record, const struct signa
 #endif
 }
 
-/* utime and stime are counted in ticks: their ratio is taken, the sum is cpu_ns. */
+/* utime and stime are sampled by the tick: cpu_ns is divided in their ratio. */
 static inline void tukur_split_cpu(struct tukur_task *record)
 {
 #ifndef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
@@ -142,36 +142,36 @@ static inline void tukur_split_cpu(struct tukur_task *record)
 #endif
 }
 
-static inline void tukur_put_sums(struct tukur_task *record, struct signal_struct *signal)
+static inline void tukur_fill_sums(struct tukur_task *record, struct signal_struct *signal)
 {
 	struct task_struct *thread;
 
-	tukur_put_ended(record, signal);
+	tukur_fill_exited_threads(record, signal);
 	__for_each_thread(signal, thread)
 		tukur_add_thread(record, thread);
 }
 
-/* What it used, its ended threads included; as thread_group_cputime() reads it. */
-static inline void tukur_put_usage(struct tukur_task *record, struct task_struct *task)
+/* Usage of all threads, exited ones included, read as thread_group_cputime() does. */
+static inline void tukur_fill_usage(struct tukur_task *record, struct task_struct *task)
 {
 	struct signal_struct *signal = task->signal;
 	unsigned long flags;
 	unsigned int seq;
 
-	/* Without the lock at first: hardly ever does a thread end just then. */
+	/* First without the lock: a thread rarely exits at that moment. */
 	seq = read_seqbegin(&signal->stats_lock);
-	tukur_put_sums(record, signal);
+	tukur_fill_sums(record, signal);
 	if (read_seqretry(&signal->stats_lock, seq)) {
 		read_seqlock_excl_irqsave(&signal->stats_lock, flags);
-		tukur_put_sums(record, signal);
+		tukur_fill_sums(record, signal);
 		read_sequnlock_excl_irqrestore(&signal->stats_lock, flags);
 	}
 	tukur_split_cpu(record);
 }
 
-/* What it is called, and by whom it is owned, in the eyes of the reader. */
-static inline void tukur_put_numbers(struct tukur_task *record, struct task_struct *task,
-				     const struct pid *pid, const struct tukur_view *view)
+/* PIDs and owner as seen from the reader's namespaces. */
+static inline void tukur_fill_ids(struct tukur_task *record, struct task_struct *task,
+				  const struct pid *pid, const struct tukur_view *view)
 {
 	const struct cred *cred = __task_cred(task);
 
@@ -182,35 +182,35 @@ static inline void tukur_put_numbers(struct tukur_task *record, struct task_stru
 }
 
 /*
- * The next processes in the order of their PIDs, as many as there is room for or
- * fewer; walk->done tells the end. What was there all along is met exactly once:
- * a PID does not change, and the walk never goes back.
+ * Fills records of the next processes in the order of their PIDs, up to @capacity or
+ * fewer; walk->done is set at the end. A process that exists during the whole walk is
+ * visited exactly once: its PID does not change, and the walk never goes back.
  */
 static inline unsigned int tukur_walk(struct tukur_walk *walk, struct tukur_task *records,
-				      unsigned int room)
+				      unsigned int capacity)
 {
-	unsigned int filled = 0, looked;
+	unsigned int filled = 0, visited;
 	struct task_struct *task;
 	struct tukur_task *record;
 	struct pid *pid;
 
 	rcu_read_lock();
-	for (looked = 0; filled < room && looked < TUKUR_WALK_PIDS; looked++, walk->next++) {
+	for (visited = 0; filled < capacity && visited < TUKUR_WALK_PIDS; visited++, walk->next++) {
 		pid = idr_get_next(&walk->view->ns->idr, &walk->next);
 		if (!pid) {
 			walk->done = true;
 			break;
 		}
-		/* Only the leader has it so, also one that became it in an exec. */
+		/* Only a thread group leader has this type, also one that became it by exec. */
 		task = pid_task(pid, PIDTYPE_TGID);
-		if (!task || !tukur_sees(walk->view, task))
+		if (!task || !tukur_is_visible(walk->view, task))
 			continue;
 		record = &records[filled++];
 		memset(record, 0, sizeof(*record));
 		record->pid = walk->next;
-		tukur_put_numbers(record, task, pid, walk->view);
-		tukur_put_identity(record, task);
-		walk->put(record, task);
+		tukur_fill_ids(record, task, pid, walk->view);
+		tukur_fill_identity(record, task);
+		walk->fill(record, task);
 	}
 	rcu_read_unlock();
 	return filled;
