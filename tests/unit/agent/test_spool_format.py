@@ -9,7 +9,7 @@ from tests.support.spool import BOOT, put, segments, span
 from tukur.agent import spool_format as form
 from tukur.agent.spool import Spool
 
-DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "spool.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reference" / "spool.md"
 
 
 def scanned(content: bytes) -> list[form.Record | form.Broken]:

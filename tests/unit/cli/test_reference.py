@@ -1,0 +1,73 @@
+"""The reference documents every command, option and exit code, and nothing that does not exist."""
+
+import argparse
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tukur.cli import COMMANDS
+from tukur.cli.errors import Exit
+
+REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference"
+OPTION = re.compile(r"`(--[a-z-]+)[^`]*`")
+
+
+def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """A command and all its subcommands, by their full names."""
+    yield name, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, subparser in action.choices.items():
+                yield from parsers(subparser, f"{name} {word}")
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command of the command line."""
+    for command in COMMANDS:
+        parser = argparse.ArgumentParser()
+        importlib.import_module(command.module).arguments(parser)
+        yield from parsers(parser, f"tukur {command.name}")
+
+
+def sections() -> dict[str, str]:
+    """The page's sections by their headings."""
+    page = (REFERENCE / "commands.md").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^#{2,} (.+)\n", page, flags=re.MULTILINE)
+    return {heading.strip("`"): text for heading, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def options_in(heading: str) -> set[str]:
+    """The options in a section's tables, and in those of the shared sections that it links to."""
+    text = sections()[heading]
+    shared = {re.sub(r"\W+", "-", name.lower()): body for name, body in sections().items()}
+    texts = [text, *(shared[anchor] for anchor in re.findall(r"\]\(#(options-[a-z-]+)\)", text))]
+    cells = [row.split("|")[1] for part in texts for row in part.splitlines() if row.startswith("|")]
+    return {option for cell in cells for option in OPTION.findall(cell)}
+
+
+@pytest.mark.parametrize(("name", "parser"), [pytest.param(*each, id=each[0]) for each in commands()])
+def test_a_command_is_documented_with_all_its_options_and_no_others(
+    name: str, parser: argparse.ArgumentParser
+) -> None:
+    shown = [action for action in parser._actions if action.help is not argparse.SUPPRESS]
+    options = {word for action in shown for word in action.option_strings if word.startswith("--")}
+    assert name in sections()
+    assert options_in(name) == options - {"--help"}
+    values = [action for action in shown if not action.option_strings and action.dest != "action"]
+    for value in values:
+        words = [str(choice) for choice in value.choices or ()] or [str(value.metavar or value.dest).upper()]
+        for word in words:
+            assert f"`{word}`" in sections()[name], word
+
+
+def test_every_documented_command_exists() -> None:
+    documented = {heading for heading in sections() if heading.startswith("tukur ")}
+    assert documented == {name for name, _ in commands()}
+
+
+def test_every_exit_code_is_documented() -> None:
+    page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {0, 130, *Exit}
