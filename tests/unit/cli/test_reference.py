@@ -3,15 +3,17 @@
 import argparse
 import importlib
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tukur.cli import COMMANDS
+from tukur.cli import COMMANDS, _parser
 from tukur.cli.errors import Exit
 
-REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[3]
+REFERENCE = ROOT / "docs" / "reference"
 OPTION = re.compile(r"`(--[a-z-]+)[^`]*`")
 
 
@@ -71,3 +73,27 @@ def test_every_documented_command_exists() -> None:
 def test_every_exit_code_is_documented() -> None:
     page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {0, 130, *Exit}
+
+
+def examples() -> Iterator[tuple[str, list[str]]]:
+    """(page, arguments) of every command in the pages' examples; usage lines with brackets are none."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            for line in re.findall(
+                r"^(?:token=\$\(|sudo -u \S+ )?(?:\.venv/bin/)?tukur ([a-z].*)$", block, re.MULTILINE
+            ):
+                if "[" not in line:
+                    yield page.name, shlex.split(line.replace("...", "X").rstrip(")"), comments=True)
+            for line in re.findall(r"^make run ARGS='(.*)'", block, re.MULTILINE):
+                yield page.name, ["up", *shlex.split(line)]
+
+
+def test_every_command_in_an_example_is_accepted() -> None:
+    found = list(examples())
+    assert len(found) > 40
+    for page, arguments in found:
+        options = _parser(arguments).parse_args(
+            ["1" if word in ("$$", "4711") else word for word in arguments]
+        )
+        assert options.command, (page, arguments)
