@@ -1,4 +1,4 @@
-# tukur: `make` alone explains itself.
+# tukur: `make` lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -10,31 +10,31 @@ PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist
 C_SOURCES := $(filter-out %.mod.c,$(wildcard native/*/*.[ch]))
 
 .PHONY: help
-help: ## this text
-	@echo "tukur: every process, every second, now or then - and a safe way to stop one"
+help: # this text: the targets with their groups
+	@echo "tukur: every process, every second, now or at any past instant"
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
-	@echo
-	@echo "  ARGS=... is passed on: make run ARGS='--port 9000', make bench ARGS='collect --quick'"
+	@echo "ARGS is passed on: make run ARGS='--port 9000', make bench ARGS='collect --quick'"
+
+##@ Use
 
 .PHONY: run
 run: .cache/built ## set everything up and start hub, agent and page (http://127.0.0.1:8787)
 	@exec $(PY) -m tukur up $(ARGS)
 
-.PHONY: test
-test: .cache/built .cache/venv-test ## install what the tests need, then run them all (ARGS: pytest's)
-	@build_tools/setup system-test
-	@$(PY) -m build_tools.tests $(ARGS)
-	@$(PY) -m build_tools.page test
+.PHONY: build
+build: .cache/built .cache/venv-test ## build the wheel in dist/
+	@$(PY) -m build_tools.wheel
 
-.PHONY: soak
-soak: .cache/built .cache/venv-test ## kill -9 of agent, hub and writer, two thousand times each (hours)
-	@build_tools/setup system-test
-	@TUKUR_TEST_ROUNDS=2000 $(PY) -m pytest tests/store/test_killed_writer.py tests/system/test_durability.py \
-		tests/system/test_spool.py $(ARGS)
+.PHONY: docs
+docs: .cache/venv-test ## build the documentation in build/site, and check its links
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs --quiet build
+
+##@ Develop
 
 .PHONY: check
-check: .cache/built .cache/venv-test ## formatting, lint, types, layers, known vulnerabilities
+check: .cache/built .cache/venv-test docs ## formatting, lint, types, layers, documentation, known vulnerabilities
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@.venv/bin/clang-format --dry-run -Werror $(C_SOURCES)
@@ -43,24 +43,36 @@ check: .cache/built .cache/venv-test ## formatting, lint, types, layers, known v
 	@$(PY) -m build_tools.page check
 	@$(PY) -m build_tools.audit
 
+.PHONY: test
+test: .cache/built .cache/venv-test ## install what the tests need, then run them all (ARGS: pytest's)
+	@build_tools/setup system-test
+	@$(PY) -m build_tools.tests $(ARGS)
+	@$(PY) -m build_tools.page test
+
+.PHONY: soak
+soak: .cache/built .cache/venv-test ## kill -9 agent, hub and writer, two thousand times each (takes hours)
+	@build_tools/setup system-test
+	@TUKUR_TEST_ROUNDS=2000 $(PY) -m pytest tests/store/test_killed_writer.py tests/system/test_durability.py \
+		tests/system/test_spool.py $(ARGS)
+
+##@ Measure
+
 .PHONY: bench
-bench: .cache/built .cache/venv-test ## measure (ARGS: a name, --quick; none: the names)
+bench: .cache/built .cache/venv-test ## run a benchmark (ARGS: its name, --quick; without ARGS: list them)
 	@$(PY) -m bench $(ARGS)
 
-.PHONY: build
-build: .cache/built .cache/venv-test ## the wheel, in dist/
-	@$(PY) -m build_tools.wheel
+##@ Maintain
 
 .PHONY: lock
-lock: ## resolve the dependencies anew, with hashes and without addresses
+lock: ## resolve the dependencies again, and lock them with hashes
 	@build_tools/setup lock
 
 .PHONY: screenshots
-screenshots: .cache/built .cache/venv-test ## take the manual's pictures anew, from real data
+screenshots: .cache/built .cache/venv-test ## take the documentation's screenshots again, from real data
 	@$(PY) -m build_tools.screenshots
 
 .PHONY: clean
-clean: ## remove what was built and installed here; never the record
+clean: ## remove what was built and installed in the checkout; never the record
 	@rm -rf .venv .cache dist build web/node_modules src/tukur/hub/web src/tukur/sources/*.bpf.o
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

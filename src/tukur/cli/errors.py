@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes; documented in the README and held to it by a test."""
+    """Exit codes; a test holds docs/reference/exit-codes.md to them."""
 
     FAILED = 1
     USAGE = 2

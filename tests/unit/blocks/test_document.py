@@ -9,7 +9,7 @@ from tests.support.record import Machine
 from tukur.blocks import decode_samples
 from tukur.records import comm_text, rss_of
 
-DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "blocks.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reference" / "blocks.md"
 
 
 def test_the_script_of_the_description_reads_a_block(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import check_port, parse_enrol
 from tukur.cli.up import local_url
 
-ROOT = Path(__file__).resolve().parents[3]
 HOST = "11111111-2222-3333-4444-555555555555"
 
 
@@ -23,12 +22,6 @@ def test_every_command_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
             main([command.name, "--help"])
         assert ended.value.code == 0
         assert command.help in " ".join(capsys.readouterr().out.split())
-
-
-def test_every_command_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in COMMANDS:
-        assert f"`tukur {command.name}" in readme, command.name
 
 
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

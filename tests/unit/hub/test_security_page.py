@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def named() -> list[tuple[str, str]]:
     """(file, sentence) of every test on the page."""
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8")
     cells = re.findall(r"`([a-z_/]+\.py)`: ([^|`]+)", page)
     pairs = [(file, sentence.strip(" .,")) for file, cell in cells for sentence in cell.split(";")]
     return [pair for pair in pairs if pair[1]]

@@ -1,4 +1,6 @@
-"""How a segment of the spool is written: records of a fixed head and their data. See ``docs/spool.md``.
+"""How a segment of the spool is written: records of a fixed head and their data.
+
+``docs/reference/spool.md`` describes the format.
 
 No I/O. Changes: a new field takes a new version, and what older versions wrote stays readable.
 """

@@ -1,6 +1,6 @@
 """What waits for the hub's acknowledgement, on disk: bounded by size and age, never half-written.
 
-The form on disk and the promises are in ``docs/spool.md``.
+The form on disk and the promises are in ``docs/reference/spool.md``.
 """
 
 import contextlib

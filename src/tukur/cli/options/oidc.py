@@ -7,7 +7,7 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.hub.oidc.settings import OidcSettings, parse_roles
 
 _TEXTS = (
-    ("--oidc-issuer", "URL", "people may sign in by this OpenID provider (docs/users.md)"),
+    ("--oidc-issuer", "URL", "people may sign in by this OpenID provider (docs/how-to/manage-users.md)"),
     ("--oidc-client-id", "ID", "what the provider knows this hub by"),
     ("--oidc-client-secret-file", "FILE", "the client's secret; a file that others cannot read"),
     ("--oidc-name", "NAME", "what the sign-in page calls the provider (default: OpenID)"),

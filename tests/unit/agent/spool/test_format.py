@@ -9,7 +9,7 @@ from tests.support.spool import BOOT, put, segments, span
 from tukur.agent.spool import format as form
 from tukur.agent.spool.spool import Spool
 
-DOCUMENT = Path(__file__).resolve().parents[4] / "docs" / "spool.md"
+DOCUMENT = Path(__file__).resolve().parents[4] / "docs" / "reference" / "spool.md"
 
 
 def scanned(content: bytes) -> list[form.Record | form.Broken]:

@@ -14,7 +14,7 @@ from tukur.hub.audit.log import told
 from tukur.hub.models.audit import START, Entry
 from tukur.protocol import auth
 
-MANUAL = Path(__file__).parents[4] / "docs" / "audit.md"
+MANUAL = Path(__file__).parents[4] / "docs" / "reference" / "audit.md"
 
 
 def checked(entries: list[Entry]) -> "subprocess.CompletedProcess[str]":

@@ -689,7 +689,7 @@ export interface paths {
         };
         /**
          * The whole audit log, a line of JSON for each entry, the oldest first
-         * @description With hashes and signatures in hexadecimal, so that it can be checked elsewhere (`docs/audit.md`).
+         * @description With hashes and signatures in hex; `docs/reference/audit.md` says how to check them elsewhere.
          */
         get: operations["exportAudit"];
         put?: never;

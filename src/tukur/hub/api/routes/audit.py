@@ -63,5 +63,5 @@ async def list_audit(
     responses=problems(401, 403, 503),
 )
 async def export_audit(hub: NamedDependency[Hub]) -> Stream:
-    """With hashes and signatures in hexadecimal, so that it can be checked elsewhere (`docs/audit.md`)."""
+    """With hashes and signatures in hex; `docs/reference/audit.md` says how to check them elsewhere."""
     return Stream(hub.audit.lines(), media_type="application/x-ndjson")
