@@ -54,8 +54,8 @@ def _words(selection: "Selection") -> str:
 
 
 def _test(policy: "Policy", pid: int, signal: str) -> int:
-    from tukur.agent.orders.process_handle import read_stat
     from tukur.agent.policy.subject import subject_of
+    from tukur.sources.proc import read_stat
 
     stat = read_stat(pid)
     if stat is None:

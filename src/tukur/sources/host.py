@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from tukur.records import CPU_MODES, HostSample
+from tukur.sources.proc import CLOCK_TICK_NS
 
 log = logging.getLogger(__name__)
 
 Values = dict[str, int]
 """Name of a sample's figure to its value."""
 
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SECTOR = 512
 """The unit of /proc/diskstats on every device, whatever its own sectors are."""
 _READ_SIZE = 1 << 16
@@ -31,7 +31,7 @@ def parse_stat(content: bytes) -> Values:
             who = key[3:].decode() or "total"
             # Kernels differ in how many columns they have; what is missing is not known, not 0.
             for mode, ticks in zip(CPU_MODES, rest.split(), strict=False):
-                values[f"cpu.{who}.{mode}"] = int(ticks) * _TICK_NS
+                values[f"cpu.{who}.{mode}"] = int(ticks) * CLOCK_TICK_NS
         elif key in _STAT_LINES:
             values[_STAT_LINES[key]] = int(rest)
     return values

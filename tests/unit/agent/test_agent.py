@@ -24,7 +24,7 @@ from tukur.blocks import decode_samples
 from tukur.protocol import auth, messages
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
 from tukur.records import ROW
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 HOST = "11111111-2222-3333-4444-555555555555"
 AGENT_KEY, ORDER_KEY = auth.new_key(), auth.new_key()

@@ -11,7 +11,8 @@ from tukur.agent.recording.scrub import Scrubber
 from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, pick
 from tukur.sources.cgroups import belongs
-from tukur.sources.identity import Identity, parse_cmdline, read_identity, user_name
+from tukur.sources.identity import Identity, read_identity, user_name
+from tukur.sources.proc import parse_cmdline
 
 log = logging.getLogger(__name__)
 

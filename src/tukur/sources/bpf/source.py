@@ -21,7 +21,8 @@ from tukur.sources.bpf.libbpf import IterProgram, object_image
 from tukur.sources.bpf.lives import LifeEvents
 from tukur.sources.lives.events import parse_events
 from tukur.sources.lives.tracker import LifeTracker
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.proc import list_pids
+from tukur.sources.procfs.source import ProcfsSource
 
 OBJECT = "tasks.bpf.o"
 _MAX_EXACT_CPUS = 32
@@ -304,7 +305,7 @@ def _listed() -> set[int]:
     try:
         if Path("/proc/self").readlink().name != str(os.getpid()):
             return set()
-        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+        return list_pids()
     except OSError:
         return set()
 
