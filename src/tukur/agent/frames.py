@@ -7,9 +7,7 @@ import numpy as np
 
 from tukur.protocol.frames import encode_frame
 from tukur.protocol.messages import Image
-from tukur.records import ROW, Change, HostRates, Snapshot, comm_text, pick, raw, task_rows
-
-_RATES = ("cpu", "read_rate", "write_rate", "fault_rate", "switch_rate")
+from tukur.records import PROCESS_RATES, ROW, Change, HostRates, Snapshot, comm_text, pick, raw, task_rows
 
 TOP = 8
 """Processes in a heartbeat."""
@@ -91,7 +89,7 @@ class RowKeeper:
         )
         raw(rows)[at] = raw(fresh)
         busy = np.zeros(len(rows), dtype=bool)
-        busy[at] = np.any([fresh[name] != 0 for name in _RATES], axis=0)
+        busy[at] = np.any([fresh[name] != 0 for name in PROCESS_RATES], axis=0)
         self._rows, self._busy = rows, busy
         return rows
 

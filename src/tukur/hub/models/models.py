@@ -5,11 +5,13 @@ exceed what a JavaScript number holds. Sizes are bytes, rates are per second, CP
 core (1.0 is one core busy) for a process and of the whole machine (0 to 1) for a host.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from tukur.protocol.messages import HostId, Scope, Verb
+from tukur.records import PROCESS_FIELDS
 
 RoleWord = Literal["none", "viewer", "operator", "admin"]
 Signal = Literal["TERM", "KILL", "STOP", "CONT", "INT", "HUP"]
@@ -129,11 +131,21 @@ class Series(Struct, kw_only=True):
     """Stretches of more than three seconds with no sample."""
 
 
-class Process(Struct, kw_only=True):
-    pid: int
-    start_ns: StartNs
-    ppid: int
-    uid: int
+_TYPES = {"start_ns": StartNs}
+_ProcessFigures: Any = msgspec.defstruct(
+    "_ProcessFigures",
+    [
+        (each.name, Annotated[_TYPES.get(each.name, each.api), Meta(description=each.text or None)])
+        for each in PROCESS_FIELDS
+        if each.api is not None
+    ],
+    kw_only=True,
+)
+
+
+class Process(_ProcessFigures, kw_only=True):  # type: ignore[misc, call-arg]
+    """One process at one instant: the figures of ``tukur.records.PROCESS_FIELDS``, and who it is."""
+
     user: str
     name: str
     cmdline: str
@@ -146,18 +158,6 @@ class Process(Struct, kw_only=True):
     kthread: bool
     ended: bool
     """It ended since the sample before: this is its last account, and ``rss`` the most it held."""
-    state: str
-    nice: int
-    threads: int
-    cpu: float
-    cpu_time: float
-    rss: int
-    swap: int
-    vsz: int
-    read_rate: float
-    write_rate: float
-    fault_rate: float
-    switch_rate: float
     started_ms: int
 
 
