@@ -16,8 +16,8 @@ from tukur.records import (
     HostSample,
     TaskArray,
     host_rates,
-    pick,
     rss_of,
+    take_rows,
 )
 
 TOTALS = np.dtype(
@@ -180,7 +180,7 @@ def decode_samples(
 
 
 def _by_pid(records: TaskArray) -> TaskArray:
-    ordered: TaskArray = pick(records, np.argsort(records["pid"], kind="stable"))
+    ordered: TaskArray = take_rows(records, np.argsort(records["pid"], kind="stable"))
     return ordered
 
 

@@ -41,8 +41,8 @@ from tukur.records.task import (
     compare,
     living_count,
     match_previous,
-    pick,
-    raw,
+    row_bytes,
+    take_rows,
 )
 
 __all__ = [
@@ -90,8 +90,8 @@ __all__ = [
     "metric_of",
     "metrics_of",
     "no_groups",
-    "pick",
-    "raw",
+    "row_bytes",
     "rss_of",
+    "take_rows",
     "task_rows",
 ]

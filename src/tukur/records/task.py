@@ -110,7 +110,7 @@ def as_words(tasks: TaskArray) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(tasks).view("<u8").reshape(len(tasks), TASK.itemsize // 8)
 
 
-def raw(rows: Any) -> Any:
+def row_bytes(rows: Any) -> Any:
     """A structured array as plain bytes, one element for each row; no copy.
 
     numpy compares and copies structures field by field, twenty times slower than bytes.
@@ -118,16 +118,16 @@ def raw(rows: Any) -> Any:
     return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
 
 
-def pick(rows: Any, which: Any) -> Any:
+def take_rows(rows: Any, which: Any) -> Any:
     """Some rows of a structured array, by mask or index: a copy."""
-    return raw(rows)[which].view(rows.dtype)
+    return row_bytes(rows)[which].view(rows.dtype)
 
 
 def compare(current: TaskArray, previous: TaskArray) -> Change:
     """How `current` came out of `previous`; both sorted by pid, both contiguous."""
     if len(current) == len(previous):
-        rows = np.flatnonzero(raw(current) != raw(previous))
-        now, before = pick(current, rows), pick(previous, rows)
+        rows = np.flatnonzero(row_bytes(current) != row_bytes(previous))
+        now, before = take_rows(current, rows), take_rows(previous, rows)
         # Most seconds nobody comes or goes: then one pass over both tables is all it takes.
         if np.array_equal(now["pid"], before["pid"]) and np.array_equal(now["start_ns"], before["start_ns"]):
             return Change(np.arange(len(current)), rows, _NO_ROWS, _NO_ROWS)
@@ -135,7 +135,7 @@ def compare(current: TaskArray, previous: TaskArray) -> Change:
     known = np.flatnonzero(at >= 0)
     stayed = np.zeros(len(previous), dtype=bool)
     stayed[at[known]] = True
-    differs = raw(current)[known] != raw(previous)[at[known]]
+    differs = row_bytes(current)[known] != row_bytes(previous)[at[known]]
     return Change(at, known[differs], np.flatnonzero(at < 0), np.flatnonzero(~stayed))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import KTHREAD, TASK, TaskArray, comm_text, pick
+from tukur.records import KTHREAD, TASK, TaskArray, comm_text, take_rows
 from tukur.sources.base import Source
 
 TICK_NS = 10_000_000
@@ -237,15 +237,15 @@ class _Round:
         self._number = number
         self._table = table
         before, after = firsts[number], firsts[number + 1]
-        self.middle: TaskArray = pick(table, _find(before, table)[1] & _find(after, table)[1])
+        self.middle: TaskArray = take_rows(table, _find(before, table)[1] & _find(after, table)[1])
         """The second source's rows of the processes that were there before and after."""
         self._places: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = {}
 
     def judge_presence(self, presence: Agreement) -> None:
         """Whether it has everybody."""
         before, after = self._firsts[self._number], self._firsts[self._number + 1]
-        stayed = pick(before, _find(after, before)[1])
-        lacking = pick(stayed, ~_find(self._table, stayed)[1])
+        stayed = take_rows(before, _find(after, before)[1])
+        lacking = take_rows(stayed, ~_find(self._table, stayed)[1])
         presence.compared += len(stayed)
         presence.equal += len(stayed) - len(lacking)
         presence.off += len(lacking)

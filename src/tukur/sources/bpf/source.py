@@ -13,8 +13,8 @@ from tukur.records import (
     THREAD,
     Departed,
     TaskArray,
-    pick,
-    raw,
+    row_bytes,
+    take_rows,
 )
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.bpf.libbpf import IterProgram, object_image
@@ -111,8 +111,8 @@ class BpfSource:
         rest = self._rest.read()
         if len(rest) and rest["pid"][-1] >= tasks["pid"][0]:
             # A number of theirs may be an ordinary process's by now.
-            rest = pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
-        return _sorted(np.concatenate([raw(rest), raw(tasks)]).view(TASK), "pid")
+            rest = take_rows(rest, ~np.isin(rest["pid"], tasks["pid"]))
+        return _sorted(np.concatenate([row_bytes(rest), row_bytes(tasks)]).view(TASK), "pid")
 
     def collect(self) -> None:
         """Reads the ring; see Source. Raises OSError where the kernel fails."""
@@ -190,17 +190,17 @@ class Table:
         """
         flags = records["flags"]
         is_idle = flags >= IDLE
-        idle = idle_numbers(pick(records, is_idle))
+        idle = idle_numbers(take_rows(records, is_idle))
         if len(self._threads.rows) or bool((flags == THREAD).any()):
             is_thread = flags == THREAD
-            threads = _sorted(pick(records, is_thread), "ns_pid")
-            fresh = _sorted(pick(records, ~(is_idle | is_thread)), "pid")
+            threads = _sorted(take_rows(records, is_thread), "ns_pid")
+            fresh = _sorted(take_rows(records, ~(is_idle | is_thread)), "pid")
             was_thread = self._threads.find(idle)[1]
             self._threads.replace(idle[was_thread], threads, *self._threads.find(threads["ns_pid"]))
             add_threads(fresh, self._threads.rows)
             idle = idle[~was_thread]
         else:
-            fresh = _sorted(pick(records, ~is_idle), "pid")
+            fresh = _sorted(take_rows(records, ~is_idle), "pid")
         at, known = self._tasks.find(fresh["pid"])
         split_cpu_time(fresh, self._tasks.rows, at, known)
         self._tasks.replace(idle, fresh, at, known)
@@ -233,15 +233,15 @@ class _Rows:
             # Then the idle ones are all the others, which their sum confirms without a search for each.
             total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
             if total == self._total:
-                rows = raw(self.rows).copy().view(TASK)
-                raw(rows)[at] = raw(fresh)
+                rows = row_bytes(self.rows).copy().view(TASK)
+                row_bytes(rows)[at] = row_bytes(fresh)
                 self.rows = rows
                 return
         kept, found = self.find(idle)
         if not found.all():
             number = int(idle[~found][0])
             raise LookupError(f"task {number} is said to be as before, but was not there")
-        rows = np.concatenate([raw(self.rows)[kept], raw(fresh)]).view(TASK)
+        rows = np.concatenate([row_bytes(self.rows)[kept], row_bytes(fresh)]).view(TASK)
         self._keep(_sorted(rows, self._key))
 
 
@@ -255,7 +255,7 @@ def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
 def _sorted(rows: TaskArray, key: str) -> TaskArray:
     keys = rows[key]
     # The kernel goes by number, so that mostly there is nothing to do but to make sure.
-    return rows if bool((keys[1:] > keys[:-1]).all()) else pick(rows, np.argsort(keys, kind="stable"))
+    return rows if bool((keys[1:] > keys[:-1]).all()) else take_rows(rows, np.argsort(keys, kind="stable"))
 
 
 def add_threads(tasks: TaskArray, threads: TaskArray) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import ENDED, EXIT, TASK, Departed, GroupArray, Losses, TaskArray, merge_groups, pick
+from tukur.records import ENDED, EXIT, TASK, Departed, GroupArray, Losses, TaskArray, merge_groups, take_rows
 from tukur.sources.lives.events import Events, LifeKey
 
 _PATIENCE = 2
@@ -108,7 +108,7 @@ def _among(deaths: npt.NDArray[np.void], living: TaskArray) -> npt.NDArray[np.bo
     if not len(deaths) or not len(living):
         return np.zeros(len(deaths), dtype=bool)
     at = np.minimum(np.searchsorted(living["pid"], deaths["pid"]), len(living) - 1)
-    found = pick(living, at)
+    found = take_rows(living, at)
     same: npt.NDArray[np.bool_] = (found["pid"] == deaths["pid"]) & (found["start_ns"] == deaths["start_ns"])
     return same
 
