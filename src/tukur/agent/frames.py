@@ -86,14 +86,14 @@ class RowKeeper:
         else:
             rows = np.zeros(len(current.tasks), dtype=ROW)
             busy = np.zeros(len(rows), dtype=bool)
-            known = np.flatnonzero(change.at >= 0)
-            row_bytes(rows)[known] = row_bytes(self._rows)[change.at[known]]
-            busy[known] = self._busy[change.at[known]]
+            known = np.flatnonzero(change.index >= 0)
+            row_bytes(rows)[known] = row_bytes(self._rows)[change.index[known]]
+            busy[known] = self._busy[change.index[known]]
         touched = busy.copy()
         touched[change.changed] = touched[change.new] = True
         at = np.flatnonzero(touched)
         before = previous if previous is not None else current
-        known_before = change.at[at][change.at[at] >= 0]
+        known_before = change.index[at][change.index[at] >= 0]
         fresh = task_rows(
             take_rows(current.tasks, at),
             take_rows(before.tasks, known_before),

@@ -48,7 +48,7 @@ def join(options: argparse.Namespace) -> int:
         token = JoinToken.parse(sys.stdin.readline() if options.token == "-" else options.token)  # noqa: S105
     except TokenError as error:
         raise CommandError(Exit.USAGE, f"this is no join token: {error}") from error
-    with told():
+    with agent_errors():
         identity = asyncio.run(join_hub(options.hub, token, options.hostname))
         file.save(identity)
     print(
@@ -67,14 +67,14 @@ def rotate_key(options: argparse.Namespace) -> int:
     file = JoinedFile(data_dir(options, create=False))
     if not file.exists():
         raise CommandError(Exit.FAILED, f"there is no {file.path}: this machine has joined no hub")
-    with told():
+    with agent_errors():
         asyncio.run(rotate(file))
     print("this host has a new key; the old one opens nothing any more")
     return 0
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def agent_errors() -> Iterator[None]:
     """What goes wrong between a machine and its hub becomes the command's error."""
     from tukur.agent.joining.identity import IdentityError
     from tukur.agent.joining.join import UnreachableError, UntrustedError

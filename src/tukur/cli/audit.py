@@ -23,13 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verifies or exports."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "export":
-        asyncio.run(store_call(admin.export_audit(folder, sys.stdout.buffer, server)))
+        asyncio.run(store_call(console.export_audit(folder, sys.stdout.buffer, server)))
         return 0
-    count, faults = asyncio.run(store_call(admin.verify_audit(folder, server)))
+    count, faults = asyncio.run(store_call(console.verify_audit(folder, server)))
     for fault in faults:
         print(fault)
     if faults:

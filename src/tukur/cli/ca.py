@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
     from tukur.hub.tls import authority
     from tukur.hub.tls.files import TlsFolder
 
@@ -61,6 +61,6 @@ def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
         for root in current.roots:
             print(f"{authority.fingerprint(root).hex()}\tuntil {root.not_valid_after_utc:%Y-%m-%d} UTC")
         return 0
-    asyncio.run(store_call(admin.note_authority(folder, action, server)))
+    asyncio.run(store_call(console.note_authority(folder, action, server)))
     poke_hub(folder)
     return 0

@@ -45,14 +45,14 @@ def run(options: argparse.Namespace) -> int:
     """Lists, revokes, renames or decides. A hub that runs is told, so that it acts at once."""
     from tukur.cli.options.data import poke_hub
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
 
     folder, server = data_dir(options, create=False), database(options)
-    hosts = asyncio.run(store_call(admin.list_hosts(folder, server)))
+    hosts = asyncio.run(store_call(console.list_hosts(folder, server)))
     if options.action == "list":
         for host in hosts:
             print(_line(host))
-        for row in asyncio.run(store_call(admin.list_held(folder, server))):
+        for row in asyncio.run(store_call(console.list_held(folder, server))):
             print(
                 f"{row.host_id}\theld: {row.hostname} at {row.address}, "
                 f"boot {row.boot_id}, came last {_time(row.last_ms)}"
@@ -61,11 +61,11 @@ def run(options: argparse.Namespace) -> int:
     host_id = chosen(hosts, options.host).host_id
     changed = _changed(options)
     if changed:
-        asyncio.run(store_call(admin.change_host(folder, host_id, changed, server)))
+        asyncio.run(store_call(console.change_host(folder, host_id, changed, server)))
         return 0
     if options.action == "revoke":
-        asyncio.run(store_call(admin.revoke_host(folder, host_id, server)))
-    elif not asyncio.run(store_call(admin.release_host(folder, host_id, options.boot, server))):
+        asyncio.run(store_call(console.revoke_host(folder, host_id, server)))
+    elif not asyncio.run(store_call(console.release_host(folder, host_id, options.boot, server))):
         raise CommandError(Exit.FAILED, f"no second machine is held for host {options.host!r}")
     poke_hub(folder)
     return 0

@@ -12,7 +12,7 @@ from tukur.cli.options.data import add_data_option, data_dir
 from tukur.cli.options.database import add_database_options, database
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
-_LONGEST_S = 30 * 86_400
+_MAX_S = 30 * 86_400
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,16 +34,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Creates, lists or revokes."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "create":
         return _create(options, folder)
     if options.action == "revoke":
-        if not asyncio.run(store_call(admin.revoke_join_token(folder, options.label, server))):
+        if not asyncio.run(store_call(console.revoke_join_token(folder, options.label, server))):
             raise CommandError(Exit.FAILED, f"there is no join token labelled {options.label!r}")
         return 0
-    for token in asyncio.run(store_call(admin.list_join_tokens(folder, server))):
+    for token in asyncio.run(store_call(console.list_join_tokens(folder, server))):
         until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
         print(f"{token.label}\t{token.uses_left} of {token.uses} uses left\tuntil {until:%Y-%m-%d %H:%M} UTC")
     return 0
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 def _create(options: argparse.Namespace, folder: Path) -> int:
     from tukur.cli.store_errors import store_call
     from tukur.hub.address import announced
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
     from tukur.hub.tls.authority import CertificateError, fingerprint
     from tukur.hub.tls.files import load_certificates
 
@@ -73,7 +73,7 @@ def _create(options: argparse.Namespace, folder: Path) -> int:
         authority = fingerprint(load_certificates(Path(address.ca))[0]) if address.ca else None
     except CertificateError as error:
         raise CommandError(Exit.CERTIFICATE, str(error)) from error
-    made = admin.create_join_token(folder, label, options.uses, seconds, authority, database(options))
+    made = console.create_join_token(folder, label, options.uses, seconds, authority, database(options))
     text = asyncio.run(store_call(made))
     # The token alone on standard output, for a script.
     print(text)
@@ -86,6 +86,6 @@ def parse_duration(text: str) -> int:
     """Seconds of a time such as 30m, 1h or 7d. Raises CommandError."""
     found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= _LONGEST_S:
+    if not 0 < seconds <= _MAX_S:
         raise CommandError(Exit.USAGE, f"--expires {text!r}; a time up to 30d expected, such as 30m, 1h, 7d")
     return seconds

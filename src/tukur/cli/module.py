@@ -142,7 +142,7 @@ def _failure(text: str) -> CommandError:
     # Asked only now: it loads eBPF programs to see whether they work.
     source, reasons = _agents_source()
     why = f" (eBPF does not work here: {reasons['bpf']})" if source == "procfs" and "bpf" in reasons else ""
-    return CommandError(Exit.MODULE, f"{text}\n{kmod_messages.goes_on(source)}{why}")
+    return CommandError(Exit.MODULE, f"{text}\n{kmod_messages.fallback(source)}{why}")
 
 
 def _agents_source() -> tuple[str, dict[str, str]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tukur.hub.maintenance.maintenance import Outlook
     from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 
-_MOST_TOLD = 20
+_MAX_LINES = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +60,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console import maintenance
 
     keep = parse_keep(options)
-    found = asyncio.run(store_call(upkeep.outlook(data_dir(options, create=False), keep, database(options))))
+    found = asyncio.run(
+        store_call(maintenance.outlook(data_dir(options, create=False), keep, database(options)))
+    )
     if options.json:
         print(json.dumps(asdict(found)))
         return 0
@@ -73,28 +75,28 @@ def _status(options: argparse.Namespace) -> int:
     if found.oldest is not None:
         for name in ("seconds", "minutes", "hours"):
             print(f"{name} since {_when(getattr(found.oldest, f'{name}_ms'))}")
-    print(_foretold(found, keep))
+    print(_forecast(found, keep))
     return 0
 
 
-def _foretold(found: "Outlook", keep: "RetentionPolicy") -> str:
-    told = found.forecast
-    if told is None:
+def _forecast(found: "Outlook", keep: "RetentionPolicy") -> str:
+    forecast = found.forecast
+    if forecast is None:
         return "how it will grow is told once an hour is recorded"
-    growth = f"grows by {size(int(told.bytes_per_day))} a day"
-    end = f"ends up at {size(told.settles_at_bytes)} with all that is kept"
-    if told.full_in_days is None:
+    growth = f"grows by {size(int(forecast.bytes_per_day))} a day"
+    end = f"ends up at {size(forecast.settles_at_bytes)} with all that is kept"
+    if forecast.full_in_days is None:
         return f"{growth}, {end}: it fits"
     what = "the bound is reached" if keep.max_bytes else "the disk is full"
-    return f"{growth}, {end}: {what} in {told.full_in_days:.1f} days"
+    return f"{growth}, {end}: {what} in {forecast.full_in_days:.1f} days"
 
 
 def _verify(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console import maintenance
 
     found = asyncio.run(
-        store_call(upkeep.verify(data_dir(options, create=False), _progress, database(options)))
+        store_call(maintenance.verify(data_dir(options, create=False), _progress, database(options)))
     )
     if options.json:
         print(json.dumps(asdict(found)))
@@ -104,11 +106,11 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _tell(found: "Findings") -> None:
-    for line in found.structure[:_MOST_TOLD]:
+    for line in found.structure[:_MAX_LINES]:
         print(f"the database: {line}")
-    for block in found.damaged[:_MOST_TOLD]:
+    for block in found.damaged[:_MAX_LINES]:
         print(f"the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
-    more = max(len(found.structure) - _MOST_TOLD, 0) + max(len(found.damaged) - _MOST_TOLD, 0)
+    more = max(len(found.structure) - _MAX_LINES, 0) + max(len(found.damaged) - _MAX_LINES, 0)
     if more:
         print(f"and {more} more")
     wrong = len(found.structure) + len(found.damaged)
@@ -119,18 +121,18 @@ def _tell(found: "Findings") -> None:
 
 def _repair(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console import maintenance
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
-        found, saved = asyncio.run(store_call(upkeep.repair(folder, _progress, database(options))))
+        found, saved = asyncio.run(store_call(maintenance.repair(folder, _progress, database(options))))
     for table in saved:
         if table.copied or table.unreadable:
             lost = f", {table.unreadable} stretches could not be read" if table.unreadable else ""
             print(f"{table.table}: {table.copied} rows saved{lost}")
     if saved:
         print(f"the damaged file is kept beside the new one in {folder}")
-    for block in found.damaged[:_MOST_TOLD]:
+    for block in found.damaged[:_MAX_LINES]:
         print(f"taken out: the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
     print(f"{found.blocks - len(found.damaged)} blocks are whole, {len(found.damaged)} were taken out")
     return 0
@@ -138,11 +140,11 @@ def _repair(options: argparse.Namespace) -> int:
 
 def _compact(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console import maintenance
 
     folder = data_dir(options, create=False)
     with DataLock(folder):
-        done = asyncio.run(store_call(upkeep.compact(folder, database(options))))
+        done = asyncio.run(store_call(maintenance.compact(folder, database(options))))
     print(
         f"{done.merged} blocks were put together; {size(done.before_bytes)} became {size(done.after_bytes)}"
     )
@@ -151,12 +153,12 @@ def _compact(options: argparse.Namespace) -> int:
 
 def _copy(options: argparse.Namespace) -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import maintenance as upkeep
+    from tukur.hub.console import maintenance
 
     folder, server = data_dir(options, create=False), database(options)
     if server is None:
         raise CommandError(Exit.USAGE, "where to? --database mysql://USER@HOST/DATABASE expected")
-    tables = asyncio.run(store_call(upkeep.copy(folder, server, _progress)))
+    tables = asyncio.run(store_call(maintenance.copy(folder, server, _progress)))
     for table in tables:
         print(f"{table.table}: {table.rows} rows, {table.written} written, {table.deleted} deleted")
     if any(table.written or table.deleted for table in tables):

@@ -36,19 +36,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Creates, lists or revokes."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "create":
         if not 0 < options.days <= 3650:
             raise CommandError(Exit.USAGE, f"--days {options.days}; 1 to 3650 expected")
-        made = admin.create_token(folder, options.name, _rights(options), options.days, server)
+        made = console.create_token(folder, options.name, _rights(options), options.days, server)
         print(asyncio.run(store_call(made)))
     elif options.action == "revoke":
-        if not asyncio.run(store_call(admin.revoke_token(folder, options.name, server))):
+        if not asyncio.run(store_call(console.revoke_token(folder, options.name, server))):
             raise CommandError(Exit.FAILED, f"there is no token named {options.name!r}")
     else:
-        for token in asyncio.run(store_call(admin.list_tokens(folder, server))):
+        for token in asyncio.run(store_call(console.list_tokens(folder, server))):
             until = datetime.datetime.fromtimestamp(token.expires_ms / 1000, datetime.UTC)
             print(f"{token.name}\t{token.grants or token.role}\tuntil {until:%Y-%m-%d %H:%M} UTC")
     return 0

@@ -53,27 +53,27 @@ def run(options: argparse.Namespace) -> int:
     """Does it; a hub that runs is told, so that it acts at once."""
     from tukur.cli.options.data import poke_hub
     from tukur.hub.auth.users import Change
-    from tukur.hub.console import console as admin
+    from tukur.hub.console import console
 
     folder, server = data_dir(options, create=False), database(options)
     if options.action == "list":
-        for user in _call(admin.list_users(folder, server)):
+        for user in _call(console.list_users(folder, server)):
             print(_line(user))
     elif options.action == "add":
         role = options.role or ("none" if options.group else "viewer")
-        made = admin.add_user(folder, options.name, _rights(role, options.group), server)
+        made = console.add_user(folder, options.name, _rights(role, options.group), server)
         _print_link(folder, _call(made))
     elif options.action == "role":
         change = Change(_rights(options.role, options.group))
-        _call(admin.change_user(folder, options.name, change, server))
+        _call(console.change_user(folder, options.name, change, server))
     elif options.action == "reset":
-        reset = admin.reset_user(folder, options.name, second_factor=options.second_factor, server=server)
+        reset = console.reset_user(folder, options.name, second_factor=options.second_factor, server=server)
         _print_link(folder, _call(reset))
     elif options.action == "remove":
-        _call(admin.remove_user(folder, options.name, server))
+        _call(console.remove_user(folder, options.name, server))
     else:
         change = Change(disabled=options.action == "disable")
-        _call(admin.change_user(folder, options.name, change, server))
+        _call(console.change_user(folder, options.name, change, server))
     poke_hub(folder)
     return 0
 

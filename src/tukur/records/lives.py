@@ -182,19 +182,22 @@ def merge_groups(parts: list[GroupArray]) -> GroupArray:
     return merged
 
 
-def bounded_groups(groups: GroupArray, most: int) -> GroupArray:
-    """With at most `most` groups, those that used most; the others as one for each parent, or as one in all.
+def bounded_groups(groups: GroupArray, limit: int) -> GroupArray:
+    """With at most `limit` groups, those that used most; the others as one for each parent, or as one in all.
 
     Whoever gives each of a million processes another name would otherwise fill the record with names.
     """
-    if len(groups) <= most:
+    if len(groups) <= limit:
         return groups
     by_use = np.argsort(groups["cpu_ns"], kind="stable")
     # Half of the room is for the names, the other half for parents whose children's names had none.
-    kept, folded = groups[by_use[len(groups) - most // 2 :]], groups[by_use[: len(groups) - most // 2]].copy()
+    kept, folded = (
+        groups[by_use[len(groups) - limit // 2 :]],
+        groups[by_use[: len(groups) - limit // 2]].copy(),
+    )
     folded["comm"] = OTHERS
     folded = merge_groups([folded])
-    if len(folded) > most - most // 2:
+    if len(folded) > limit - limit // 2:
         folded["start_ns"] = folded["ppid"] = folded["uid"] = 0
         folded = merge_groups([folded])
     return merge_groups([kept, folded])

@@ -21,7 +21,7 @@ TICK_NS = 10_000_000
 _WORST = 3
 _LAG = 10
 """Readings by which some fields of some sources may be late; see their blind spots."""
-LEAST_READINGS = 2 * _LAG + 3
+MIN_READINGS = 2 * _LAG + 3
 """Before and after a reading of which every field can be judged, where both sources may be late."""
 
 Kind = Literal["same", "counter", "level", "flicker", "part", "name"]
@@ -190,7 +190,7 @@ def take(
     """
     readings: list[list[TaskArray]] = [[] for _ in sources]
     until = time.monotonic() + seconds
-    while len(readings[0]) < LEAST_READINGS or time.monotonic() < until:
+    while len(readings[0]) < MIN_READINGS or time.monotonic() < until:
         for source, tables in zip(sources, readings, strict=True):
             tables.append(source.read().copy())
         sleep(pause_s)
@@ -284,8 +284,8 @@ class _Round:
         table = self._firsts[number]
         if number not in self._places:
             self._places[number] = _find(table, self.middle)
-        at, known = self._places[number]
-        return _column(table, name)[at], known
+        index, known = self._places[number]
+        return _column(table, name)[index], known
 
     def _bounds(self, name: str, found: Any, window: range) -> tuple[Any, Any, Any]:
         """Whether a value was said so by any reading of the window, the least and the greatest of these."""
@@ -340,9 +340,9 @@ def _find(table: TaskArray, rows: TaskArray) -> tuple[npt.NDArray[np.int64], npt
     """For each of the rows where in the table its life stands (or any place), and whether it does."""
     if not len(table):
         return np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=bool)
-    at = np.minimum(np.searchsorted(table["pid"], rows["pid"]), len(table) - 1)
-    apart = np.abs(table["start_ns"][at].astype(np.int64) - rows["start_ns"].astype(np.int64))
-    return at, (table["pid"][at] == rows["pid"]) & (apart <= TICK_NS)
+    index = np.minimum(np.searchsorted(table["pid"], rows["pid"]), len(table) - 1)
+    apart = np.abs(table["start_ns"][index].astype(np.int64) - rows["start_ns"].astype(np.int64))
+    return index, (table["pid"][index] == rows["pid"]) & (apart <= TICK_NS)
 
 
 def _column(table: TaskArray, name: str) -> Any:

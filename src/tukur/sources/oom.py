@@ -127,16 +127,16 @@ def parse_summary(text: str, pid: int, name: str) -> Why | None:
 
 def _memcgs(rest: str) -> tuple[str, str]:
     """The cgroup at its limit and the victim's, which is the same or below it."""
-    _, told, oom = rest.partition(",oom_memcg=")
-    if not told:
+    _, found, oom = rest.partition(",oom_memcg=")
+    if not found:
         return "", rest.partition(",task_memcg=")[2]
     mark = ",task_memcg="
-    at = oom.find(mark)
-    while at >= 0:
-        limit, victim = oom[:at], oom[at + len(mark) :]
+    offset = oom.find(mark)
+    while offset >= 0:
+        limit, victim = oom[:offset], oom[offset + len(mark) :]
         if limit in ("/", victim) or victim.startswith(f"{limit}/"):
             return limit, victim
-        at = oom.find(mark, at + 1)
+        offset = oom.find(mark, offset + 1)
     return "", ""
 
 

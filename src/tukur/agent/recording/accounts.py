@@ -58,8 +58,8 @@ class Accounts:
             self._close(take_rows(last.tasks, change.gone), take_rows(self._account, change.gone), last, told)
         if not change.same_lives:
             account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
-            known = change.at >= 0
-            row_bytes(account)[known] = row_bytes(self._account)[change.at[known]]
+            known = change.index >= 0
+            row_bytes(account)[known] = row_bytes(self._account)[change.index[known]]
             self._account = account
         self._open(tasks, change.new)
         touched = np.concatenate((change.changed, change.new))

@@ -154,7 +154,7 @@ class Images:
 
 
 def _renewed(tasks: TaskArray, previous: TaskArray, change: Change) -> npt.NDArray[np.int64]:
-    now, before = take_rows(tasks, change.changed), take_rows(previous, change.at[change.changed])
+    now, before = take_rows(tasks, change.changed), take_rows(previous, change.index[change.changed])
     differs = np.zeros(len(now), dtype=bool)
     for name in _SHOWN:
         differs |= now[name] != before[name]

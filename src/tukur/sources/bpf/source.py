@@ -33,7 +33,7 @@ _PIECE = _KERNEL_BUFFER // TASK.itemsize * TASK.itemsize
 """readv() goes on to its next piece only where one was filled to the last byte, so that the pieces
 have the greatest size that whole records can fill."""
 _PIECES = 64
-_MOST_PIECES = 1024
+_MAX_PIECES = 1024
 """IOV_MAX."""
 IDLE = 1 << 31
 """TASKS_IDLE of tasks.bpf.c."""
@@ -153,7 +153,7 @@ class BpfSource:
                 whole, part = divmod(filled, _PIECE)
                 if whole == len(self._pieces):
                     self._grow(2 * len(self._pieces))
-                pieces = self._pieces[whole : whole + _MOST_PIECES]
+                pieces = self._pieces[whole : whole + _MAX_PIECES]
                 if part:
                     # A short read: the kernel gave way to another task in between.
                     pieces[0] = pieces[0][part:]
@@ -169,7 +169,7 @@ class BpfSource:
         larger[: len(self._buffer)] = self._buffer
         self._buffer = larger
         view = memoryview(larger.data)
-        self._pieces = [view[at : at + _PIECE] for at in range(0, len(larger), _PIECE)]
+        self._pieces = [view[index : index + _PIECE] for index in range(0, len(larger), _PIECE)]
 
 
 class Table:
@@ -201,9 +201,9 @@ class Table:
             idle = idle[~was_thread]
         else:
             fresh = _sorted(take_rows(records, ~is_idle), "pid")
-        at, known = self._tasks.find(fresh["pid"])
-        split_cpu_time(fresh, self._tasks.rows, at, known)
-        self._tasks.replace(idle, fresh, at, known)
+        index, known = self._tasks.find(fresh["pid"])
+        split_cpu_time(fresh, self._tasks.rows, index, known)
+        self._tasks.replace(idle, fresh, index, known)
         return self._tasks.rows
 
 
@@ -223,18 +223,18 @@ class _Rows:
         """Where each of the keys stands (or any place), and whether it does."""
         if not len(self._keys):
             return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        at = self._keys.searchsorted(keys)
-        np.minimum(at, len(self._keys) - 1, out=at)
-        return at, self._keys[at] == keys
+        index = self._keys.searchsorted(keys)
+        np.minimum(index, len(self._keys) - 1, out=index)
+        return index, self._keys[index] == keys
 
-    def replace(self, idle: Any, fresh: TaskArray, at: Any, known: Any) -> None:
+    def replace(self, idle: Any, fresh: TaskArray, index: Any, known: Any) -> None:
         """Keeps the rows with an `idle` key, and takes the fresh ones; `at`, `known`: find() of these."""
         if len(idle) + len(fresh) == len(self.rows) and bool(known.all()):
             # Then the idle ones are all the others, which their sum confirms without a search for each.
             total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
             if total == self._total:
                 rows = row_bytes(self.rows).copy().view(TASK)
-                row_bytes(rows)[at] = row_bytes(fresh)
+                row_bytes(rows)[index] = row_bytes(fresh)
                 self.rows = rows
                 return
         kept, found = self.find(idle)
@@ -266,23 +266,23 @@ def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
     if not len(threads) or not len(tasks):
         return
     pids, of = np.ascontiguousarray(tasks["pid"]), threads["pid"]
-    at = np.minimum(pids.searchsorted(of), len(pids) - 1)
-    known = np.flatnonzero(pids[at] == of)
+    index = np.minimum(pids.searchsorted(of), len(pids) - 1)
+    known = np.flatnonzero(pids[index] == of)
     if not len(known):
         return
     # By process, so that reduceat() adds each one's threads in a row, exactly, in uint64.
-    known = known[np.argsort(at[known], kind="stable")]
-    at = at[known]
-    begins = np.flatnonzero(np.diff(at, prepend=-1))
+    known = known[np.argsort(index[known], kind="stable")]
+    index = index[known]
+    begins = np.flatnonzero(np.diff(index, prepend=-1))
     used = threads.view("<u8").reshape(len(threads), _WORDS)[known, _ADDED]
-    tasks.view("<u8").reshape(len(tasks), _WORDS)[at[begins], _ADDED] += np.add.reduceat(used, begins)
+    tasks.view("<u8").reshape(len(tasks), _WORDS)[index[begins], _ADDED] += np.add.reduceat(used, begins)
 
 
-def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -> None:
+def split_cpu_time(tasks: TaskArray, previous: TaskArray, index: Any, known: Any) -> None:
     """Scales raw utime and stime in place so that their sum is cpu_ns, neither ever going back.
 
     As cputime_adjust() in kernel/sched/cputime.c: the tick that charges a mode only samples, the
-    scheduler's sum is exact. `previous` is the last result, in which `at` is the row of the same pid
+    scheduler's sum is exact. `previous` is the last result, in which `index` is the row of the same pid
     where it is `known`.
     """
     runtime, user, system = tasks["cpu_ns"], tasks["utime_ns"], tasks["stime_ns"]
@@ -291,9 +291,9 @@ def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -
     # A float has 53 bits: off by a few ns after 100 days of CPU time.
     scaled = np.minimum((runtime * share).astype(np.uint64), runtime)
     if len(previous):
-        same = known & (previous["start_ns"][at] == tasks["start_ns"])
-        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][at] * same, runtime))
-        before_user = previous["utime_ns"][at] * same
+        same = known & (previous["start_ns"][index] == tasks["start_ns"])
+        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][index] * same, runtime))
+        before_user = previous["utime_ns"][index] * same
         tasks["utime_ns"] = np.maximum(runtime - scaled, np.minimum(before_user, runtime))
     else:
         tasks["utime_ns"] = runtime - scaled

@@ -32,13 +32,13 @@ class ReapedChildrenCpu:
     def _hand_up(self) -> None:
         """What was seen of a child whose parent is gone too was charged to the parent's parent."""
         for pid in [pid for pid in self._gone if pid in self._seen]:
-            at, seen = pid, self._seen.pop(pid, 0)
+            heir, seen = pid, self._seen.pop(pid, 0)
             # A PID may be used again, so that a chain of them could lead back to its beginning.
             for _ in range(len(self._gone)):
-                if at not in self._gone:
+                if heir not in self._gone:
                     break
-                at = self._gone[at]
-            self._seen[at] += seen
+                heir = self._gone[heir]
+            self._seen[heir] += seen
         self._gone.clear()
 
     def take(self, now_ns: int) -> GroupArray:

@@ -25,7 +25,7 @@ _SAID_REASONS = (
     ("Function not implemented", "no modules"),
 )
 NO_MODULES = "this kernel loads no modules: it was built without CONFIG_MODULES (there is no /proc/modules)"
-_GOES_ON = {
+_FALLBACK = {
     "module": "The modules that are loaded stay at work.",
     "bpf": (
         "tukur goes on with eBPF, and nothing is lost: it tells of the same processes, lives and figures. "
@@ -39,9 +39,9 @@ _GOES_ON = {
 }
 
 
-def goes_on(source: str) -> str:
+def fallback(source: str) -> str:
     """What the agent does without the modules; `source`: the name of the best that works, or empty."""
-    return _GOES_ON[source]
+    return _FALLBACK[source]
 
 
 def obstacles(state: MachineState, *, root: bool, sources_there: bool) -> list[str]:
@@ -84,9 +84,11 @@ def refusal(said: str, log: list[str], state: MachineState, *, by_dkms: bool) ->
     if kind == "unsigned":
         return _unsigned(state, by_dkms=by_dkms)
     if kind == "vermagic":
-        told = f" ({details['found'].strip()}; {details['expected'].strip()} expected)" if details else ""
+        detail = f" ({details['found'].strip()}; {details['expected'].strip()} expected)" if details else ""
         remedy = state.headers_remedy or "install the headers of the running kernel"
-        return f"the module was built for another kernel than {state.release}{told}: {remedy}, then try again"
+        return (
+            f"the module was built for another kernel than {state.release}{detail}: {remedy}, then try again"
+        )
     if kind == "no modules":
         return NO_MODULES
     if kind == "parameter":
@@ -131,10 +133,10 @@ def unload_refusal(said: str, name: str, holders: list[str]) -> str:
 def build_failure(output: str) -> str:
     """One line on why make failed: the first error it told."""
     lines = [line.strip() for line in output.splitlines()]
-    told = next(
+    detail = next(
         (line for line in lines if re.search(r"\berror:|\bfatal error|No space left|Stop\.$", line)), ""
     )
-    return f"the modules do not build: {told or _tail(output)}"
+    return f"the modules do not build: {detail or _tail(output)}"
 
 
 def _tail(text: str) -> str:

@@ -33,7 +33,7 @@ _REFRESH = 10
 """Readings after which an idle process's other files are read again, a tenth of them at each."""
 _SPARE_FILES = 256
 """Descriptors left for the rest of the program."""
-_MOST_FILES = 65536
+_MAX_FILES = 65536
 
 BLIND_SPOTS = (
     "Of a process that lived between two samples only the CPU time is seen, as its parent's children's.",
@@ -265,7 +265,7 @@ def _read_io(pid: int) -> tuple[int, int]:
 def _files_allowed() -> int:
     """How many files this program may open; raises its own soft limit as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted

@@ -158,4 +158,4 @@ def test_a_build_that_fails_tells_its_first_error() -> None:
     ("source", "word"), [("bpf", "eBPF"), ("procfs", "plain /proc"), ("module", "stay"), ("", "doctor")]
 )
 def test_what_tukur_goes_on_with_is_said(source: str, word: str) -> None:
-    assert word in kmod_messages.goes_on(source)
+    assert word in kmod_messages.fallback(source)
