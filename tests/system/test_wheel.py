@@ -112,7 +112,7 @@ def test_without_extras_the_agents_commands_run_and_the_others_say_what_to_insta
     assert tukur("module", "status").stderr == ""
     not_joined = tukur("agent", "run", "--data", str(tmp_path / "data"))
     assert not_joined.returncode == Exit.USAGE
-    assert "has joined no hub" in not_joined.stderr
+    assert "has not joined a hub" in not_joined.stderr
 
 
 @pytest.mark.timeout(500)

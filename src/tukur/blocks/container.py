@@ -9,7 +9,8 @@ Layout, little-endian::
     4 bytes   CRC-32 of all that comes before
 
 Columns of 64-bit words are stored as zigzag differences split into byte planes: all lowest bytes
-first, then all second bytes, and so on. A plane of zeros only is left out; a bit map in front tells.
+first, then all second bytes, and so on. A plane of zeros only is left out; a bit map
+in front says which are present.
 """
 
 import struct

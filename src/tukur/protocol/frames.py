@@ -78,7 +78,7 @@ class _Head(msgspec.Struct):
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """A frame taken apart; for whoever is not a browser."""
+    """A decoded frame, for the hub and other programs that are not a browser."""
 
     wall_ms: float
     boot_id: str

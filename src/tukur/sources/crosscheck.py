@@ -71,14 +71,14 @@ _LATE = {
     ),
     "module": frozenset[str](),
 }
-"""Fields that a source may tell up to _LAG readings late of a process that sleeps."""
+"""Fields that a source may report up to _LAG readings late for a sleeping process."""
 _SUMMED = frozenset(
     [
         *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
         *("read_bytes", "write_bytes", "nvcsw", "nivcsw"),
     ]
 )
-"""Added up over threads: one that ends during a reading is missed there, or told twice."""
+"""Added up over threads: one that ends during a reading is missed there, or counted twice."""
 _RACED = 500
 """Of so many values of such a field one may be off. A source that is wrong is wrong about far more."""
 _SPLIT = "ticks sample the mode; who began to read when decides what may not go back"
@@ -103,7 +103,7 @@ def rules_for(first: str, second: str, cpus: int) -> tuple[Rule, ...]:
         *(Rule(name, "counter") for name in ("minflt", "majflt")),
         *(_storage(name, plain=plain) for name in ("read_bytes", "write_bytes")),
         *(_switches(name, plain=plain) for name in ("nvcsw", "nivcsw")),
-        Rule("cgroup_id", "same", unknown=0 if plain else None, why="/proc tells a path that may be gone"),
+        Rule("cgroup_id", "same", unknown=0 if plain else None, why="/proc has a path that may be gone"),
         *(Rule(name, "same") for name in ("pid", "ppid", "uid", "gid", "ns_pid")),
         Rule("threads", "level"),
         Rule("flags", "same", why="kernel thread or not; the others are of one source"),
@@ -263,13 +263,14 @@ class _Round:
         else:
             fine = equal | _allowed(rule, found, low, high, self.middle)
         if begin < 0 or end > len(self._firsts):
-            # What could have been said late cannot be told from what is wrong.
+            # A late value cannot be distinguished from a wrong one.
             excused = ~fine
         else:
             excused = ~fine & self._excused(rule, found, low != high, window)
         if rule.sampled:
             # A kernel thread that no tick ever found running has all its time as the user's, by the kernel's
-            # own rule, for whoever read it before the first tick, and as the system's for who came after.
+            # own rule, for a source that read it before the first tick, and as the system's for one that read
+            # it later.
             excused |= ~fine & ((self.middle["flags"] & KTHREAD) != 0)
         off = ~fine & ~excused
         agreement.compared += len(found)

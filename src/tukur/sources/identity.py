@@ -54,18 +54,8 @@ def container_of(cgroup: str) -> str:
     return belongs(cgroup).container
 
 
-def pod_of(cgroup: str) -> str:
-    """The UID of the Kubernetes pod of a cgroup path; empty: none."""
-    return belongs(cgroup).pod
-
-
-def slice_of(cgroup: str) -> str:
-    """The slice of this machine's service manager that a cgroup path lies in; empty: none."""
-    return belongs(cgroup).slice
-
-
 class Users:
-    """User names by number, learnt anew when the file they stand in changes."""
+    """User names by UID, cached until /etc/passwd changes."""
 
     def __init__(self, file: Path = Path("/etc/passwd")) -> None:
         self._file = file

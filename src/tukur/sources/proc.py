@@ -174,7 +174,7 @@ def parse_cmdline(content: bytes) -> list[bytes]:
     """
     if not content:
         return []
-    # Empty arguments at the end cannot be told from such padding; in between they count.
+    # Empty arguments at the end look like such padding; in between they count.
     return content.rstrip(b"\0").split(b"\0")
 
 

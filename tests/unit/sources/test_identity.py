@@ -9,13 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tukur.sources.cgroups import belongs
 from tukur.sources.identity import (
     Users,
-    container_of,
-    pod_of,
     read_identity,
-    slice_of,
-    unit_of,
     user_name,
 )
 from tukur.sources.proc import parse_cgroup, parse_cmdline
@@ -24,7 +21,8 @@ from tukur.sources.proc import parse_cgroup, parse_cmdline
 @given(st.binary(max_size=200))
 def test_no_content_is_too_odd_to_parse(content: bytes) -> None:
     path = parse_cgroup(content)
-    assert isinstance(unit_of(path) + container_of(path) + pod_of(path) + slice_of(path), str)
+    found = belongs(path)
+    assert isinstance(found.unit + found.container + found.pod + found.slice, str)
     parse_cmdline(content)
 
 

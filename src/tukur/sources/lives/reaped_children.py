@@ -10,7 +10,7 @@ from tukur.records import GROUP, GROUP_EVENT, GroupArray
 class ReapedChildrenCpu:
     """Compares what a parent was charged for its reaped children with what was seen of them.
 
-    /proc tells the one sum for all of them and theirs, in clock ticks; not who they were or how many.
+    /proc has one sum for all of them and theirs, in clock ticks; not who they were or how many.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class ReapedChildrenCpu:
         self._gone.clear()
 
     def take(self, now_ns: int) -> GroupArray:
-        """A group without a name for each parent that waited for time nobody saw, since the last call."""
+        """For each parent the CPU time of reaped children that no reading saw, as a group without a name."""
         self._hand_up()
         rows = []
         carried = {}

@@ -90,7 +90,7 @@ class LifeTracker:
         )
 
     def _forget_args(self) -> None:
-        """Of a life that goes on, /proc tells them from the next reading on."""
+        """/proc has those of a life that goes on, from the next reading on."""
         waiting = set(_keys(self._deaths))
         self._args = {
             key: (args, age + 1)

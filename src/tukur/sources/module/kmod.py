@@ -77,7 +77,7 @@ class MachineState:
     has_modules: bool
     """Whether the kernel can load any (CONFIG_MODULES)."""
     loading_disabled: bool
-    """Whether sysctl kernel.modules_disabled is 1: no more until the next start."""
+    """Whether sysctl kernel.modules_disabled is 1: no module can be loaded until the next boot."""
     headers: str
     """The folder to build against; empty: not there."""
     headers_release: str

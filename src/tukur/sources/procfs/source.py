@@ -228,7 +228,7 @@ class ProcfsSource:
 
     def _count_waited(self, process: _Process, stat: Stat, uid: int) -> None:
         waited = stat.waited * CLOCK_TICK_NS
-        # What it waited for before this source began is nobody's here.
+        # What it reaped before this source began is not counted.
         if waited > process.waited and not self._first_reading:
             self._waited.grew(process.pid, stat.start_ticks * CLOCK_TICK_NS, uid, waited - process.waited)
         process.waited = waited
