@@ -16,7 +16,7 @@ from bench._load import processes
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.bpf.source import BpfSource
 from tukur.sources.module.source import ModuleSource
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 BUSY = 5
 PSUTIL_FIELDS = (

@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.support.running import eventually, running, the_host, tukur
 from tukur.agent.facts import boot_id
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, read_stat
+from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
 GOAL_MS = 100.0
 

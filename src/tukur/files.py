@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Replaces the file, with mode 0600: whoever reads finds the old content or the new. Raises OSError."""
+    """Replaces the file, with mode 0600: a reader finds the old content or the new. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         fill_secret(temporary, content)

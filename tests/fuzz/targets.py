@@ -25,7 +25,7 @@ from tukur.protocol.frames import decode_frame, is_key
 from tukur.protocol.hub_side import HubSession, pack
 from tukur.protocol.join_token import JoinToken, TokenError
 from tukur.sources.cgroups import belongs, cgroup2_mount
-from tukur.sources.identity import parse_cgroup, parse_cmdline
+from tukur.sources.proc import parse_cgroup, parse_cmdline
 
 HOST = "11111111-2222-3333-4444-555555555555"
 BOOT = "99999999-2222-3333-4444-555555555555"

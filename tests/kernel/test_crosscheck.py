@@ -11,7 +11,7 @@ import pytest
 
 from tukur.records import TASK
 from tukur.sources.base import Source, SourceUnavailableError
-from tukur.sources.crosscheck import LEAST_READINGS, compare_all, take
+from tukur.sources.crosscheck import MIN_READINGS, compare_all, take
 from tukur.sources.registry import SOURCES
 
 LOAD = textwrap.dedent(
@@ -66,7 +66,7 @@ def test_they_agree_about_every_field_under_load(sources: list[Source]) -> None:
         pytest.skip("only one source works here")
     with load():
         readings = take(sources, seconds=4, pause_s=0.1)
-    assert len(readings[0]) >= LEAST_READINGS
+    assert len(readings[0]) >= MIN_READINGS
     for comparison in compare_all([source.name for source in sources], readings, os.cpu_count() or 1):
         assert [field for field in comparison.fields if not field.agrees] == []
         assert {field.field for field in comparison.fields} < {*(TASK.names or ()), "(presence)"}

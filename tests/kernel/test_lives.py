@@ -22,7 +22,7 @@ from tukur.sources.bpf.source import BpfSource
 from tukur.sources.cgroups import find_mount
 from tukur.sources.lives.events import parse_events
 from tukur.sources.lives.tracker import LifeTracker
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 NOBODY = np.empty(0, dtype=TASK)
 PAGE_SHIFT = os.sysconf("SC_PAGE_SIZE").bit_length() - 1

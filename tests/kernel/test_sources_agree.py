@@ -22,7 +22,7 @@ import pytest
 from tukur.records import KTHREAD
 from tukur.sources.bpf.libbpf import KERNEL_BTF
 from tukur.sources.bpf.source import BpfSource
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 TICK = 10_000_000
 MIB = 1 << 20
@@ -314,7 +314,7 @@ def test_a_reader_in_a_pid_namespace_sees_that_namespaces_numbers(bpf: BpfSource
     code = """
         import os, subprocess, threading
         from tukur.sources.bpf.source import BpfSource
-        from tukur.sources.procfs import ProcfsSource
+        from tukur.sources.procfs.source import ProcfsSource
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         child = subprocess.Popen(["sleep", "60"])
         bpf, procfs = BpfSource(), ProcfsSource()

@@ -110,7 +110,7 @@ def test_what_else_goes_wrong_is_one_line_with_its_exit_code(up: Up, tmp_path: P
         (tukur(*plain), Exit.USAGE, "https://HOST[:PORT] expected"),
         (join(up, tmp_path / "a", token[:-1]), Exit.USAGE, "copied whole"),
         (join(up, tmp_path / "a", other), Exit.HUB_NOT_TRUSTED, "is not the hub of this token"),
-        (tukur("agent", "run", "--data", str(tmp_path / "a")), Exit.USAGE, "joined no hub"),
+        (tukur("agent", "run", "--data", str(tmp_path / "a")), Exit.USAGE, "has not joined a hub"),
     ):
         assert done.returncode == code, done.stderr
         assert words in done.stderr

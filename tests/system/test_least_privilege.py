@@ -17,7 +17,7 @@ KILLS = """
 import asyncio, os, sys, time
 from tukur.agent.facts import boot_id
 from tukur.agent.orders.scope import places
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, read_stat
+from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy
 from tukur.agent.orders.executor import Executor
 from tukur.protocol.messages import Action, OrderBody, ProcessKey

@@ -46,7 +46,7 @@ async def folder(tmp_path: Path) -> Path:
 
 def test_a_whole_record_is_told_to_be_whole(folder: Path) -> None:
     done = tukur("store", "verify", "--data", str(folder))
-    assert (done.returncode, done.stdout) == (0, "72 blocks read, all is as it was written\n")
+    assert (done.returncode, done.stdout) == (0, "72 blocks read, all intact\n")
     found = json.loads(tukur("store", "verify", "--json", "--data", str(folder)).stdout)
     assert found == {"blocks": 72, "structure": [], "damaged": []}
 
@@ -57,7 +57,7 @@ def test_status_says_what_it_takes(folder: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].endswith(" used")
     assert lines[2].startswith("seconds since 2023-11-14 22:14:")
-    assert lines[-1] == "how it will grow is told once an hour is recorded"
+    assert lines[-1] == "its growth is estimated once an hour has been recorded"
     assert (
         json.loads(tukur("store", "status", "--json", "--data", str(folder)).stdout)["used_bytes"] > 100_000
     )
@@ -66,10 +66,10 @@ def test_status_says_what_it_takes(folder: Path) -> None:
 def test_compact_puts_blocks_together_and_nothing_is_lost(folder: Path) -> None:
     before = (folder / DATABASE).stat().st_size
     done = tukur("store", "compact", "--data", str(folder))
-    assert done.stdout.startswith("72 blocks were put together; "), done.stderr
+    assert done.stdout.startswith("72 blocks were merged; "), done.stderr
     assert (folder / DATABASE).stat().st_size < before
     done = tukur("store", "verify", "--data", str(folder))
-    assert done.stdout == "12 blocks read, all is as it was written\n"
+    assert done.stdout == "12 blocks read, all intact\n"
 
 
 def flip(folder: Path, first_ns: int) -> None:
@@ -93,7 +93,7 @@ def test_a_flipped_bit_is_found_and_taken_out_and_the_rest_stays(folder: Path) -
     assert "72 blocks read, 1 faults" in done.stdout
     done = tukur("store", "repair", "--data", str(folder))
     assert done.returncode == 0, done.stderr
-    assert "71 blocks are whole, 1 were taken out" in done.stdout
+    assert "71 blocks are intact, 1 were removed" in done.stdout
     assert [path.name for path in (folder / "damaged").iterdir()] == [f"block-1-{starts[30]}"]
     assert tukur("store", "verify", "--data", str(folder)).returncode == 0
 
@@ -151,8 +151,8 @@ def test_copy_moves_a_record_to_a_server_and_says_when_nothing_differs(folder: P
         first = tukur("store", "copy", "--data", str(folder), **environment)
         assert first.returncode == 0, first.stderr
         assert "block: 72 rows, 72 written, 0 deleted" in first.stdout
-        assert "do it once more" in first.stdout
+        assert "repeat it until" in first.stdout
         again = tukur("store", "copy", "--data", str(folder), **environment)
-        assert "nothing differs: every row of the one is in the other" in again.stdout
+        assert "nothing differs: both hold the same rows" in again.stdout
         done = tukur("store", "verify", "--data", str(folder), **environment)
-        assert done.stdout == "72 blocks read, all is as it was written\n"
+        assert done.stdout == "72 blocks read, all intact\n"

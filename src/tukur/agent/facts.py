@@ -18,19 +18,11 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def parse_os_release(text: str) -> str:
-    """PRETTY_NAME of an os-release(5) file; "Linux" where it has none."""
-    for line in text.splitlines():
-        key, _, value = line.partition("=")
-        if key == "PRETTY_NAME":
-            return value.strip().strip("\"'")
-    return "Linux"
-
-
-def _os_name() -> str:
+def os_name() -> str:
+    """PRETTY_NAME of os-release(5); "Linux" where it has none, or is not readable."""
     try:
-        return parse_os_release(Path("/etc/os-release").read_text(encoding="utf-8", errors="replace"))
-    except OSError:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, UnicodeDecodeError):
         return "Linux"
 
 
@@ -39,7 +31,7 @@ def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequ
     return HostFacts(
         hostname=platform.node(),
         kernel=platform.release(),
-        os=_os_name(),
+        os=os_name(),
         architecture=platform.machine(),
         cpus=os.cpu_count() or 1,
         mem_total=mem_total,

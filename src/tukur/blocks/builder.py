@@ -97,10 +97,14 @@ class BlockBuilder:
         if change is None or before is None:
             change = compare(snapshot.tasks, previous)
         now = as_words(snapshot.tasks)
-        delta = now[change.changed] - as_words(previous)[change.at[change.changed]]
+        delta = now[change.changed] - as_words(previous)[change.index[change.changed]]
         gone = self._life_of_row[change.gone]
         if not change.same_lives:
-            lives = np.where(change.at >= 0, self._life_of_row[change.at], -1) if len(previous) else change.at
+            lives = (
+                np.where(change.index >= 0, self._life_of_row[change.index], -1)
+                if len(previous)
+                else change.index
+            )
             lives = lives.copy()
             lives[change.new] = np.arange(self._lives, self._lives + len(change.new))
             self._life_of_row = lives
@@ -172,7 +176,7 @@ class BlockBuilder:
 def _encode_host(steps: list[_Step], baseline: bool) -> bytes:
     names = _union([step.host.names for step in steps])
     values = np.zeros((len(steps), len(names)), dtype=np.int64)
-    column = {name: at for at, name in enumerate(names)}
+    column = {name: index for index, name in enumerate(names)}
     for row, step in enumerate(steps):
         if step.host.names == names:
             values[row] = step.host.values

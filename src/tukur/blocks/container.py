@@ -9,7 +9,8 @@ Layout, little-endian::
     4 bytes   CRC-32 of all that comes before
 
 Columns of 64-bit words are stored as zigzag differences split into byte planes: all lowest bytes
-first, then all second bytes, and so on. A plane of zeros only is left out; a bit map in front tells.
+first, then all second bytes, and so on. A plane of zeros only is left out; a bit map
+in front says which are present.
 """
 
 import struct
@@ -89,7 +90,7 @@ class PlaneReader:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        self._at = 0
+        self._offset = 0
 
     def words(self, rows: int, columns: int) -> Words:
         """The differences that `to_planes` was given, shape (rows, columns)."""
@@ -105,11 +106,11 @@ class PlaneReader:
         return np.cumsum(self.words(length, 1).reshape(-1).view(np.int64))
 
     def _take(self, size: int) -> npt.NDArray[np.uint8]:
-        end = self._at + size
+        end = self._offset + size
         if size < 0 or end > len(self._body):
             raise BlockDamagedError(f"{len(self._body)} bytes of columns; at least {end} expected")
-        taken = np.frombuffer(self._body, dtype=np.uint8, count=size, offset=self._at)
-        self._at = end
+        taken = np.frombuffer(self._body, dtype=np.uint8, count=size, offset=self._offset)
+        self._offset = end
         return taken
 
 

@@ -16,8 +16,8 @@ from tukur.records import (
     HostSample,
     TaskArray,
     host_rates,
-    pick,
     rss_of,
+    take_rows,
 )
 
 TOTALS = np.dtype(
@@ -180,7 +180,7 @@ def decode_samples(
 
 
 def _by_pid(records: TaskArray) -> TaskArray:
-    ordered: TaskArray = pick(records, np.argsort(records["pid"], kind="stable"))
+    ordered: TaskArray = take_rows(records, np.argsort(records["pid"], kind="stable"))
     return ordered
 
 
@@ -231,7 +231,7 @@ def _bases(block: _Tasks, begin: int) -> dict[str, npt.NDArray[np.uint64]]:
     # (the agent has just begun, or a source had missed it) only from where it was first seen.
     sample_before = np.where(born > 0, block.boot_ns[np.maximum(born - 1, 0)], np.iinfo(np.int64).max)
     fresh = first_records["start_ns"].astype(np.int64) >= sample_before - _TICK_NS
-    # A death that was told late: no sample saw it alive.
+    # A death that was reported late: no sample saw it alive.
     fresh |= (born > 0) & (first_records["flags"] & ENDED != 0)
     late = born >= begin
     return {

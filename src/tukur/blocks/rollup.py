@@ -24,7 +24,7 @@ class HostRollup:
             self._figures[name] = (min(low, value), max(high, value), total + value)
 
     def finish(self) -> dict[str, tuple[float, float, float]]:
-        """Name to (low, high, sum); the roll-up begins anew."""
+        """Name to (low, high, sum); the rollup starts again."""
         figures = self._figures
         self.samples, self._figures = 0, {}
         return figures

@@ -21,11 +21,9 @@ def join_arguments(parser: argparse.ArgumentParser) -> None:
         help="what `tukur join-token create` printed; -: read it from standard input",
     )
     parser.add_argument(
-        "--hostname", default=platform.node(), help="what it is to be called (default: %(default)s)"
+        "--hostname", default=platform.node(), help="the name of this host (default: %(default)s)"
     )
-    parser.add_argument(
-        "--again", action="store_true", help="join anew, as another host, where it has joined"
-    )
+    parser.add_argument("--again", action="store_true", help="join again, as a new host")
 
 
 def join(options: argparse.Namespace) -> int:
@@ -38,7 +36,7 @@ def join(options: argparse.Namespace) -> int:
     if file.exists() and not options.again:
         raise CommandError(
             Exit.FAILED,
-            f"this machine has joined a hub already: {file.path}; --again joins anew, as another host",
+            f"this machine has joined a hub ({file.path}); use --again to join as a new host",
         )
     if not options.hub.startswith("https://"):
         raise CommandError(Exit.USAGE, f"hub address {options.hub!r}; https://HOST[:PORT] expected")
@@ -47,15 +45,16 @@ def join(options: argparse.Namespace) -> int:
     try:
         token = JoinToken.parse(sys.stdin.readline() if options.token == "-" else options.token)  # noqa: S105
     except TokenError as error:
-        raise CommandError(Exit.USAGE, f"this is no join token: {error}") from error
-    with told():
+        raise CommandError(Exit.USAGE, f"not a valid join token: {error}") from error
+    with agent_errors():
         identity = asyncio.run(join_hub(options.hub, token, options.hostname))
         file.save(identity)
     print(
-        f"{options.hostname} is host {identity.host_id} of {identity.hub} now; `tukur agent run` watches it"
+        f"{options.hostname} has joined {identity.hub} as host {identity.host_id}; "
+        "start its agent with `tukur agent run`"
     )
     if os.geteuid() != 0:
-        print("Not root: other users' processes will show less; see `tukur doctor`.")
+        print("Not running as root: less is seen of other users' processes; see `tukur doctor`.")
     return 0
 
 
@@ -66,15 +65,15 @@ def rotate_key(options: argparse.Namespace) -> int:
 
     file = JoinedFile(data_dir(options, create=False))
     if not file.exists():
-        raise CommandError(Exit.FAILED, f"there is no {file.path}: this machine has joined no hub")
-    with told():
+        raise CommandError(Exit.FAILED, f"this machine has not joined a hub: {file.path} does not exist")
+    with agent_errors():
         asyncio.run(rotate(file))
-    print("this host has a new key; the old one opens nothing any more")
+    print("this host has a new key; the old key is no longer valid")
     return 0
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def agent_errors() -> Iterator[None]:
     """What goes wrong between a machine and its hub becomes the command's error."""
     from tukur.agent.joining.identity import IdentityError
     from tukur.agent.joining.join import UnreachableError, UntrustedError
@@ -94,4 +93,4 @@ def told() -> Iterator[None]:
     except ProtocolError as error:
         # The refusal of an honest hub to an agent that sees a stranger's certificate.
         code = Exit.HUB_NOT_TRUSTED if error.code == "not_this_hub" else Exit.JOIN_REFUSED
-        raise CommandError(code, f"the hub refuses: {error.detail} ({error.code})") from error
+        raise CommandError(code, f"the hub refused: {error.detail} ({error.code})") from error

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--order-key",
         default=None,
         metavar="HEX",
-        help="the hub's public order key, 64 hexadecimal digits: where the hub was told of this machine",
+        help="the hub's public order key, 64 hexadecimal digits: for a host of `tukur hub --enrol`",
     )
     parser.add_argument(
         "--pin",
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="with --order-key: trust these certificates alone",
     )
     parser.add_argument(
-        "--tls-name", default="", metavar="NAME", help="with --pin: what the hub's certificate is made out to"
+        "--tls-name", default="", metavar="NAME", help="with --pin: the name in the hub's certificate"
     )
     parser.add_argument(
         "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="what the hub may do here; no file: monitor-only",
     )
     parser.add_argument(
-        "--allow-signals", action="store_true", help="where there is no policy file, allow every order"
+        "--allow-signals", action="store_true", help="allow every order if there is no policy file"
     )
     parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
     parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         asyncio.run(work())
     except OSError as error:
-        raise CommandError(Exit.FAILED, f"the agent ended: {error}") from error
+        raise CommandError(Exit.FAILED, f"the agent stopped: {error}") from error
     return 0
 
 
@@ -126,7 +126,7 @@ def _many_files() -> None:
 
 
 def _identity(options: argparse.Namespace, folder: Path) -> "IdentitySource":
-    """Of a machine that has joined, or that its hub was told of. Raises CommandError."""
+    """Of a machine that has joined, or that was given by --order-key. Raises CommandError."""
     from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
     from tukur.protocol.auth import new_key
 
@@ -135,7 +135,8 @@ def _identity(options: argparse.Namespace, folder: Path) -> "IdentitySource":
         if not joined.exists():
             raise CommandError(
                 Exit.USAGE,
-                f"this machine has joined no hub ({joined.path}); `tukur agent join URL TOKEN` does",
+                f"this machine has not joined a hub ({joined.path} does not exist); "
+                "run `tukur agent join URL TOKEN`",
             )
         if options.hub:
             joined.change(lambda known: msgspec.structs.replace(known, hub=options.hub))

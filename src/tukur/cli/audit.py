@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     for fault in faults:
         print(fault)
     if faults:
-        print(f"{count} entries; the log is NOT what was written")
+        print(f"{count} entries; the log has been altered")
         return Exit.FAILED
-    print(f"{count} entries; each is as it was written, and none is missing")
+    print(f"{count} entries; all unchanged, none missing")
     return 0

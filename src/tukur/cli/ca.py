@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ("status", "what agents trust"),
         ("rotate", "a new authority, signed by the old one; agents trust both"),
-        ("retire", "end the trust in the authority before"),
+        ("retire", "stop trusting the previous authority"),
     ):
         action = actions.add_parser(name, help=text)
         add_data_option(action)
@@ -28,12 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Shows, rotates or retires. A hub that runs takes it over at once and tells its agents."""
+    """Shows, rotates or retires. A running hub applies it at once and informs its agents."""
     from tukur.hub.tls.authority import CertificateError
 
     folder = data_dir(options, create=False)
     if not (folder / "tls" / "authority.pem").exists():
-        raise CommandError(Exit.FAILED, f"there is no authority in {folder}: this hub has made none")
+        raise CommandError(Exit.FAILED, f"no certificate authority in {folder}: this hub has not created one")
     try:
         return _act(options.action, folder, database(options))
     except CertificateError as error:
@@ -51,11 +51,15 @@ def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
     current = files.authority(now)
     if action == "rotate":
         if current.before is not None:
-            raise CommandError(Exit.FAILED, "the authority before is trusted still; `tukur ca retire` first")
+            raise CommandError(
+                Exit.FAILED, "the previous authority is still trusted; run `tukur ca retire` first"
+            )
         files.keep(authority.next_authority(current, now))
     elif action == "retire":
         if current.before is None:
-            raise CommandError(Exit.FAILED, "there is no authority before; `tukur ca rotate` makes a new one")
+            raise CommandError(
+                Exit.FAILED, "there is no previous authority; `tukur ca rotate` creates a new one"
+            )
         files.keep(authority.retired(current))
     else:
         for root in current.roots:

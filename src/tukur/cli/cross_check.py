@@ -10,14 +10,14 @@ from tukur.sources.base import Source, SourceUnavailableError
 from tukur.sources.crosscheck import NOT_COMPARED, Comparison, compare_all, take
 from tukur.sources.registry import SOURCES
 
-_MOST_SECONDS = 600
+_MAX_SECONDS = 600
 
 
 def cross_check(seconds: float, *, as_json: bool) -> int:
     """Reads all sources in turn, prints a line for each field; 0, or SOURCES_DISAGREE."""
-    if not 0 < seconds <= _MOST_SECONDS:
+    if not 0 < seconds <= _MAX_SECONDS:
         raise CommandError(
-            Exit.USAGE, f"--seconds {seconds:g}; more than 0 and at most {_MOST_SECONDS} expected"
+            Exit.USAGE, f"--seconds {seconds:g}; more than 0 and at most {_MAX_SECONDS} expected"
         )
     sources, missing = _open()
     try:
@@ -45,21 +45,21 @@ def lines(comparison: Comparison) -> list[str]:
     """What a person reads of it: a line for each field, then the worst offenders."""
     verdict = "agree" if comparison.agree else "do not agree"
     head = f"{comparison.first} and {comparison.second} {verdict}"
-    told = [
+    text = [
         f"{head}: {comparison.readings} readings, {comparison.processes} processes in the last",
         f"  {'field':14}{'compared':>10}{'equal':>10}{'within':>10}{'moved':>10}{'off':>10}",
     ]
     for field in comparison.fields:
         figures = (field.compared, field.equal, field.within, field.moved, field.off)
         why = f"  {field.why}" if field.why and field.equal < field.compared else ""
-        told.append(f"  {field.field:14}" + "".join(f"{figure:>10}" for figure in figures) + why)
-        told += [
+        text.append(f"  {field.field:14}" + "".join(f"{figure:>10}" for figure in figures) + why)
+        text += [
             f"    process {worst.pid} ({worst.name}): {comparison.second} says {worst.found}, "
             f"{comparison.first} {worst.expected}"
             for worst in field.worst
         ]
-    told.append(f"  not compared: {', '.join(f'{name} ({why})' for name, why in NOT_COMPARED.items())}")
-    return told
+    text.append(f"  not compared: {', '.join(f'{name} ({why})' for name, why in NOT_COMPARED.items())}")
+    return text
 
 
 def _open() -> tuple[list[Source], list[str]]:

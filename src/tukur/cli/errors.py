@@ -24,6 +24,7 @@ class Exit(IntEnum):
     JOIN_REFUSED = 16
     HUB_UNREACHABLE = 17
     HUB_NOT_TRUSTED = 18
+    HUB_NOT_INSTALLED = 19
 
 
 class CommandError(Exception):

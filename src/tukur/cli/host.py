@@ -18,23 +18,25 @@ _HOST = "its name or id"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's actions."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    revoke = actions.add_parser("revoke", help="let a host in no more; its record stays")
+    revoke = actions.add_parser("revoke", help="revoke a host: it can no longer connect; its record is kept")
     revoke.add_argument("host", help=_HOST)
-    rename = actions.add_parser("rename", help="give a host another name")
+    rename = actions.add_parser("rename", help="rename a host")
     rename.add_argument("host", help=_HOST)
     rename.add_argument("name", help="the new name")
-    groups = actions.add_parser("groups", help="put a host into groups, which roles can be given on")
+    groups = actions.add_parser("groups", help="set the groups of a host; roles can be granted for a group")
     groups.add_argument("host", help=_HOST)
-    groups.add_argument("groups", metavar="GROUP", nargs="*", help="all that it is in (none: in no group)")
-    approval = actions.add_parser("approval", help="whether an order to a host waits for a second person")
+    groups.add_argument("groups", metavar="GROUP", nargs="*", help="all of its groups (none given: no group)")
+    approval = actions.add_parser(
+        "approval", help="whether orders to a host need the approval of a second person"
+    )
     approval.add_argument("host", help=_HOST)
     approval.add_argument("needed", choices=("on", "off"))
-    release = actions.add_parser("release", help="decide which of two machines that have one key is the host")
+    release = actions.add_parser("release", help="decide which of two machines with the same key is the host")
     release.add_argument("host", help=_HOST)
     release.add_argument(
         "--boot",
         metavar="BOOT_ID",
-        help="the machine of this boot (default: whichever comes first)",
+        help="the machine with this boot ID (default: whichever connects first)",
     )
     for action in (actions.add_parser("list", help="every host"), revoke, rename, groups, approval, release):
         add_data_option(action)
@@ -42,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Lists, revokes, renames or decides. A hub that runs is told, so that it acts at once."""
+    """Lists, revokes, renames or decides. A running hub is notified and applies it at once."""
     from tukur.cli.options.data import poke_hub
     from tukur.cli.store_errors import store_call
     from tukur.hub.console.hosts import HostConsole
@@ -56,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         for row in asyncio.run(store_call(console.identity_conflicts())):
             print(
                 f"{row.host_id}\theld: {row.hostname} at {row.address}, "
-                f"boot {row.boot_id}, came last {_time(row.last_ms)}"
+                f"boot {row.boot_id}, last seen {_time(row.last_ms)}"
             )
         return 0
     host_id = chosen(hosts, options.host).host_id
@@ -103,7 +105,7 @@ def _line(host: "HostRow") -> str:
     if host.revoked_ms is not None:
         state = f"revoked {_time(host.revoked_ms)}"
     else:
-        state = "never came" if host.seen_ms is None else f"came last {_time(host.seen_ms)}"
+        state = "never connected" if host.seen_ms is None else f"last seen {_time(host.seen_ms)}"
     marks = [f"groups: {' '.join(host.groups)}"] if host.groups else []
     marks += ["needs approval"] if host.needs_approval else []
     return "\t".join((host.host_id, host.name, state, *marks))

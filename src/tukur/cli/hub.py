@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="HOST_ID:PUBLIC_KEY:NAME",
-        help="admit this host; the key is 64 hexadecimal digits",
+        help="add this host; the key is 64 hexadecimal digits",
     )
     parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
 
@@ -45,9 +45,9 @@ def add_address_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name that browsers and agents may call the hub by; its own certificate holds it too",
+        help="another name by which browsers and agents reach the hub; its own certificate contains it",
     )
-    parser.add_argument("--require-reason", action="store_true", help="send no order without a reason")
+    parser.add_argument("--require-reason", action="store_true", help="require a reason for every order")
     add_tls_options(parser)
     add_oidc_options(parser)
 
@@ -62,7 +62,9 @@ def check_port(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except socket.gaierror as error:
-        raise CommandError(Exit.USAGE, f"--host {host!r} is no address of this machine: {error}") from error
+        raise CommandError(
+            Exit.USAGE, f"--host {host!r} is not an address of this machine: {error}"
+        ) from error
     except OSError as error:
         raise CommandError(
             Exit.PORT_BUSY,
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     keep, tls, oidc = parse_keep(options), tls_settings(options), oidc_settings(options)
     server = database(options)
     check_port(options.host, options.port)
-    # Commands send it to whoever holds the lock: it must not end a hub that is still starting.
+    # Commands send it to the holder of the lock: it must not end a hub that is still starting.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with DataLock(folder):
         serve(

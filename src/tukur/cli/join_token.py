@@ -16,21 +16,26 @@ if TYPE_CHECKING:
     from tukur.hub.console.tokens import JoinTokenConsole
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
-_LONGEST_S = 30 * 86_400
+_MAX_S = 30 * 86_400
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's actions."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    create = actions.add_parser("create", help="make a token and print it; it is shown this once")
-    create.add_argument("--uses", type=int, default=1, metavar="N", help="for so many machines (default: 1)")
+    create = actions.add_parser("create", help="create a token and print it; it is shown only once")
     create.add_argument(
-        "--expires", default="1h", metavar="TIME", help="good for so long, as 30m, 1h, 7d (default: 1h)"
+        "--uses", type=int, default=1, metavar="N", help="how many machines may use it (default: 1)"
+    )
+    create.add_argument(
+        "--expires",
+        default="1h",
+        metavar="TIME",
+        help="how long it is valid, such as 30m, 1h or 7d (default: 1h)",
     )
     create.add_argument("--label", default=None, help="what it is for (default: the time)")
-    revoke = actions.add_parser("revoke", help="end a token at once")
+    revoke = actions.add_parser("revoke", help="revoke a token immediately")
     revoke.add_argument("label", help="its label")
-    for action in (create, revoke, actions.add_parser("list", help="the tokens there are, without secrets")):
+    for action in (create, revoke, actions.add_parser("list", help="list the tokens, without their secrets")):
         add_data_option(action)
         add_database_options(action)
 
@@ -88,6 +93,6 @@ def parse_duration(text: str) -> int:
     """Seconds of a time such as 30m, 1h or 7d. Raises CommandError."""
     found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= _LONGEST_S:
+    if not 0 < seconds <= _MAX_S:
         raise CommandError(Exit.USAGE, f"--expires {text!r}; a time up to 30d expected, such as 30m, 1h, 7d")
     return seconds

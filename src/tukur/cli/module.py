@@ -24,16 +24,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     install.add_argument(
         "--access",
         choices=("0", "1", "2"),
-        help="who sees what: 0 everyone all, 1 everyone their own, 2 root and --gid alone (default)",
+        help="who sees what: 0 everyone sees all, 1 everyone their own, 2 only root and --gid (default)",
     )
     install.add_argument("--gid", metavar="GROUP", help="name or number of the group that sees all")
     install.add_argument(
         "--events-kib", type=int, metavar="KIB", help="room for events: a power of two (default: 4096)"
     )
-    install.add_argument("--no-dkms", action="store_true", help="for this kernel alone, even where DKMS is")
+    install.add_argument(
+        "--no-dkms", action="store_true", help="for the running kernel only, even if DKMS is installed"
+    )
     status = actions.add_parser("status", help="what is loaded, installed and possible here")
     status.add_argument("--json", action="store_true", help="for a program")
-    actions.add_parser("remove", help="unload them and take their files away")
+    actions.add_parser("remove", help="unload them and remove their files")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,7 +81,7 @@ def _proc_name(name: str) -> str:
     if not (letters.isascii() and letters.isalnum() and name[0].isalpha() and len(name) < 64):
         raise CommandError(
             Exit.USAGE,
-            f"a file under /proc cannot be called {name!r}: letters, digits, '_', '.', '-' expected, "
+            f"{name!r} is not a valid name of a file under /proc: letters, digits, '_', '.', '-' expected, "
             "63 at most, a letter first",
         )
     return name
@@ -108,9 +110,9 @@ def _install(state: MachineState, options: argparse.Namespace) -> int:
         raise _failure(str(error)) from error
     for module in machine_state().loaded:
         print(_loaded_line(module))
-    lasts = "DKMS builds them again for each new kernel" if by_dkms else "installed for this kernel alone"
+    lasts = "DKMS builds them again for each new kernel" if by_dkms else "installed for this kernel only"
     print(f"loaded at each start; {lasts}")
-    print("an agent that runs uses them when it is started again")
+    print("restart a running agent to use them")
     return 0
 
 
@@ -119,8 +121,8 @@ def _remove(state: MachineState) -> int:
         raise CommandError(Exit.MODULE, "not root: unloading and removing need it (sudo tukur module remove)")
     for holder in openers([file for module in state.loaded for file in module.files]):
         print(
-            f"{holder.name} (PID {holder.pid}) has {', '.join(holder.files)} open: an agent goes on with "
-            "another source, another program gets an input/output error"
+            f"{holder.name} (PID {holder.pid}) has {', '.join(holder.files)} open: an agent switches to "
+            "another source, any other program gets an input/output error"
         )
     try:
         module_steps.unload([module.name for module in state.loaded])
@@ -142,7 +144,7 @@ def _failure(text: str) -> CommandError:
     # Asked only now: it loads eBPF programs to see whether they work.
     source, reasons = _agents_source()
     why = f" (eBPF does not work here: {reasons['bpf']})" if source == "procfs" and "bpf" in reasons else ""
-    return CommandError(Exit.MODULE, f"{text}\n{kmod_messages.goes_on(source)}{why}")
+    return CommandError(Exit.MODULE, f"{text}\n{kmod_messages.fallback(source)}{why}")
 
 
 def _agents_source() -> tuple[str, dict[str, str]]:
@@ -184,7 +186,7 @@ def status_lines(state: MachineState, obstacles: list[str], source: str) -> list
     lines.append(f"DKMS: {', '.join(entries) or ('nothing of tukur' if state.dkms else 'not installed')}")
     lines.append(f"headers: {state.headers or 'none of this kernel'}")
     lines.append(f"signatures: {_signatures(state)}")
-    lines += [f"in the way of installing: {obstacle}" for obstacle in obstacles]
+    lines += [f"obstacle to installing: {obstacle}" for obstacle in obstacles]
     lines.append(f"the agent would choose: {source or 'no source, none works'}")
     return lines
 

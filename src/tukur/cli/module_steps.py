@@ -126,13 +126,13 @@ def write_settings(parameters: Parameters) -> None:
 
 def load(state: MachineState, *, by_dkms: bool) -> None:
     """Loads both, as /etc/modprobe.d says. Raises StepError; then neither is loaded."""
-    for at, name in enumerate(MODULES):
+    for index, name in enumerate(MODULES):
         with KernelLog() as log:
             done = _run(["modprobe", name])
-            told = log.lines()
+            log_lines = log.lines()
         if done.returncode:
-            unload(MODULES[:at])
-            raise StepError(kmod_messages.refusal(done.stdout, told, state, by_dkms=by_dkms))
+            unload(MODULES[:index])
+            raise StepError(kmod_messages.refusal(done.stdout, log_lines, state, by_dkms=by_dkms))
 
 
 def unload(names: Sequence[str]) -> None:

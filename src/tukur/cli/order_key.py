@@ -19,14 +19,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Shows or rotates. A hub that runs takes the new key over at once and tells its agents."""
+    """Shows or rotates. A running hub applies the new key at once and informs its agents."""
     from tukur.cli.store_errors import store_call
     from tukur.hub.console.hosts import KeyConsole
     from tukur.hub.orders.key import FILE, OrderKey
 
     folder = data_dir(options, create=False)
     if not (folder / FILE).exists():
-        raise CommandError(Exit.FAILED, f"there is no order key in {folder}: no hub has run here")
+        raise CommandError(Exit.FAILED, f"no order key in {folder}: no hub has run here")
     if options.action == "rotate":
         asyncio.run(store_call(KeyConsole(folder, database(options)).rotate_order_key()))
         poke_hub(folder)

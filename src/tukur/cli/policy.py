@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's actions."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="whether a policy file can be used, and what it says")
-    test = actions.add_parser("test", help="what the policy says to an order to one process")
+    check = actions.add_parser("check", help="check a policy file and print what it allows")
+    test = actions.add_parser("test", help="whether the policy allows an order to one process")
     test.add_argument("pid", type=int, help="the process")
     test.add_argument("--signal", default="KILL", help="the signal (default: %(default)s)")
     for action in (check, test):
@@ -38,13 +38,13 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "test":
         return _test(policy, options.pid, options.signal)
     if not options.policy.exists():
-        print(f"{options.policy} is not there: this host is monitor-only")
+        print(f"{options.policy} does not exist: this host is monitor-only")
         return 0
     print(f"signals: {', '.join(policy.signals) or 'none'}")
     print(f"actions: {', '.join(policy.actions) or 'none'}")
-    print(f"allowed: {_words(policy.allow) or 'everybody that is not protected'}")
-    print(f"protected: {_words(policy.protect) or 'nobody more'}")
-    print(f"dangerous programs that may be reached: {', '.join(policy.unprotect) or 'none'}")
+    print(f"allowed: {_words(policy.allow) or 'every process that is not protected'}")
+    print(f"protected: {_words(policy.protect) or 'no others'}")
+    print(f"protected programs that are allowed: {', '.join(policy.unprotect) or 'none'}")
     return 0
 
 
@@ -54,8 +54,8 @@ def _words(selection: "Selection") -> str:
 
 
 def _test(policy: "Policy", pid: int, signal: str) -> int:
-    from tukur.agent.orders.process_handle import read_stat
     from tukur.agent.policy.subject import subject_of
+    from tukur.sources.proc import read_stat
 
     stat = read_stat(pid)
     if stat is None:

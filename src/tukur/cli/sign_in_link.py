@@ -10,7 +10,7 @@ from tukur.cli.options.database import add_database_options, database
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("user", nargs="?", default="admin", help="whom it signs in (default: %(default)s)")
+    parser.add_argument("user", nargs="?", default="admin", help="the user to sign in (default: %(default)s)")
     add_data_option(parser)
     add_database_options(parser)
 

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from tukur.hub.maintenance.maintenance import Outlook
     from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 
-_MOST_TOLD = 20
+_MAX_LINES = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     status = actions.add_parser(
-        "status", help="what it takes, how far back it reaches, when the disk is full"
+        "status", help="its size, how far back it reaches, when the disk will be full"
     )
     add_keep_options(status)
-    verify = actions.add_parser("verify", help="read all of it, also beside a running hub")
+    verify = actions.add_parser("verify", help="read and check all of it; the hub may be running")
     repair = actions.add_parser(
-        "repair", help="take damaged blocks out; save what can be read of a damaged file (hub stopped)"
+        "repair", help="remove damaged blocks; save what can be read of a damaged file (hub stopped)"
     )
-    compact = actions.add_parser("compact", help="make the file as small as can be (hub stopped)")
+    compact = actions.add_parser("compact", help="shrink the file as far as possible (hub stopped)")
     copy = actions.add_parser(
         "copy",
-        help="copy the data directory's record to the server of --database, also beside a running hub; "
-        "done again it copies only what has changed",
+        help="copy the data directory's record to the server of --database; the hub may be running; "
+        "repeated, it copies only what has changed",
     )
     for action in (status, verify, repair, compact, copy):
         add_data_option(action)
@@ -74,20 +74,20 @@ def _status(options: argparse.Namespace) -> int:
     if found.oldest is not None:
         for name in ("seconds", "minutes", "hours"):
             print(f"{name} since {_when(getattr(found.oldest, f'{name}_ms'))}")
-    print(_foretold(found, keep))
+    print(_forecast(found, keep))
     return 0
 
 
-def _foretold(found: "Outlook", keep: "RetentionPolicy") -> str:
-    told = found.forecast
-    if told is None:
-        return "how it will grow is told once an hour is recorded"
-    growth = f"grows by {size(int(told.bytes_per_day))} a day"
-    end = f"ends up at {size(told.settles_at_bytes)} with all that is kept"
-    if told.full_in_days is None:
+def _forecast(found: "Outlook", keep: "RetentionPolicy") -> str:
+    forecast = found.forecast
+    if forecast is None:
+        return "its growth is estimated once an hour has been recorded"
+    growth = f"grows by {size(int(forecast.bytes_per_day))} a day"
+    end = f"levels off at {size(forecast.settles_at_bytes)}"
+    if forecast.full_in_days is None:
         return f"{growth}, {end}: it fits"
-    what = "the bound is reached" if keep.max_bytes else "the disk is full"
-    return f"{growth}, {end}: {what} in {told.full_in_days:.1f} days"
+    what = "the size limit is reached" if keep.max_bytes else "the disk is full"
+    return f"{growth}, {end}: {what} in {forecast.full_in_days:.1f} days"
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -99,22 +99,22 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(asdict(found)))
     else:
-        _tell(found)
+        _print_findings(found)
     return Exit.DATABASE_DAMAGED if found.structure or found.damaged else 0
 
 
-def _tell(found: "Findings") -> None:
-    for line in found.structure[:_MOST_TOLD]:
+def _print_findings(found: "Findings") -> None:
+    for line in found.structure[:_MAX_LINES]:
         print(f"the database: {line}")
-    for block in found.damaged[:_MOST_TOLD]:
+    for block in found.damaged[:_MAX_LINES]:
         print(f"the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
-    more = max(len(found.structure) - _MOST_TOLD, 0) + max(len(found.damaged) - _MOST_TOLD, 0)
+    more = max(len(found.structure) - _MAX_LINES, 0) + max(len(found.damaged) - _MAX_LINES, 0)
     if more:
         print(f"and {more} more")
     wrong = len(found.structure) + len(found.damaged)
-    print(f"{found.blocks} blocks read, {'all is as it was written' if not wrong else f'{wrong} faults'}")
+    print(f"{found.blocks} blocks read, {'all intact' if not wrong else f'{wrong} faults'}")
     if wrong:
-        print("with the hub stopped, `tukur store repair` takes out what is damaged")
+        print("stop the hub and run `tukur store repair` to remove what is damaged")
 
 
 def _repair(options: argparse.Namespace) -> int:
@@ -130,9 +130,9 @@ def _repair(options: argparse.Namespace) -> int:
             print(f"{table.table}: {table.copied} rows saved{lost}")
     if saved:
         print(f"the damaged file is kept beside the new one in {folder}")
-    for block in found.damaged[:_MOST_TOLD]:
-        print(f"taken out: the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
-    print(f"{found.blocks - len(found.damaged)} blocks are whole, {len(found.damaged)} were taken out")
+    for block in found.damaged[:_MAX_LINES]:
+        print(f"removed: the block of {_when(block.first_ms)} (boot {block.boot}): {block.why}")
+    print(f"{found.blocks - len(found.damaged)} blocks are intact, {len(found.damaged)} were removed")
     return 0
 
 
@@ -143,9 +143,7 @@ def _compact(options: argparse.Namespace) -> int:
     folder = data_dir(options, create=False)
     with DataLock(folder):
         done = asyncio.run(store_call(RecordConsole(folder, database(options)).compact()))
-    print(
-        f"{done.merged} blocks were put together; {size(done.before_bytes)} became {size(done.after_bytes)}"
-    )
+    print(f"{done.merged} blocks were merged; {size(done.before_bytes)} became {size(done.after_bytes)}")
     return 0
 
 
@@ -155,14 +153,14 @@ def _copy(options: argparse.Namespace) -> int:
 
     folder, server = data_dir(options, create=False), database(options)
     if server is None:
-        raise CommandError(Exit.USAGE, "where to? --database mysql://USER@HOST/DATABASE expected")
+        raise CommandError(Exit.USAGE, "no target; --database mysql://USER@HOST/DATABASE expected")
     tables = asyncio.run(store_call(RecordConsole(folder).copy_to(server, _progress)))
     for table in tables:
         print(f"{table.table}: {table.rows} rows, {table.written} written, {table.deleted} deleted")
     if any(table.written or table.deleted for table in tables):
-        print("copied; with the hub stopped, do it once more: then both are the same, and it says so")
+        print("copied; stop the hub and repeat it until it says that nothing differs")
     else:
-        print("nothing differs: every row of the one is in the other")
+        print("nothing differs: both hold the same rows")
     return 0
 
 

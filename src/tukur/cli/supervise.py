@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _STEADY_S = 5.0
-"""A child that ran this long had begun well: the next restart is quick again."""
+"""A child that ran this long started well: the next restart is quick again."""
 _DELAY_S = (0.5, 10.0)
 """Before the first restart, and at most."""
 

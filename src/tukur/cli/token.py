@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    create = actions.add_parser("create", help="make a token and print it; it is shown this once")
+    create = actions.add_parser("create", help="create a token and print it; it is shown only once")
     create.add_argument("--name", default="token", help="what it is for")
     create.add_argument("--role", choices=("viewer", "operator", "admin"), default="viewer")
     create.add_argument(
         "--group",
         action="append",
         default=[],
-        help="good for the hosts of this group only; may be given several times (default: all hosts)",
+        help="valid for the hosts of this group only; can be repeated (default: all hosts)",
     )
-    create.add_argument("--days", type=int, default=90, help="how long it is good for (default: %(default)s)")
-    revoke = actions.add_parser("revoke", help="end a token at once")
+    create.add_argument("--days", type=int, default=90, help="how long it is valid (default: %(default)s)")
+    revoke = actions.add_parser("revoke", help="revoke a token immediately")
     revoke.add_argument("name", help="its name")
-    for action in (create, revoke, actions.add_parser("list", help="the tokens there are, without secrets")):
+    for action in (create, revoke, actions.add_parser("list", help="list the tokens, without their secrets")):
         add_data_option(action)
         add_database_options(action)
 

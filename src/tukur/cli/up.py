@@ -159,7 +159,7 @@ def _name_in(path: Path) -> str:
     except CertificateError as error:
         raise CommandError(Exit.CERTIFICATE, str(error)) from error
     if not names:
-        raise CommandError(Exit.CERTIFICATE, f"{path} is made out to no name; a subjectAltName expected")
+        raise CommandError(Exit.CERTIFICATE, f"{path} contains no name; a subjectAltName expected")
     return names[0].replace("*", "hub")
 
 
@@ -187,11 +187,14 @@ def _welcome(address: HubAddress, folder: Path, server: ServerAddress | None) ->
     print("Sign in (once, within 10 minutes; another link: `tukur sign-in-link`):")
     print(f"\n    {address.url}/sign-in#token={token}\n", flush=True)
     if address.trust == "pinned":
-        print(f"The certificate is of this hub's own authority: {address.ca}", flush=True)
+        print(f"The certificate was issued by this hub's own authority: {address.ca}", flush=True)
     if address.join:
-        print("Another machine joins by `tukur join-token create`, then what it prints.", flush=True)
+        print(
+            "To add another machine, run `tukur join-token create`, then the command that it prints there.",
+            flush=True,
+        )
     if os.geteuid() != 0:
-        print("Not root: other users' processes show less; see `tukur doctor`.", flush=True)
+        print("Not running as root: less is seen of other users' processes; see `tukur doctor`.", flush=True)
 
 
 def _version() -> str:

@@ -22,10 +22,10 @@ _NAME = "the user's name"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's actions."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    add = actions.add_parser("add", help="make a user and print the link of its first sign-in")
+    add = actions.add_parser("add", help="create a user and print the link for the first sign-in")
     add.add_argument("name", help=_NAME)
     add.add_argument("--role", choices=("none", "viewer", "operator", "admin"), default=None)
-    role = actions.add_parser("role", help="give a user another role; these and no others hold from now on")
+    role = actions.add_parser("role", help="set the roles of a user; they replace those before")
     role.add_argument("name", help=_NAME)
     role.add_argument("role", choices=("none", "viewer", "operator", "admin"), help="on all hosts")
     for action in (add, role):
@@ -35,13 +35,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             nargs=2,
             default=[],
             metavar=("GROUP", "ROLE"),
-            help="a role on the hosts of a group; may be given several times",
+            help="a role on the hosts of a group; can be repeated",
         )
-    disable = actions.add_parser("disable", help="let a user in no more; every session ends")
-    enable = actions.add_parser("enable", help="let a disabled user in again")
-    reset = actions.add_parser("reset", help="take the password, end every session, print a new link")
-    reset.add_argument("--second-factor", action="store_true", help="take the second factor off as well")
-    remove = actions.add_parser("remove", help="forget a user; what the audit log says of it stays")
+    disable = actions.add_parser("disable", help="disable a user and end all of its sessions")
+    enable = actions.add_parser("enable", help="enable a disabled user again")
+    reset = actions.add_parser("reset", help="remove the password, end all sessions, print a new link")
+    reset.add_argument("--second-factor", action="store_true", help="remove the second factor as well")
+    remove = actions.add_parser("remove", help="remove a user; its entries in the audit log are kept")
     for action in (disable, enable, reset, remove):
         action.add_argument("name", help=_NAME)
     for action in (actions.add_parser("list", help="every user"), add, role, disable, enable, reset, remove):
@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does it; a hub that runs is told, so that it acts at once."""
+    """Runs the action. A running hub is notified and applies it at once."""
     from tukur.cli.options.data import poke_hub
     from tukur.hub.auth.users import Change
     from tukur.hub.console.users import UserConsole

@@ -21,7 +21,7 @@ def hello_text(nonce: bytes, host_id: str, certificate: bytes = b"") -> bytes:
     """What a host signs to prove its key: fresh by the hub's nonce, bound to its own and the hub's identity.
 
     `certificate`: SHA-256 of the certificate that the agent sees; empty: a connection within one machine.
-    Whoever ends TLS between the two shows another one, and cannot pass the proof on.
+    A proxy that ends TLS between the two presents another one, and cannot pass the proof on.
     """
     if not certificate:
         return _HELLO + nonce + host_id.encode()

@@ -35,7 +35,8 @@ from tukur.protocol.messages import Image
 from tukur.records import ROW, HostRates
 
 FRAME_VERSION = 1
-_IMAGE_TEXTS = ("name", "user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup", "kthread")
+IMAGE_COLUMNS = ("name", "user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup", "kthread")
+"""Columns of ``images`` beside ``pid`` and ``start_ns``: texts, but for ``kthread``, which is a bool."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -66,7 +67,7 @@ def encode_frame(
             "images": {
                 "pid": [image.pid for image in images],
                 "start_ns": [str(image.start_ns) for image in images],
-                **{name: [getattr(image, name) for image in images] for name in _IMAGE_TEXTS},
+                **{name: [getattr(image, name) for image in images] for name in IMAGE_COLUMNS},
             },
         }
     )
@@ -77,7 +78,7 @@ class _Head(msgspec.Struct):
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """A frame taken apart; for whoever is not a browser."""
+    """A decoded frame, for the hub and other programs that are not a browser."""
 
     wall_ms: float
     boot_id: str
@@ -86,10 +87,10 @@ class Frame(msgspec.Struct, frozen=True):
     images: dict[str, list[str | int | bool]]
 
     def table(self) -> Any:
-        """The rows as an array of ``records.ROW``."""
+        """The rows as an array of ``records.ROW``; a column that an older agent does not send is 0."""
         count = len(self.rows["pid"]) // ROW["pid"].itemsize
         rows: Any = np.zeros(count, dtype=ROW)
-        for name in ROW.names or ():
+        for name in self.rows.keys() & set(ROW.names or ()):
             rows[name] = np.frombuffer(self.rows[name], dtype=ROW[name])
         return rows
 

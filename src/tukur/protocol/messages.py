@@ -1,6 +1,6 @@
 """What agent and hub say to each other: typed messages, one envelope, no I/O.
 
-A WebSocket message is one byte that tells its kind, then the payload. Kind :data:`TYPED` carries one
+A WebSocket message is one byte for its kind, then the payload. Kind :data:`TYPED` carries one
 of the structs below as MessagePack; kind :data:`FRAME` carries a live frame (see ``frames.py``),
 which the hub relays as the bytes it is.
 
@@ -96,22 +96,22 @@ class Ended(Struct, gc=False, frozen=True, kw_only=True):
     read_bytes: U64
     write_bytes: U64
     exact: bool = False
-    """Whether the kernel told of the death: then the counters are final, not those of the last sample."""
+    """Whether the kernel reported the death: then the counters are final, not those of the last sample."""
     exit_code: Annotated[int, Meta(ge=0, le=255)] | None = None
     exit_signal: Annotated[int, Meta(ge=1, le=127)] | None = None
     """One of both where the status is known."""
     cause: Text = ""
-    """``oom``: the kernel killed it for want of memory; empty: nothing beyond the status is known."""
+    """``oom``: killed by the OOM killer; empty: nothing beyond the status is known."""
 
 
 class LifeGroup(Struct, gc=False, frozen=True, kw_only=True):
-    """Lives of one name under one parent that are told together: there were too many to tell each."""
+    """Lives of one name under one parent, summed up: there were too many to report each."""
 
     ppid: Pid
     parent_start_ns: U64
     """0: not known."""
     name: Text
-    """comm; empty: nothing but the parent is known (children that nobody saw, by what it waited for)."""
+    """comm; empty: only the parent is known (unseen children, by the CPU time of those it reaped)."""
     uid: Annotated[int, Meta(ge=0, le=2**32 - 1)]
     lives: U64
     """0: how many is not known."""
@@ -122,7 +122,7 @@ class LifeGroup(Struct, gc=False, frozen=True, kw_only=True):
 
 
 class Lost(Struct, gc=False, frozen=True, kw_only=True):
-    """What the kernel had no room to tell within a block."""
+    """What the kernel had no room to report within a block."""
 
     execs: U64 = 0
     """Program changes: the command line of some short lives is not known."""
@@ -135,7 +135,7 @@ class Lost(Struct, gc=False, frozen=True, kw_only=True):
 
 
 class OomKill(Struct, gc=False, frozen=True, kw_only=True):
-    """A process that the kernel killed for want of memory, and why it was that one."""
+    """A process killed by the OOM killer, and why it was chosen."""
 
     at_ns: Time
     at_wall_ns: Time
@@ -151,7 +151,7 @@ class OomKill(Struct, gc=False, frozen=True, kw_only=True):
     task_memcg: Text = ""
     """The victim's cgroup."""
     trigger: Text = ""
-    """Name of the process whose wish for memory could not be met."""
+    """Name of the process whose allocation failed."""
     rss: U64 = 0
     """What the victim held, bytes."""
     text: LongText = ""
@@ -210,7 +210,7 @@ class PolicyFacts(Struct, frozen=True, kw_only=True):
 
 
 class HostFacts(Struct, frozen=True, kw_only=True):
-    """What a host is; told at each connection."""
+    """What a host is; sent at each connection."""
 
     hostname: Text
     kernel: Text
@@ -342,7 +342,7 @@ class Gap(Message, frozen=True, kw_only=True, tag="gap"):
     first_wall_ns: Time
     last_wall_ns: Time
     blocks: U64
-    """0: how many is not known, for what was to tell it was damaged; then `samples` is 0 too."""
+    """0: not known, since the data was damaged; then `samples` is 0 too."""
     samples: U64
     reason: Annotated[str, Meta(max_length=32)]
     """``spool_full``, ``spool_age``, ``damaged``, ``disk_full`` or ``disk_fault`` (any other error)."""
@@ -390,7 +390,7 @@ class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):
     """From the signal to what was observed."""
     exit_code: int | None = None
     exit_signal: int | None = None
-    """Where the kernel lets it be known: only a parent, or a pidfd of kernel 6.14 on, can tell."""
+    """Where the kernel gives it: to the parent only, or by a pidfd from Linux 6.15 on."""
     respawned_pid: Pid | None = None
     """The PID under which the service manager started it again."""
     respawned_unit: Text = ""
@@ -398,7 +398,7 @@ class OrderResult(Message, frozen=True, kw_only=True, tag="order_result"):
     freed: U64 | None = None
     """Memory of its own (anonymous, and in swap) that it held when the order came, bytes; of what exited."""
     members: Annotated[list[Member], Meta(max_length=MAX_MEMBERS)] = field(default_factory=list)
-    """Of an order to a set: each process, the first so many."""
+    """Of an order to a group: its processes, up to MAX_MEMBERS."""
     more: U64 = 0
     """How many beyond those."""
 
@@ -436,7 +436,7 @@ class Inspection(Message, frozen=True, kw_only=True, tag="inspection"):
     unit: Text = ""
     container: Text = ""
     restart: Text = ""
-    """Who would start it again, as a sentence; empty: nobody that the agent knows of."""
+    """Who would start it again, as a sentence; empty: nobody, as far as the agent knows."""
     protected: Text = ""
     """Why the host's policy would refuse a signal; empty: it would not."""
     sets: Annotated[list[SetFacts], Meta(max_length=8)] = field(default_factory=list)
@@ -570,7 +570,7 @@ class Action(Struct, frozen=True, kw_only=True):
 
 
 class OrderBody(Struct, frozen=True, kw_only=True):
-    """One deed on one host."""
+    """One action on one host."""
 
     order_id: Text
     host_id: HostId

@@ -3,7 +3,7 @@
 Numpy only. Nothing here reads a machine.
 """
 
-from tukur.records.host import CPU_MODES, HOST_METRICS, HostMetric, HostSample, metric_of
+from tukur.records.host import CPU_MODES, HOST_METRICS, HostMetric, HostSample, metric_of, metrics_of
 from tukur.records.lives import (
     CGROUP,
     CGROUP_EVENT,
@@ -25,7 +25,8 @@ from tukur.records.lives import (
     merge_groups,
     no_groups,
 )
-from tukur.records.rates import ROW, HostRates, host_rates, rss_of, task_rows
+from tukur.records.process import PROCESS_FIELDS, PROCESS_RATES, ROW, ProcessField, rss_of, task_rows
+from tukur.records.rates import HostRates, host_rates
 from tukur.records.task import (
     ENDED,
     KTHREAD,
@@ -40,8 +41,8 @@ from tukur.records.task import (
     compare,
     living_count,
     match_previous,
-    pick,
-    raw,
+    row_bytes,
+    take_rows,
 )
 
 __all__ = [
@@ -62,6 +63,8 @@ __all__ = [
     "KTHREAD",
     "LOST",
     "LOST_EVENT",
+    "PROCESS_FIELDS",
+    "PROCESS_RATES",
     "RECORD_VERSION",
     "ROW",
     "TASK",
@@ -73,6 +76,7 @@ __all__ = [
     "HostRates",
     "HostSample",
     "Losses",
+    "ProcessField",
     "Snapshot",
     "TaskArray",
     "as_words",
@@ -84,9 +88,10 @@ __all__ = [
     "match_previous",
     "merge_groups",
     "metric_of",
+    "metrics_of",
     "no_groups",
-    "pick",
-    "raw",
+    "row_bytes",
     "rss_of",
+    "take_rows",
     "task_rows",
 ]

@@ -28,6 +28,9 @@ class HostMetric:
     """counter: only grows within a boot; gauge: any value."""
     origin: str
     """The kernel file that it comes from."""
+    key: str = ""
+    """Where it stands there: the word that its line begins with, or the number of its column from 0.
+    Empty: the file's parser in ``tukur.sources.host`` says."""
 
 
 def _cpu(who: str) -> list[HostMetric]:
@@ -38,65 +41,73 @@ HOST_METRICS: tuple[HostMetric, ...] = (
     *_cpu("total"),
     *_cpu("*"),
     *(
-        HostMetric(f"mem.{name}", "bytes", "gauge", "/proc/meminfo")
-        for name in (
-            "total",
-            "free",
-            "available",
-            "buffers",
-            "cached",
-            "shmem",
-            "slab",
-            "sreclaimable",
-            "anon",
-            "mapped",
-            "dirty",
-            "writeback",
-            "kernel_stack",
-            "page_tables",
-            "huge_total",
-            "swap_total",
-            "swap_free",
-            "swap_cached",
-            "committed",
+        HostMetric(f"mem.{name}", "bytes", "gauge", "/proc/meminfo", key)
+        for name, key in (
+            ("total", "MemTotal"),
+            ("free", "MemFree"),
+            ("available", "MemAvailable"),
+            ("buffers", "Buffers"),
+            ("cached", "Cached"),
+            ("shmem", "Shmem"),
+            ("slab", "Slab"),
+            ("sreclaimable", "SReclaimable"),
+            ("anon", "AnonPages"),
+            ("mapped", "Mapped"),
+            ("dirty", "Dirty"),
+            ("writeback", "Writeback"),
+            ("kernel_stack", "KernelStack"),
+            ("page_tables", "PageTables"),
+            ("huge_total", ""),
+            ("swap_total", "SwapTotal"),
+            ("swap_free", "SwapFree"),
+            ("swap_cached", "SwapCached"),
+            ("committed", "Committed_AS"),
         )
     ),
-    *(HostMetric(f"load.{minutes}", "1/1000", "gauge", "/proc/loadavg") for minutes in (1, 5, 15)),
+    HostMetric("load.1", "1/1000", "gauge", "/proc/loadavg", "0"),
+    HostMetric("load.5", "1/1000", "gauge", "/proc/loadavg", "1"),
+    HostMetric("load.15", "1/1000", "gauge", "/proc/loadavg", "2"),
     *(
         HostMetric(f"psi.{what}.{who}", "us", "counter", f"/proc/pressure/{what}")
         for what in ("cpu", "memory", "io")
         for who in ("some", "full")
     ),
     HostMetric("uptime", "ns", "gauge", "CLOCK_BOOTTIME"),
-    HostMetric("procs.running", "1", "gauge", "/proc/stat"),
-    HostMetric("procs.blocked", "1", "gauge", "/proc/stat"),
-    HostMetric("procs.forks", "1", "counter", "/proc/stat"),
-    HostMetric("context_switches", "1", "counter", "/proc/stat"),
+    HostMetric("procs.running", "1", "gauge", "/proc/stat", "procs_running"),
+    HostMetric("procs.blocked", "1", "gauge", "/proc/stat", "procs_blocked"),
+    HostMetric("procs.forks", "1", "counter", "/proc/stat", "processes"),
+    HostMetric("context_switches", "1", "counter", "/proc/stat", "ctxt"),
     *(
-        HostMetric(f"disk.*.{name}", unit, "counter", "/proc/diskstats")
-        for name, unit in (
-            ("reads", "1"),
-            ("read_bytes", "bytes"),
-            ("writes", "1"),
-            ("write_bytes", "bytes"),
-            ("busy_ms", "ms"),
+        HostMetric(f"disk.*.{name}", unit, "counter", "/proc/diskstats", column)
+        for name, unit, column in (
+            ("reads", "1", "3"),
+            ("read_bytes", "bytes", "5"),
+            ("writes", "1", "7"),
+            ("write_bytes", "bytes", "9"),
+            ("busy_ms", "ms", "12"),
         )
     ),
     *(
-        HostMetric(f"net.*.{name}", unit, "counter", "/proc/net/dev")
-        for name, unit in (
-            ("rx_bytes", "bytes"),
-            ("rx_packets", "1"),
-            ("rx_errors", "1"),
-            ("rx_dropped", "1"),
-            ("tx_bytes", "bytes"),
-            ("tx_packets", "1"),
-            ("tx_errors", "1"),
-            ("tx_dropped", "1"),
+        HostMetric(f"net.*.{name}", unit, "counter", "/proc/net/dev", column)
+        for name, unit, column in (
+            ("rx_bytes", "bytes", "0"),
+            ("rx_packets", "1", "1"),
+            ("rx_errors", "1", "2"),
+            ("rx_dropped", "1", "3"),
+            ("tx_bytes", "bytes", "8"),
+            ("tx_packets", "1", "9"),
+            ("tx_errors", "1", "10"),
+            ("tx_dropped", "1", "11"),
         )
     ),
 )
 """Every host metric there is."""
+
+
+def metrics_of(origin: str) -> tuple[HostMetric, ...]:
+    """The metrics that stand in one kernel file under a key of their own."""
+    return tuple(metric for metric in HOST_METRICS if metric.origin == origin and metric.key)
+
 
 _BY_NAME = {metric.name: metric for metric in HOST_METRICS}
 
@@ -113,24 +124,26 @@ class HostSample:
 
     def get(self, name: str, default: int = 0) -> int:
         """The value of one name, or `default` where this machine has none."""
-        at = _positions(self.names).get(name)
-        return default if at is None else int(self.values[at])
+        index = _indices(self.names).get(name)
+        return default if index is None else int(self.values[index])
 
     def total(self, prefix: str, suffix: str) -> int:
         """The sum over all instances, such as every disk's ``read_bytes``."""
-        picked = _matching(self.names, prefix, suffix)
-        return int(self.values[list(picked)].sum()) if picked else 0
+        matching = _matching(self.names, prefix, suffix)
+        return int(self.values[list(matching)].sum()) if matching else 0
 
 
 @lru_cache(maxsize=64)
-def _positions(names: tuple[str, ...]) -> dict[str, int]:
-    return {name: at for at, name in enumerate(names)}
+def _indices(names: tuple[str, ...]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(names)}
 
 
 @lru_cache(maxsize=256)
 def _matching(names: tuple[str, ...], prefix: str, suffix: str) -> tuple[int, ...]:
     return tuple(
-        at for at, name in enumerate(names) if name.startswith(prefix + ".") and name.endswith("." + suffix)
+        index
+        for index, name in enumerate(names)
+        if name.startswith(prefix + ".") and name.endswith("." + suffix)
     )
 
 

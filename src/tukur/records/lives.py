@@ -106,7 +106,7 @@ OTHERS = b"(others)"
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What the kernel had no room to tell, since the reading before."""
+    """What the kernel had no room to report since the reading before."""
 
     execs: int = 0
     """Program changes: the command line of some short lives is not known."""
@@ -136,7 +136,7 @@ def no_groups() -> GroupArray:
 
 @dataclass(frozen=True, slots=True)
 class Departed:
-    """The lives that ended since the reading before, as a source tells them.
+    """The lives that ended since the reading before, as a source reports them.
 
     `tasks`, `end_ns`, `status` and `args` belong together, row by row.
     """
@@ -150,7 +150,7 @@ class Departed:
     args: list[bytes] = field(default_factory=list)
     """The arguments at its last exec, each ended by a NUL; empty: not known."""
     groups: GroupArray = field(default_factory=no_groups)
-    """Lives that are told together only."""
+    """Lives that are known only as a sum."""
     lost: Losses = field(default_factory=Losses)
     waiting: TaskArray = field(default_factory=lambda: np.empty(0, dtype=TASK))
     """Lives that ended and are in no reading any more, but whose account is not closed: as of their deaths,
@@ -182,19 +182,22 @@ def merge_groups(parts: list[GroupArray]) -> GroupArray:
     return merged
 
 
-def bounded_groups(groups: GroupArray, most: int) -> GroupArray:
-    """With at most `most` groups, those that used most; the others as one for each parent, or as one in all.
+def bounded_groups(groups: GroupArray, limit: int) -> GroupArray:
+    """With at most `limit` groups, those that used most; the others as one for each parent, or as one in all.
 
-    Whoever gives each of a million processes another name would otherwise fill the record with names.
+    A program that gives each of a million processes another name would otherwise fill the record.
     """
-    if len(groups) <= most:
+    if len(groups) <= limit:
         return groups
     by_use = np.argsort(groups["cpu_ns"], kind="stable")
     # Half of the room is for the names, the other half for parents whose children's names had none.
-    kept, folded = groups[by_use[len(groups) - most // 2 :]], groups[by_use[: len(groups) - most // 2]].copy()
+    kept, folded = (
+        groups[by_use[len(groups) - limit // 2 :]],
+        groups[by_use[: len(groups) - limit // 2]].copy(),
+    )
     folded["comm"] = OTHERS
     folded = merge_groups([folded])
-    if len(folded) > most - most // 2:
+    if len(folded) > limit - limit // 2:
         folded["start_ns"] = folded["ppid"] = folded["uid"] = 0
         folded = merge_groups([folded])
     return merge_groups([kept, folded])

@@ -1,186 +1,118 @@
-"""From two raw samples to what a person reads: per-second rates. Pure arithmetic."""
+"""From two samples of the host counters to what a person reads: per-second rates. Pure arithmetic."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from functools import cached_property
+from typing import Annotated, Any, get_type_hints
 
 from tukur.records.host import CPU_MODES, HostSample
-from tukur.records.task import ENDED, TaskArray, match_previous
 
-ROW = np.dtype(
-    [
-        ("pid", "<u4"),
-        ("ppid", "<u4"),
-        ("uid", "<u4"),
-        ("threads", "<u4"),
-        ("start_ns", "<u8"),
-        ("state", "u1"),
-        ("flags", "u1"),
-        ("nice", "<i2"),
-        ("cpu", "<f4"),
-        ("cpu_time", "<f8"),
-        ("rss", "<f8"),
-        ("swap", "<f8"),
-        ("vsz", "<f8"),
-        ("read_rate", "<f4"),
-        ("write_rate", "<f4"),
-        ("fault_rate", "<f4"),
-        ("switch_rate", "<f4"),
-    ]
-)
-"""One row of the process table.
 
-pid, ppid, uid, threads, start_ns, state, nice: as in the task record; flags: the low eight bits.
-cpu: share of one core (1.0 is one core busy). cpu_time: seconds since the process began.
-rss, swap, vsz: bytes. read_rate, write_rate: bytes of storage I/O a second. fault_rate: major page
-faults a second. switch_rate: context switches a second. Rates are over the time since the sample
-before; of a process that was not there then, since its start. A row whose flags have ``ENDED`` is of a
-life that is over: its rates are over the time since the sample before, its rss is the most it held.
-"""
+@dataclass(frozen=True)
+class Interval:
+    """Two samples, and the figures that can be had from them."""
 
-NS = 1e9
+    current: HostSample
+    previous: HostSample
+    seconds: float
+    """Between the two."""
+    processes: int
+    """At the second."""
+
+    def gauge(self, name: str) -> int:
+        """The value now."""
+        return self.current.get(name)
+
+    def rate(self, prefix: str, suffix: str) -> float:
+        """Growth per second of a counter, over all its instances."""
+        grown = self.current.total(prefix, suffix) - self.previous.total(prefix, suffix)
+        return max(grown, 0) * self._per_second
+
+    def stalled(self, name: str) -> float:
+        """Share of the interval that a counter of microseconds grew by."""
+        grown = self.current.get(name) - self.previous.get(name)
+        return min(max(grown, 0) * self._per_second / 1e6, 1.0)
+
+    def mode(self, *modes: str) -> float:
+        """Share of the CPU time of the whole machine that went to these modes."""
+        return sum(self._total[mode] for mode in modes)
+
+    @property
+    def busy(self) -> float:
+        """Share of the CPU time of the whole machine that was neither idle nor waiting for I/O."""
+        return _busy(self._total)
+
+    @property
+    def cores(self) -> list[float]:
+        """The busy share of each core."""
+        return [_busy(_cpu_shares(self.current, self.previous, core)) for core in _cores(self.current)]
+
+    @property
+    def _per_second(self) -> float:
+        return 1.0 / max(self.seconds, 1e-6)
+
+    @cached_property
+    def _total(self) -> dict[str, float]:
+        return _cpu_shares(self.current, self.previous, "total")
 
 
 @dataclass(frozen=True, slots=True)
 class HostRates:
-    """The host at one instant, derived. CPU figures are shares of the whole machine (0 to 1)."""
+    """The host at one instant, derived: each figure with how it is made of an :class:`Interval`.
 
-    cpu: float
-    """Not idle and not waiting for I/O."""
-    cpu_user: float
-    cpu_system: float
-    """Kernel, interrupts included."""
-    cpu_iowait: float
-    cpu_steal: float
-    cores: list[float]
-    """The busy share of each core."""
-    mem_total: int
-    """Bytes, as are all of mem_* and swap_*."""
-    mem_used: int
-    """Total less available."""
-    mem_available: int
-    mem_cached: int
-    """Page cache, buffers and reclaimable slab."""
-    mem_free: int
-    swap_total: int
-    swap_used: int
-    load1: float
-    load5: float
-    load15: float
-    psi_cpu: float
-    """Share of the interval in which some task waited for a CPU; likewise the next two."""
-    psi_memory: float
-    psi_io: float
-    disk_read: float
-    """Bytes a second over all disks; likewise the next three."""
-    disk_write: float
-    net_rx: float
-    net_tx: float
-    uptime_s: float
-    processes: int
-
-
-def rss_of(tasks: TaskArray) -> npt.NDArray[np.uint64]:
-    """Resident memory of each process, bytes: anonymous, file and shared pages."""
-    total: npt.NDArray[np.uint64] = tasks["rss_anon"] + tasks["rss_file"] + tasks["rss_shmem"]
-    return total
-
-
-def task_rows(current: TaskArray, previous: TaskArray, boot_ns: int, previous_boot_ns: int) -> Any:
-    """The process table (an array of :data:`ROW`) of one instant.
-
-    `previous` is the sample before, taken at `previous_boot_ns`. A counter that seems to have gone
-    back (a thread that ended between two readings) gives a rate of zero, never a negative one.
+    CPU figures are shares of the whole machine (0 to 1). The fields, in this order, are what frames and
+    heartbeats hold and what the page's type is generated from.
     """
-    rows: Any = np.zeros(len(current), dtype=ROW)
-    for name in ("pid", "ppid", "uid", "threads", "start_ns", "state", "nice", "swap", "vsz"):
-        rows[name] = current[name]
-    rows["flags"] = current["flags"] & 0xFF
-    rows["cpu_time"] = current["cpu_ns"] / NS
-    rows["rss"] = rss_of(current)
-    at = match_previous(current, previous)
-    known = at >= 0
-    seconds = _seconds(current, known, boot_ns, previous_boot_ns)
-    for target, fields, scale in (
-        ("cpu", ("cpu_ns",), NS),
-        ("read_rate", ("read_bytes",), 1.0),
-        ("write_rate", ("write_bytes",), 1.0),
-        ("fault_rate", ("majflt",), 1.0),
-        ("switch_rate", ("nvcsw", "nivcsw"), 1.0),
-    ):
-        grown = sum(_grown(current[f], previous[f], at, known) for f in fields)
-        rows[target] = grown / scale / seconds
-    return rows
+
+    cpu: Annotated[float, lambda interval: interval.busy]
+    """Not idle and not waiting for I/O."""
+    cpu_user: Annotated[float, lambda interval: interval.mode("user", "nice")]
+    cpu_system: Annotated[float, lambda interval: interval.mode("system", "irq", "softirq")]
+    """Kernel, interrupts included."""
+    cpu_iowait: Annotated[float, lambda interval: interval.mode("iowait")]
+    cpu_steal: Annotated[float, lambda interval: interval.mode("steal")]
+    cores: Annotated[list[float], lambda interval: interval.cores]
+    """The busy share of each core."""
+    mem_total: Annotated[int, lambda interval: interval.gauge("mem.total")]
+    """Bytes, as are all of mem_* and swap_*."""
+    mem_used: Annotated[int, lambda interval: interval.gauge("mem.total") - interval.gauge("mem.available")]
+    """Total less available."""
+    mem_available: Annotated[int, lambda interval: interval.gauge("mem.available")]
+    mem_cached: Annotated[
+        int,
+        lambda interval: sum(interval.gauge(f"mem.{name}") for name in ("cached", "buffers", "sreclaimable")),
+    ]
+    """Page cache, buffers and reclaimable slab."""
+    mem_free: Annotated[int, lambda interval: interval.gauge("mem.free")]
+    swap_total: Annotated[int, lambda interval: interval.gauge("mem.swap_total")]
+    swap_used: Annotated[
+        int, lambda interval: interval.gauge("mem.swap_total") - interval.gauge("mem.swap_free")
+    ]
+    load1: Annotated[float, lambda interval: interval.gauge("load.1") / 1000]
+    load5: Annotated[float, lambda interval: interval.gauge("load.5") / 1000]
+    load15: Annotated[float, lambda interval: interval.gauge("load.15") / 1000]
+    psi_cpu: Annotated[float, lambda interval: interval.stalled("psi.cpu.some")]
+    """Share of the interval in which some task waited for a CPU; likewise the next two."""
+    psi_memory: Annotated[float, lambda interval: interval.stalled("psi.memory.some")]
+    psi_io: Annotated[float, lambda interval: interval.stalled("psi.io.some")]
+    disk_read: Annotated[float, lambda interval: interval.rate("disk", "read_bytes")]
+    """Bytes a second over all disks; likewise the next three."""
+    disk_write: Annotated[float, lambda interval: interval.rate("disk", "write_bytes")]
+    net_rx: Annotated[float, lambda interval: interval.rate("net", "rx_bytes")]
+    net_tx: Annotated[float, lambda interval: interval.rate("net", "tx_bytes")]
+    uptime_s: Annotated[float, lambda interval: interval.gauge("uptime") / 1e9]
+    processes: Annotated[int, lambda interval: interval.processes]
 
 
-def _seconds(
-    current: TaskArray, known: npt.NDArray[np.bool_], boot_ns: int, previous_boot_ns: int
-) -> npt.NDArray[np.float64]:
-    interval = max(boot_ns - previous_boot_ns, 1) / NS
-    if known.all():
-        return np.full(len(current), interval)
-    age = (np.float64(boot_ns) - current["start_ns"].astype(np.float64)) / NS
-    # The first sample of all has no sample before it: then a rate is the mean since the start.
-    # A newborn's age is at least a millisecond here, so that no rate explodes.
-    rates = np.where(known, interval, np.maximum(age, 1e-3))
-    # What came and went between two samples: its share of that time, so that the shares add up.
-    rates[(current["flags"] & ENDED != 0) & (boot_ns > previous_boot_ns)] = interval
-    return rates
-
-
-def _grown(
-    now: npt.NDArray[np.uint64],
-    before: npt.NDArray[np.uint64],
-    at: npt.NDArray[np.int64],
-    known: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.float64]:
-    base = np.zeros(len(now), dtype=np.uint64)
-    base[known] = before[at[known]]
-    return np.where(now > base, now - np.minimum(base, now), 0).astype(np.float64)
+_RULES: tuple[tuple[str, Callable[[Interval], Any]], ...] = tuple(
+    (name, hint.__metadata__[0]) for name, hint in get_type_hints(HostRates, include_extras=True).items()
+)
 
 
 def host_rates(current: HostSample, previous: HostSample, seconds: float, processes: int) -> HostRates:
     """What the host did between two samples that lie `seconds` apart."""
-    modes = _cpu_delta(current, previous, "total")
-    per_second = 1.0 / max(seconds, 1e-6)
-
-    def rate(prefix: str, suffix: str) -> float:
-        return max(current.total(prefix, suffix) - previous.total(prefix, suffix), 0) * per_second
-
-    def pressure(name: str) -> float:
-        return min(max(current.get(name) - previous.get(name), 0) * per_second / 1e6, 1.0)
-
-    total, available = current.get("mem.total"), current.get("mem.available")
-    cached = current.get("mem.cached") + current.get("mem.buffers") + current.get("mem.sreclaimable")
-    return HostRates(
-        cpu=_busy(modes),
-        cpu_user=modes["user"] + modes["nice"],
-        cpu_system=modes["system"] + modes["irq"] + modes["softirq"],
-        cpu_iowait=modes["iowait"],
-        cpu_steal=modes["steal"],
-        cores=[_busy(_cpu_delta(current, previous, core)) for core in _cores(current)],
-        mem_total=total,
-        mem_used=total - available,
-        mem_available=available,
-        mem_cached=cached,
-        mem_free=current.get("mem.free"),
-        swap_total=current.get("mem.swap_total"),
-        swap_used=current.get("mem.swap_total") - current.get("mem.swap_free"),
-        load1=current.get("load.1") / 1000,
-        load5=current.get("load.5") / 1000,
-        load15=current.get("load.15") / 1000,
-        psi_cpu=pressure("psi.cpu.some"),
-        psi_memory=pressure("psi.memory.some"),
-        psi_io=pressure("psi.io.some"),
-        disk_read=rate("disk", "read_bytes"),
-        disk_write=rate("disk", "write_bytes"),
-        net_rx=rate("net", "rx_bytes"),
-        net_tx=rate("net", "tx_bytes"),
-        uptime_s=current.get("uptime") / NS,
-        processes=processes,
-    )
+    interval = Interval(current, previous, seconds, processes)
+    return HostRates(**{name: rule(interval) for name, rule in _RULES})
 
 
 def _cores(sample: HostSample) -> list[str]:
@@ -191,7 +123,7 @@ def _cores(sample: HostSample) -> list[str]:
     ]
 
 
-def _cpu_delta(current: HostSample, previous: HostSample, core: str) -> dict[str, float]:
+def _cpu_shares(current: HostSample, previous: HostSample, core: str) -> dict[str, float]:
     """Each mode's share of the time that passed; guest modes are left in user and nice."""
     grown = {
         mode: max(current.get(f"cpu.{core}.{mode}") - previous.get(f"cpu.{core}.{mode}"), 0)

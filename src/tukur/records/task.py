@@ -90,7 +90,7 @@ def comm_text(comm: bytes) -> str:
 class Change:
     """What differs between two tables of one host; everything that follows costs only this much."""
 
-    at: IntArray
+    index: IntArray
     """For each row the index in the table before of the same life, or -1."""
     changed: IntArray
     """Rows whose life was there before and whose record differs in any byte; ascending."""
@@ -110,7 +110,7 @@ def as_words(tasks: TaskArray) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(tasks).view("<u8").reshape(len(tasks), TASK.itemsize // 8)
 
 
-def raw(rows: Any) -> Any:
+def row_bytes(rows: Any) -> Any:
     """A structured array as plain bytes, one element for each row; no copy.
 
     numpy compares and copies structures field by field, twenty times slower than bytes.
@@ -118,25 +118,25 @@ def raw(rows: Any) -> Any:
     return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
 
 
-def pick(rows: Any, which: Any) -> Any:
+def take_rows(rows: Any, which: Any) -> Any:
     """Some rows of a structured array, by mask or index: a copy."""
-    return raw(rows)[which].view(rows.dtype)
+    return row_bytes(rows)[which].view(rows.dtype)
 
 
 def compare(current: TaskArray, previous: TaskArray) -> Change:
     """How `current` came out of `previous`; both sorted by pid, both contiguous."""
     if len(current) == len(previous):
-        rows = np.flatnonzero(raw(current) != raw(previous))
-        now, before = pick(current, rows), pick(previous, rows)
+        rows = np.flatnonzero(row_bytes(current) != row_bytes(previous))
+        now, before = take_rows(current, rows), take_rows(previous, rows)
         # Most seconds nobody comes or goes: then one pass over both tables is all it takes.
         if np.array_equal(now["pid"], before["pid"]) and np.array_equal(now["start_ns"], before["start_ns"]):
             return Change(np.arange(len(current)), rows, _NO_ROWS, _NO_ROWS)
-    at = match_previous(current, previous)
-    known = np.flatnonzero(at >= 0)
+    index = match_previous(current, previous)
+    known = np.flatnonzero(index >= 0)
     stayed = np.zeros(len(previous), dtype=bool)
-    stayed[at[known]] = True
-    differs = raw(current)[known] != raw(previous)[at[known]]
-    return Change(at, known[differs], np.flatnonzero(at < 0), np.flatnonzero(~stayed))
+    stayed[index[known]] = True
+    differs = row_bytes(current)[known] != row_bytes(previous)[index[known]]
+    return Change(index, known[differs], np.flatnonzero(index < 0), np.flatnonzero(~stayed))
 
 
 def match_previous(current: TaskArray, previous: TaskArray) -> IntArray:
@@ -148,11 +148,11 @@ def match_previous(current: TaskArray, previous: TaskArray) -> IntArray:
         return np.full(len(current), -1, dtype=np.int64)
     if len(current) == len(previous) and _same_lives(current, previous):
         return np.arange(len(current), dtype=np.int64)
-    at: Any = np.searchsorted(previous["pid"], current["pid"])
-    at = np.minimum(at, len(previous) - 1).astype(np.int64)
-    candidate = previous[at]
+    index: Any = np.searchsorted(previous["pid"], current["pid"])
+    index = np.minimum(index, len(previous) - 1).astype(np.int64)
+    candidate = previous[index]
     same = (candidate["pid"] == current["pid"]) & (candidate["start_ns"] == current["start_ns"])
-    return np.where(same, at, -1).astype(np.int64)
+    return np.where(same, index, -1).astype(np.int64)
 
 
 def _same_lives(current: TaskArray, previous: TaskArray) -> bool:

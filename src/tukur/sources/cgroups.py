@@ -44,7 +44,7 @@ _UNIT = re.compile(r".+\.(?:service|scope|socket|mount|swap)")
 _ID = r"(?P<id>[0-9a-f]{64})"
 _CONTAINERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     # Of two components "parent/own". The systemd driver names the scope after the engine; the cgroupfs
-    # driver makes a folder for it, or takes the parent that it was told (an ECS task, a pod).
+    # driver makes a folder for it, or takes the configured parent (an ECS task, a pod).
     ("docker", re.compile(rf".*/docker-{_ID}\.scope")),
     ("docker", re.compile(rf"(?:docker|ecs|[0-9a-f]{{32}}(?:-[0-9]+)?)/{_ID}")),
     ("buildkit", re.compile(r"buildkit/(?P<id>[0-9a-z]{25})")),
@@ -171,7 +171,7 @@ class CgroupPaths:
     renamed either (only v1 has ``rename``). So a path that is known stays right, also after the cgroup is
     gone and another has its name; only what is not known is forgotten soon.
 
-    Paths begin at the root of the hierarchy as the kernel told it by an event; as found in the mount, at the
+    Paths begin at the root of the hierarchy as an event of the kernel has it; as found in the mount, at the
     root of this process's cgroup namespace. Not thread-safe; one owner.
     """
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import KTHREAD, TASK, TaskArray, comm_text, pick
+from tukur.records import KTHREAD, TASK, TaskArray, comm_text, take_rows
 from tukur.sources.base import Source
 
 TICK_NS = 10_000_000
@@ -21,7 +21,7 @@ TICK_NS = 10_000_000
 _WORST = 3
 _LAG = 10
 """Readings by which some fields of some sources may be late; see their blind spots."""
-LEAST_READINGS = 2 * _LAG + 3
+MIN_READINGS = 2 * _LAG + 3
 """Before and after a reading of which every field can be judged, where both sources may be late."""
 
 Kind = Literal["same", "counter", "level", "flicker", "part", "name"]
@@ -71,14 +71,14 @@ _LATE = {
     ),
     "module": frozenset[str](),
 }
-"""Fields that a source may tell up to _LAG readings late of a process that sleeps."""
+"""Fields that a source may report up to _LAG readings late for a sleeping process."""
 _SUMMED = frozenset(
     [
         *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
         *("read_bytes", "write_bytes", "nvcsw", "nivcsw"),
     ]
 )
-"""Added up over threads: one that ends during a reading is missed there, or told twice."""
+"""Added up over threads: one that ends during a reading is missed there, or counted twice."""
 _RACED = 500
 """Of so many values of such a field one may be off. A source that is wrong is wrong about far more."""
 _SPLIT = "ticks sample the mode; who began to read when decides what may not go back"
@@ -103,7 +103,7 @@ def rules_for(first: str, second: str, cpus: int) -> tuple[Rule, ...]:
         *(Rule(name, "counter") for name in ("minflt", "majflt")),
         *(_storage(name, plain=plain) for name in ("read_bytes", "write_bytes")),
         *(_switches(name, plain=plain) for name in ("nvcsw", "nivcsw")),
-        Rule("cgroup_id", "same", unknown=0 if plain else None, why="/proc tells a path that may be gone"),
+        Rule("cgroup_id", "same", unknown=0 if plain else None, why="/proc has a path that may be gone"),
         *(Rule(name, "same") for name in ("pid", "ppid", "uid", "gid", "ns_pid")),
         Rule("threads", "level"),
         Rule("flags", "same", why="kernel thread or not; the others are of one source"),
@@ -190,7 +190,7 @@ def take(
     """
     readings: list[list[TaskArray]] = [[] for _ in sources]
     until = time.monotonic() + seconds
-    while len(readings[0]) < LEAST_READINGS or time.monotonic() < until:
+    while len(readings[0]) < MIN_READINGS or time.monotonic() < until:
         for source, tables in zip(sources, readings, strict=True):
             tables.append(source.read().copy())
         sleep(pause_s)
@@ -237,15 +237,15 @@ class _Round:
         self._number = number
         self._table = table
         before, after = firsts[number], firsts[number + 1]
-        self.middle: TaskArray = pick(table, _find(before, table)[1] & _find(after, table)[1])
+        self.middle: TaskArray = take_rows(table, _find(before, table)[1] & _find(after, table)[1])
         """The second source's rows of the processes that were there before and after."""
         self._places: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = {}
 
     def judge_presence(self, presence: Agreement) -> None:
         """Whether it has everybody."""
         before, after = self._firsts[self._number], self._firsts[self._number + 1]
-        stayed = pick(before, _find(after, before)[1])
-        lacking = pick(stayed, ~_find(self._table, stayed)[1])
+        stayed = take_rows(before, _find(after, before)[1])
+        lacking = take_rows(stayed, ~_find(self._table, stayed)[1])
         presence.compared += len(stayed)
         presence.equal += len(stayed) - len(lacking)
         presence.off += len(lacking)
@@ -263,13 +263,14 @@ class _Round:
         else:
             fine = equal | _allowed(rule, found, low, high, self.middle)
         if begin < 0 or end > len(self._firsts):
-            # What could have been said late cannot be told from what is wrong.
+            # A late value cannot be distinguished from a wrong one.
             excused = ~fine
         else:
             excused = ~fine & self._excused(rule, found, low != high, window)
         if rule.sampled:
             # A kernel thread that no tick ever found running has all its time as the user's, by the kernel's
-            # own rule, for whoever read it before the first tick, and as the system's for who came after.
+            # own rule, for a source that read it before the first tick, and as the system's for one that read
+            # it later.
             excused |= ~fine & ((self.middle["flags"] & KTHREAD) != 0)
         off = ~fine & ~excused
         agreement.compared += len(found)
@@ -284,8 +285,8 @@ class _Round:
         table = self._firsts[number]
         if number not in self._places:
             self._places[number] = _find(table, self.middle)
-        at, known = self._places[number]
-        return _column(table, name)[at], known
+        index, known = self._places[number]
+        return _column(table, name)[index], known
 
     def _bounds(self, name: str, found: Any, window: range) -> tuple[Any, Any, Any]:
         """Whether a value was said so by any reading of the window, the least and the greatest of these."""
@@ -340,9 +341,9 @@ def _find(table: TaskArray, rows: TaskArray) -> tuple[npt.NDArray[np.int64], npt
     """For each of the rows where in the table its life stands (or any place), and whether it does."""
     if not len(table):
         return np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=bool)
-    at = np.minimum(np.searchsorted(table["pid"], rows["pid"]), len(table) - 1)
-    apart = np.abs(table["start_ns"][at].astype(np.int64) - rows["start_ns"].astype(np.int64))
-    return at, (table["pid"][at] == rows["pid"]) & (apart <= TICK_NS)
+    index = np.minimum(np.searchsorted(table["pid"], rows["pid"]), len(table) - 1)
+    apart = np.abs(table["start_ns"][index].astype(np.int64) - rows["start_ns"].astype(np.int64))
+    return index, (table["pid"][index] == rows["pid"]) & (apart <= TICK_NS)
 
 
 def _column(table: TaskArray, name: str) -> Any:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tukur.records import CPU_MODES, HostSample
+from tukur.records import CPU_MODES, HostSample, metrics_of
+from tukur.sources.proc import CLOCK_TICK_NS
 
 log = logging.getLogger(__name__)
 
 Values = dict[str, int]
 """Name of a sample's figure to its value."""
 
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SECTOR = 512
 """The unit of /proc/diskstats on every device, whatever its own sectors are."""
 _READ_SIZE = 1 << 16
@@ -31,39 +31,20 @@ def parse_stat(content: bytes) -> Values:
             who = key[3:].decode() or "total"
             # Kernels differ in how many columns they have; what is missing is not known, not 0.
             for mode, ticks in zip(CPU_MODES, rest.split(), strict=False):
-                values[f"cpu.{who}.{mode}"] = int(ticks) * _TICK_NS
+                values[f"cpu.{who}.{mode}"] = int(ticks) * CLOCK_TICK_NS
         elif key in _STAT_LINES:
             values[_STAT_LINES[key]] = int(rest)
     return values
 
 
-_STAT_LINES = {
-    b"ctxt": "context_switches",
-    b"processes": "procs.forks",
-    b"procs_running": "procs.running",
-    b"procs_blocked": "procs.blocked",
-}
-
-_MEMINFO_LINES = {
-    b"MemTotal": "total",
-    b"MemFree": "free",
-    b"MemAvailable": "available",
-    b"Buffers": "buffers",
-    b"Cached": "cached",
-    b"Shmem": "shmem",
-    b"Slab": "slab",
-    b"SReclaimable": "sreclaimable",
-    b"AnonPages": "anon",
-    b"Mapped": "mapped",
-    b"Dirty": "dirty",
-    b"Writeback": "writeback",
-    b"KernelStack": "kernel_stack",
-    b"PageTables": "page_tables",
-    b"SwapTotal": "swap_total",
-    b"SwapFree": "swap_free",
-    b"SwapCached": "swap_cached",
-    b"Committed_AS": "committed",
-}
+_STAT_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/stat")}
+_MEMINFO_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/meminfo")}
+_LOADAVG_COLUMNS = [(int(metric.key), metric.name) for metric in metrics_of("/proc/loadavg")]
+_DISK_COLUMNS = [
+    (int(metric.key), metric.name.rpartition(".")[2], _SECTOR if metric.unit == "bytes" else 1)
+    for metric in metrics_of("/proc/diskstats")
+]
+_NET_COLUMNS = [(int(metric.key), metric.name.rpartition(".")[2]) for metric in metrics_of("/proc/net/dev")]
 
 
 def parse_meminfo(content: bytes) -> Values:
@@ -74,7 +55,7 @@ def parse_meminfo(content: bytes) -> Values:
         key, _, rest = line.partition(b":")
         name = _MEMINFO_LINES.get(key)
         if name is not None:
-            values[f"mem.{name}"] = int(rest.split()[0]) << 10
+            values[name] = int(rest.split()[0]) << 10
         elif key == b"HugePages_Total":
             pages = int(rest)
         elif key == b"Hugepagesize":
@@ -87,10 +68,7 @@ def parse_meminfo(content: bytes) -> Values:
 def parse_loadavg(content: bytes) -> Values:
     """/proc/loadavg in thousandths."""
     words = content.split()
-    return {
-        f"load.{minutes}": round(float(word) * 1000)
-        for minutes, word in zip((1, 5, 15), words[:3], strict=True)
-    }
+    return {name: round(float(words[column]) * 1000) for column, name in _LOADAVG_COLUMNS}
 
 
 def parse_pressure(what: str, content: bytes) -> Values:
@@ -118,24 +96,9 @@ def parse_diskstats(content: bytes, is_disk: Callable[[str], bool]) -> Values:
         name = words[2].decode("utf-8", "backslashreplace")
         if not is_disk(name):
             continue
-        values[f"disk.{name}.reads"] = int(words[3])
-        values[f"disk.{name}.read_bytes"] = int(words[5]) * _SECTOR
-        values[f"disk.{name}.writes"] = int(words[7])
-        values[f"disk.{name}.write_bytes"] = int(words[9]) * _SECTOR
-        values[f"disk.{name}.busy_ms"] = int(words[12])
+        for column, what, scale in _DISK_COLUMNS:
+            values[f"disk.{name}.{what}"] = int(words[column]) * scale
     return values
-
-
-_NET_COLUMNS = (
-    (0, "rx_bytes"),
-    (1, "rx_packets"),
-    (2, "rx_errors"),
-    (3, "rx_dropped"),
-    (8, "tx_bytes"),
-    (9, "tx_packets"),
-    (10, "tx_errors"),
-    (11, "tx_dropped"),
-)
 
 
 def parse_net_dev(content: bytes, is_device: Callable[[str], bool]) -> Values:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tukur.sources.cgroups import belongs
-
-_CMDLINE_LIMIT = 65536
-"""A command line may have megabytes; nobody reads them, and each is read once in a life."""
+from tukur.sources.proc import parse_cgroup, parse_cmdline, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,8 @@ def read_identity(pid: int) -> Identity | None:
     """The process that has this PID now; None where there is none any more."""
     folder = f"/proc/{pid}"
     try:
-        cgroup = _read(f"{folder}/cgroup", _CMDLINE_LIMIT)
-        argv = _read(f"{folder}/cmdline", _CMDLINE_LIMIT)
+        cgroup = read(f"{folder}/cgroup")
+        argv = read(f"{folder}/cmdline")
     except (FileNotFoundError, ProcessLookupError):
         return None
     except PermissionError:
@@ -41,47 +39,9 @@ def read_identity(pid: int) -> Identity | None:
     return Identity(argv=parse_cmdline(argv), exe=_text(exe), cgroup=parse_cgroup(cgroup))
 
 
-def _read(path: str, limit: int) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, limit)
-    finally:
-        os.close(fd)
-
-
 def _text(name: str) -> str:
     """Bytes that are not UTF-8 as escapes, so that the text can go onto the wire."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def parse_cmdline(content: bytes) -> list[bytes]:
-    """The arguments of a /proc/PID/cmdline.
-
-    A process that wrote its title over its arguments (setproctitle) leaves one text, padded with NULs
-    or not ended by any.
-    """
-    if not content:
-        return []
-    # Empty arguments at the end cannot be told from such padding; in between they count.
-    return content.rstrip(b"\0").split(b"\0")
-
-
-def parse_cgroup(content: bytes) -> str:
-    """The path of a /proc/PID/cgroup that says where the process belongs.
-
-    The v2 line, unless the controllers are on v1 (hybrid): then systemd's own hierarchy, or, where that is
-    at its root, the longest path of all.
-    """
-    paths: dict[str, str] = {}
-    for line in content.decode("utf-8", "backslashreplace").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, found, path = rest.partition(":")
-        if found and number.isdecimal():
-            paths[controllers] = path.removesuffix(" (deleted)")
-    for controllers in ("", "name=systemd"):
-        if paths.get(controllers, "/") != "/":
-            return paths[controllers]
-    return max(paths.values(), key=len, default="")
 
 
 def unit_of(cgroup: str) -> str:
@@ -94,18 +54,8 @@ def container_of(cgroup: str) -> str:
     return belongs(cgroup).container
 
 
-def pod_of(cgroup: str) -> str:
-    """The UID of the Kubernetes pod of a cgroup path; empty: none."""
-    return belongs(cgroup).pod
-
-
-def slice_of(cgroup: str) -> str:
-    """The slice of this machine's service manager that a cgroup path lies in; empty: none."""
-    return belongs(cgroup).slice
-
-
 class Users:
-    """User names by number, learnt anew when the file they stand in changes."""
+    """User names by UID, cached until /etc/passwd changes."""
 
     def __init__(self, file: Path = Path("/etc/passwd")) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Processes killed by the OOM killer, of its own log (/dev/kmsg).
+"""Processes killed by the kernel's OOM killer, from its log (/dev/kmsg).
 
 The kernel says so in up to four lines (mm/oom_kill.c and mm/memcontrol.c, alike from 5.15 to 6.18)::
 
@@ -26,12 +26,12 @@ _RECORD_BYTES = 8192
 _AT_ONCE = 20_000
 """Records in one reading: a program that floods the log must not hold up the sample."""
 _GROUP_US = 1_000_000
-"""So long after the line that tells of it, kills are of that group: the kernel does them in one go."""
+"""Kills within this time of the line that announces a group belong to it: the kernel does them in one go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A process killed by the OOM killer."""
+    """A process that was killed by the OOM killer."""
 
     at_ns: int
     """When, CLOCK_BOOTTIME; see :meth:`OomReader.read` for how exact."""
@@ -48,7 +48,7 @@ class Kill:
     task_memcg: str
     """The victim's cgroup."""
     trigger: str
-    """Name of the process whose wish for memory could not be met; empty: not told."""
+    """Name of the process whose allocation failed; empty: not known."""
     rss: int
     """Bytes resident: anonymous, of files and shared."""
     text: str
@@ -69,7 +69,7 @@ class Line:
 def parse_record(record: bytes) -> Line | None:
     """One record of /dev/kmsg; None: it is not the kernel's own, or no record.
 
-    What a program wrote to /dev/kmsg has the facility that it chose, never 0: it cannot tell of kills.
+    What a program wrote to /dev/kmsg has the facility that it chose, never 0: it cannot report kills.
     """
     head, semicolon, body = record.partition(b";")
     fields = head.split(b",")
@@ -127,34 +127,34 @@ def parse_summary(text: str, pid: int, name: str) -> Why | None:
 
 def _memcgs(rest: str) -> tuple[str, str]:
     """The cgroup at its limit and the victim's, which is the same or below it."""
-    _, told, oom = rest.partition(",oom_memcg=")
-    if not told:
+    _, found, oom = rest.partition(",oom_memcg=")
+    if not found:
         return "", rest.partition(",task_memcg=")[2]
     mark = ",task_memcg="
-    at = oom.find(mark)
-    while at >= 0:
-        limit, victim = oom[:at], oom[at + len(mark) :]
+    offset = oom.find(mark)
+    while offset >= 0:
+        limit, victim = oom[:offset], oom[offset + len(mark) :]
         if limit in ("/", victim) or victim.startswith(f"{limit}/"):
             return limit, victim
-        at = oom.find(mark, at + 1)
+        offset = oom.find(mark, offset + 1)
     return "", ""
 
 
 @dataclass(slots=True)
 class KillParser:
-    """Puts lines together; keeps what a kill that is not told yet will need. Pure."""
+    """Puts lines together; keeps what the lines of a kill to come will need. Pure."""
 
     _trigger: str = ""
     _summary: str = ""
     _why: Why = field(default_factory=Why)
     """Of the kill before: it may have been the first of a group."""
     _first: int = 0
-    """Its PID: the kernel tells the first of a group once more among its members."""
+    """Its PID: the kernel lists the first of a group again among its members."""
     _group: tuple[int, Why] | None = None
     """(until which at_us, why) kills are a group's."""
 
     def add(self, line: Line) -> Kill | None:
-        """The kill that this line tells of, times as the log has them; None: of none."""
+        """The kill that this line reports, with times as in the log; None: it reports none."""
         text = line.text
         if text.startswith("oom-kill:constraint="):
             self._summary, self._group = text, None
@@ -203,7 +203,7 @@ class OomReader:
 
     def __init__(self, path: str = KMSG) -> None:
         self.blind_spot = ""
-        """A sentence for the page where nothing can be told; empty: kills are told."""
+        """A sentence for the page where kills cannot be reported; empty: they are."""
         self.overwritten = 0
         """Records that the kernel wrote over before they were read: a kill may be among them."""
         self._parser = KillParser()
@@ -276,7 +276,7 @@ class OomReader:
         self.close()
         needed = "; CAP_SYSLOG is needed" if error.errno in (errno.EPERM, errno.EACCES) else ""
         self.blind_spot = (
-            f"Kills for want of memory are not told: {KMSG} cannot be read ({error.strerror}{needed})."
+            f"Kills by the OOM killer are not reported: {KMSG} cannot be read ({error.strerror}{needed})."
         )
 
 

@@ -104,7 +104,7 @@ def _modules() -> list[Finding]:
     if present:
         found = f"loaded: {', '.join(present)}"
     elif Path("/proc/modules").exists():
-        found = "not loaded; `tukur module status` tells whether they can be"
+        found = "not loaded; see `tukur module status`"
     else:
         found = kmod_messages.NO_MODULES
     # Nothing is wrong without them: the other sources need none.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tukur.sources.base import Source, SourceUnavailableError
 from tukur.sources.bpf.source import BpfSource
 from tukur.sources.module.source import ModuleSource
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tukur.agent.agent import Agent, AgentSettings
-from tukur.agent.facts import boot_id, parse_os_release
+from tukur.agent.facts import boot_id, os_name
 from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
 from tukur.agent.policy.policy import SIGNALS, Policy
 from tukur.agent.spool.spool import Spool
@@ -24,7 +25,7 @@ from tukur.blocks import decode_samples
 from tukur.protocol import auth, messages
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
 from tukur.records import ROW
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 HOST = "11111111-2222-3333-4444-555555555555"
 AGENT_KEY, ORDER_KEY = auth.new_key(), auth.new_key()
@@ -177,9 +178,15 @@ async def test_it_tells_what_it_knows_of_a_process(hub: Hub) -> None:
         child.wait()
 
 
-def test_the_systems_name_is_read_from_os_release() -> None:
-    assert parse_os_release('NAME=x\nPRETTY_NAME="Debian GNU/Linux 12"\n') == "Debian GNU/Linux 12"
-    assert parse_os_release("") == "Linux"
+def test_the_systems_name_is_read_from_os_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"NAME": "x", "PRETTY_NAME": "Debian GNU/Linux 12"}
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: fields)
+    assert os_name() == "Debian GNU/Linux 12"
+
+
+def test_a_system_without_os_release_is_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", Mock(side_effect=FileNotFoundError))
+    assert os_name() == "Linux"
 
 
 async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tukur.cli.hub import check_port, parse_enrol
 from tukur.cli.up import local_url
 
 HOST = "11111111-2222-3333-4444-555555555555"
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_every_command_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,6 +36,24 @@ def test_a_command_imports_only_what_it_needs() -> None:
     program = "import sys\nfrom tukur.cli import main\nmain([])\nprint('numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "False"
+
+
+def test_a_command_that_needs_the_hub_says_what_to_install_where_it_is_not() -> None:
+    program = (
+        "import sys\nsys.modules['litestar'] = None\nfrom tukur.cli import main\nsys.exit(main(['hub']))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert found.returncode == Exit.HUB_NOT_INSTALLED
+    assert found.stderr == (
+        "tukur hub: the hub is not installed on this machine; install it with: pip install 'tukur[hub]'\n"
+    )
+
+
+def test_every_command_without_the_hub_is_in_the_contract_of_the_light_agent() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {each["id"]: each for each in project["tool"]["importlinter"]["contracts"]}
+    listed = {name for name in contracts["light-agent"]["source_modules"] if name.startswith("tukur.cli.")}
+    assert listed == {command.module for command in COMMANDS if not command.needs_hub}
 
 
 def test_a_users_mistake_is_one_line_and_an_exit_code(

@@ -10,7 +10,7 @@ from tukur.cli import main
 from tukur.cli.errors import Exit
 from tukur.records import Departed, TaskArray
 from tukur.sources.base import SourceUnavailableError
-from tukur.sources.crosscheck import LEAST_READINGS
+from tukur.sources.crosscheck import MIN_READINGS
 
 
 class Recorded:
@@ -72,7 +72,7 @@ def test_a_program_gets_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--cross-check", "--seconds", "0.01", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["agree"] is True
-    assert told["comparisons"][0]["readings"] >= LEAST_READINGS - 1
+    assert told["comparisons"][0]["readings"] >= MIN_READINGS - 1
 
 
 def test_one_source_cannot_be_compared(

@@ -98,7 +98,7 @@ def test_status_tells_what_is_loaded_installed_and_chosen() -> None:
         "installed for: 6.1.0",
         "DKMS: 0.1.0 6.1.0 installed, 0.0.9 added",
         "signatures: needed (lockdown=integrity); Secure Boot on, lockdown integrity, module.sig_enforce off",
-        "in the way of installing: no make",
+        "obstacle to installing: no make",
         "the agent would choose: bpf",
     ):
         assert line in text
@@ -112,8 +112,10 @@ def test_status_is_there_for_a_program_too(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.skipif(Path("/proc/modules").exists(), reason="this kernel loads modules")
-def test_a_kernel_without_modules_is_told_and_what_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kernel_without_modules_is_reported_and_what_is_used_instead(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["module", "install"]) == Exit.MODULE
     first, second = capsys.readouterr().err.splitlines()
     assert first == f"tukur module: {kmod_messages.NO_MODULES}"
-    assert second.startswith("tukur goes on with ")
+    assert second.startswith("tukur uses ")

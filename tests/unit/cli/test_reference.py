@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tukur.cli import COMMANDS, _parser
+from tukur.cli import COMMANDS, _called, _parser
 from tukur.cli.errors import Exit
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,7 +93,7 @@ def test_every_command_in_an_example_is_accepted() -> None:
     found = list(examples())
     assert len(found) > 40
     for page, arguments in found:
-        options = _parser(arguments).parse_args(
+        options = _parser(_called(arguments)).parse_args(
             ["1" if word in ("$$", "4711") else word for word in arguments]
         )
         assert options.command, (page, arguments)

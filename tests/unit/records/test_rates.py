@@ -1,44 +1,12 @@
-"""Rates are over the time between two samples, and never negative."""
+"""The host's rates are over the time between two samples, and never negative."""
 
-from typing import Any
+from dataclasses import fields
 
+import msgspec
 import numpy as np
 import pytest
 
-from tukur.records import TASK, HostSample, host_rates, task_rows
-
-SECOND = 1_000_000_000
-
-
-def task(**values: Any) -> Any:
-    row = np.zeros(1, dtype=TASK)
-    for name, value in values.items():
-        row[name] = value
-    return row
-
-
-def test_a_core_kept_busy_is_a_cpu_of_one() -> None:
-    before, now = (task(pid=7, start_ns=5, cpu_ns=ns) for ns in (10 * SECOND, 12 * SECOND))
-    row = task_rows(now, before, 102 * SECOND, 100 * SECOND)[0]
-    assert row["cpu"] == pytest.approx(1.0)
-    assert row["cpu_time"] == pytest.approx(12.0)
-
-
-def test_a_newborn_counts_from_its_start() -> None:
-    now = task(pid=7, start_ns=100 * SECOND, cpu_ns=SECOND // 4)
-    before = task(pid=7, start_ns=3, cpu_ns=50 * SECOND)
-    row = task_rows(now, before, 100 * SECOND + SECOND // 2, 99 * SECOND)[0]
-    assert row["cpu"] == pytest.approx(0.5)
-
-
-def test_a_counter_that_went_back_gives_no_rate() -> None:
-    before, now = (task(pid=7, start_ns=5, read_bytes=count) for count in (4096, 0))
-    assert task_rows(now, before, 2 * SECOND, SECOND)["read_rate"].tolist() == [0.0]
-
-
-def test_resident_memory_is_the_sum_of_its_kinds() -> None:
-    now = task(pid=1, rss_anon=1 << 40, rss_file=2, rss_shmem=4)
-    assert task_rows(now, now, 2, 1)["rss"][0] == (1 << 40) + 6
+from tukur.records import HostRates, HostSample, host_rates
 
 
 def host(**values: int) -> HostSample:
@@ -67,3 +35,40 @@ def test_guest_time_is_not_counted_twice() -> None:
 def test_pressure_is_a_share_of_the_interval() -> None:
     rates = host_rates(host(psi__io__some=500_000), host(psi__io__some=0), 2.0, 1)
     assert rates.psi_io == pytest.approx(0.25)
+
+
+def test_the_figures_on_the_wire_keep_their_names_and_order() -> None:
+    # A figure is only ever added, at the end.
+    assert [each.name for each in fields(HostRates)][:25] == [
+        "cpu",
+        "cpu_user",
+        "cpu_system",
+        "cpu_iowait",
+        "cpu_steal",
+        "cores",
+        "mem_total",
+        "mem_used",
+        "mem_available",
+        "mem_cached",
+        "mem_free",
+        "swap_total",
+        "swap_used",
+        "load1",
+        "load5",
+        "load15",
+        "psi_cpu",
+        "psi_memory",
+        "psi_io",
+        "disk_read",
+        "disk_write",
+        "net_rx",
+        "net_tx",
+        "uptime_s",
+        "processes",
+    ]
+
+
+def test_a_schema_can_be_made_of_the_figures() -> None:
+    properties = msgspec.json.schema(HostRates)["$defs"]["HostRates"]["properties"]
+    assert properties["cores"] == {"type": "array", "items": {"type": "number"}}
+    assert (properties["load1"], properties["processes"]) == ({"type": "number"}, {"type": "integer"})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tukur.records import KTHREAD, TASK, TaskArray
 from tukur.sources.crosscheck import (
-    LEAST_READINGS,
+    MIN_READINGS,
     NOT_COMPARED,
     TICK_NS,
     Agreement,
@@ -146,7 +146,7 @@ def test_another_life_of_a_pid_is_another_process() -> None:
 
 def test_empty_tables_agree() -> None:
     empty = table()
-    assert off(compare([empty] * LEAST_READINGS, [empty] * LEAST_READINGS)) == set()
+    assert off(compare([empty] * MIN_READINGS, [empty] * MIN_READINGS)) == set()
 
 
 def test_what_a_thread_that_ends_takes_from_one_reading_among_many_is_no_disagreement() -> None:

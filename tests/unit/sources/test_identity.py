@@ -9,55 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tukur.sources.cgroups import belongs
 from tukur.sources.identity import (
     Users,
-    container_of,
-    parse_cgroup,
-    parse_cmdline,
-    pod_of,
     read_identity,
-    slice_of,
-    unit_of,
     user_name,
 )
-
-
-@pytest.mark.parametrize(
-    ("content", "argv"),
-    [
-        (b"", []),
-        (b"ls\0-l\0", [b"ls", b"-l"]),
-        (b"a\0\0b\0", [b"a", b"", b"b"]),
-        (b"nginx: master process\0\0\0\0", [b"nginx: master process"]),
-        (b"no end", [b"no end"]),
-        (b"\xff\xfe\0", [b"\xff\xfe"]),
-    ],
-)
-def test_a_command_line_is_split_at_its_nuls(content: bytes, argv: list[bytes]) -> None:
-    assert parse_cmdline(content) == argv
-
-
-@pytest.mark.parametrize(
-    ("content", "path"),
-    [
-        (b"0::/system.slice/ssh.service\n", "/system.slice/ssh.service"),
-        (b"5:memory:/m\n1:name=systemd:/system.slice/a.service\n0::/\n", "/system.slice/a.service"),
-        (b"9:name=systemd:/\n4:memory:/job/7\n1:cpu:/\n0::/\n", "/job/7"),
-        (b"0::/\n", "/"),
-        (b"0::/a:b\n", "/a:b"),
-        (b"0::/gone.service (deleted)\n", "/gone.service"),
-        (b"", ""),
-        (b"garbage\n", ""),
-    ],
-)
-def test_the_cgroup_is_the_one_that_says_most(content: bytes, path: str) -> None:
-    assert parse_cgroup(content) == path
+from tukur.sources.proc import parse_cgroup, parse_cmdline
 
 
 @given(st.binary(max_size=200))
 def test_no_content_is_too_odd_to_parse(content: bytes) -> None:
     path = parse_cgroup(content)
-    assert isinstance(unit_of(path) + container_of(path) + pod_of(path) + slice_of(path), str)
+    found = belongs(path)
+    assert isinstance(found.unit + found.container + found.pod + found.slice, str)
     parse_cmdline(content)
 
 

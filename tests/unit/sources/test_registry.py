@@ -8,7 +8,7 @@ import pytest
 from tukur.records import TASK, TaskArray
 from tukur.sources import registry
 from tukur.sources.base import SourceUnavailableError
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 
 class Working:

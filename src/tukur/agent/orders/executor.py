@@ -11,11 +11,12 @@ import msgspec
 
 from tukur.agent.orders import services
 from tukur.agent.orders.group_order import GroupOrder
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, ProcessHandle, Stat, read_stat, same_start
+from tukur.agent.orders.process_handle import ProcessHandle, same_start
 from tukur.agent.orders.results import exit_result, failure, result
 from tukur.agent.policy.policy import PolicySource
 from tukur.agent.policy.subject import Subject, subject_of
 from tukur.protocol.messages import Action, OrderBody, OrderResult
+from tukur.sources.proc import CLOCK_TICK_NS, Stat, read_stat
 
 OBSERVE_S = 5.0
 """How long an outcome is waited for."""

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from tukur.agent.orders import priorities as adjust
 from tukur.agent.orders.gate import RefusedError
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, ProcessHandle, read_stat
+from tukur.agent.orders.process_handle import ProcessHandle
 from tukur.agent.orders.results import failed_words, failure, result
 from tukur.agent.orders.scope import pids_in_scope, places
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import Subject, subject_of
 from tukur.protocol.messages import MAX_MEMBERS, Action, Member, OrderBody, OrderResult, Outcome
+from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
 ROUNDS = 20
 """So often who is new in the set is looked for: what forks faster than this is told to be left."""

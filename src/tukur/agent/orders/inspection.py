@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from tukur.agent.orders import services
-from tukur.agent.orders.process_handle import read_stat, same_start
+from tukur.agent.orders.process_handle import same_start
 from tukur.agent.orders.scope import Place, commonest, pids_in_scope
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import subject_of
@@ -13,6 +13,7 @@ from tukur.agent.recording.images import Images
 from tukur.protocol.messages import Inspect, Inspection, Relative, SetFacts
 from tukur.records import TaskArray, comm_text
 from tukur.sources.identity import container_of, read_identity, unit_of
+from tukur.sources.proc import read_stat
 
 MAX_CHILDREN = 200
 MAX_NAMES = 8

@@ -8,9 +8,8 @@ import os
 import select
 import signal
 import struct
-from pathlib import Path
 
-CLOCK_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info) of 64 bytes: linux/pidfd.h, from 6.13
 _PIDFD_INFO_EXIT = 1 << 3  # from 6.15
@@ -62,31 +61,6 @@ class ProcessHandle:
         stat = read_stat(self.pid)
         if stat is not None and stat.state in "ZX" and stat.exit_code is not None:
             return stat.exit_code
-        return None
-
-
-class Stat:
-    """A few fields of /proc/PID/stat."""
-
-    __slots__ = ("exit_code", "flags", "name", "ppid", "start_ticks", "state")
-
-    def __init__(self, text: bytes) -> None:
-        # comm may hold spaces and parentheses: the fields begin after the last one.
-        end = text.rindex(b")")
-        self.name = text[text.index(b"(") + 1 : end].decode("utf-8", "backslashreplace")
-        fields = text[end + 2 :].split()
-        self.state = fields[0].decode()
-        self.ppid = int(fields[1])
-        self.flags = int(fields[6])
-        self.start_ticks = int(fields[19])
-        self.exit_code = int(fields[49]) if len(fields) > 49 else None
-
-
-def read_stat(pid: int) -> Stat | None:
-    """The stat of a process now; None where there is none."""
-    try:
-        return Stat(Path(f"/proc/{pid}/stat").read_bytes())
-    except (OSError, ValueError, IndexError):
         return None
 
 

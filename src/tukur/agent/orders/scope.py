@@ -1,13 +1,11 @@
 """Which processes belong together at this instant: a tree, a cgroup with those below, a unit."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from tukur.agent.orders.process_handle import read_stat
 from tukur.protocol.messages import Scope
-from tukur.sources.identity import parse_cgroup, unit_of
+from tukur.sources.identity import unit_of
+from tukur.sources.proc import list_pids, read_cgroup, read_stat
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +19,11 @@ class Place:
 def places() -> dict[int, Place]:
     """Every process there is, by PID; takes some 50 microseconds for each."""
     found = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdecimal():
-            pid = int(entry.name)
-            stat = read_stat(pid)
-            if stat is not None:
-                found[pid] = Place(stat.ppid, _cgroup(pid))
+    for pid in list_pids():
+        stat = read_stat(pid)
+        if stat is not None:
+            found[pid] = Place(stat.ppid, read_cgroup(pid))
     return found
-
-
-def _cgroup(pid: int) -> str:
-    try:
-        return parse_cgroup(Path(f"/proc/{pid}/cgroup").read_bytes())
-    except OSError:
-        return ""
 
 
 def pids_in_scope(scope: Scope, pid: int, of: str, known: Mapping[int, Place]) -> list[int]:

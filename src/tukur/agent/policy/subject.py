@@ -1,14 +1,11 @@
 """What a policy looks at: who a process is at this instant, by the kernel's word."""
 
-import contextlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from tukur.agent.orders.process_handle import Stat
 from tukur.records import KTHREAD
 from tukur.sources.identity import read_identity, unit_of, user_name
-
-_PF_KTHREAD = 0x00200000
+from tukur.sources.proc import Stat, read_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +32,15 @@ def subject_of(pid: int, stat: Stat) -> Subject:
     """The process that has this PID now, and this stat: hold it by a pidfd meanwhile."""
     identity = read_identity(pid)
     cgroup = identity.cgroup if identity else ""
-    status = _status(pid)
+    status = read_status(pid)
     return Subject(
         pid=pid,
         ppid=stat.ppid,
-        flags=KTHREAD if stat.flags & _PF_KTHREAD else 0,
-        users=_users(status),
-        own_memory=sum(_bytes(status, key) for key in ("RssAnon", "VmSwap")),
+        flags=KTHREAD if stat.kthread else 0,
+        users=frozenset(user_name(uid) for uid in (status.real_uid, status.uid)) if status else frozenset(),
+        own_memory=status.rss_anon + status.swap if status else 0,
         program=PurePosixPath((identity.exe if identity else "").removesuffix(" (deleted)")).name,
         name=stat.name,
         cgroup=cgroup,
         unit=unit_of(cgroup),
     )
-
-
-def _status(pid: int) -> dict[str, list[str]]:
-    """The fields of /proc/PID/status, each as its words; none where it cannot be read."""
-    with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-        return {key: rest.split() for key, _, rest in (line.partition(":") for line in lines)}
-    return {}
-
-
-def _users(status: dict[str, list[str]]) -> frozenset[str]:
-    return frozenset(user_name(int(uid)) for uid in status.get("Uid", [])[:2])
-
-
-def _bytes(status: dict[str, list[str]], key: str) -> int:
-    return int(status[key][0]) * 1024 if status.get(key) else 0

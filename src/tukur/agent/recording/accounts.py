@@ -13,9 +13,9 @@ from tukur.records import (
     Snapshot,
     TaskArray,
     match_previous,
-    pick,
-    raw,
+    row_bytes,
     rss_of,
+    take_rows,
 )
 
 _ACCOUNT = np.dtype(
@@ -55,15 +55,15 @@ class Accounts:
         tasks, last = snapshot.tasks, self._last
         told = self._tell(snapshot, departed)
         if last is not None and len(change.gone):
-            self._close(pick(last.tasks, change.gone), pick(self._account, change.gone), last, told)
+            self._close(take_rows(last.tasks, change.gone), take_rows(self._account, change.gone), last, told)
         if not change.same_lives:
             account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
-            known = change.at >= 0
-            raw(account)[known] = raw(self._account)[change.at[known]]
+            known = change.index >= 0
+            row_bytes(account)[known] = row_bytes(self._account)[change.index[known]]
             self._account = account
         self._open(tasks, change.new)
         touched = np.concatenate((change.changed, change.new))
-        rss = rss_of(pick(tasks, touched))
+        rss = rss_of(take_rows(tasks, touched))
         for name in ("peak", "life_peak"):
             self._account[name][touched] = np.maximum(self._account[name][touched], rss)
         self._last = snapshot
@@ -78,7 +78,7 @@ class Accounts:
         old = new[(tasks["start_ns"][new].astype(np.int64) < since) & ~unseen]
         for name in _COUNTERS:
             self._account[name][old] = tasks[name][old]
-        self._account["rss"][new] = rss_of(pick(tasks, new))
+        self._account["rss"][new] = rss_of(take_rows(tasks, new))
 
     def _tell(self, snapshot: Snapshot, departed: Departed) -> set[tuple[int, int]]:
         """Notes the ends that the kernel told of; which lives they are: (pid, start_ns)."""
@@ -87,7 +87,7 @@ class Accounts:
             return set()
         peaks = self._life_peaks(tasks)
         shown = match_previous(tasks, snapshot.tasks) >= 0
-        self._rows.extend(_whole_rows(pick(tasks, ~shown), peaks[~shown]))
+        self._rows.extend(_whole_rows(take_rows(tasks, ~shown), peaks[~shown]))
         columns = zip(
             *(tasks[name].tolist() for name in ("pid", "start_ns", "cpu_ns", "read_bytes", "write_bytes")),
             peaks.tolist(),
@@ -133,7 +133,7 @@ class Accounts:
         if told:
             keys = zip(tasks["pid"].tolist(), tasks["start_ns"].tolist(), strict=True)
             untold &= np.array([key not in told for key in keys], dtype=bool)
-        tasks, account = pick(tasks, untold), pick(account, untold)
+        tasks, account = take_rows(tasks, untold), take_rows(account, untold)
         self._ended.extend(
             Ended(
                 pid=int(task["pid"]),

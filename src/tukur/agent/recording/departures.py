@@ -13,8 +13,8 @@ from tukur.records import (
     TaskArray,
     match_previous,
     merge_groups,
-    pick,
-    raw,
+    row_bytes,
+    take_rows,
 )
 
 MOST_UNSEEN = 2000
@@ -62,7 +62,7 @@ def limited(departed: Departed, previous: TaskArray, most: int) -> Departed:
     kept[folded] = False
     return replace(
         departed,
-        tasks=pick(departed.tasks, kept),
+        tasks=take_rows(departed.tasks, kept),
         end_ns=departed.end_ns[kept],
         status=departed.status[kept],
         args=[args for args, keep in zip(departed.args, kept.tolist(), strict=True) if keep],
@@ -72,7 +72,7 @@ def limited(departed: Departed, previous: TaskArray, most: int) -> Departed:
 
 def _groups(departed: Departed, rows: npt.NDArray[np.int64], previous: TaskArray) -> GroupArray:
     """A group for each of these lives, still to be merged."""
-    tasks = pick(departed.tasks, rows)
+    tasks = take_rows(departed.tasks, rows)
     groups: GroupArray = np.zeros(len(tasks), dtype=GROUP)
     groups["kind"], groups["size"], groups["lives"] = GROUP_EVENT, GROUP.itemsize, 1
     groups["at_ns"] = groups["first_ns"] = departed.end_ns[rows]
@@ -95,12 +95,12 @@ def with_departed(living: TaskArray, departed: Departed, previous: TaskArray) ->
     staying = _staying(departed.waiting, previous)
     if not len(departed.tasks) and not len(staying):
         return living
-    ended = np.concatenate([raw(departed.tasks), raw(staying)]).view(living.dtype)
-    ended = pick(ended, np.lexsort((ended["start_ns"], ended["pid"])))
+    ended = np.concatenate([row_bytes(departed.tasks), row_bytes(staying)]).view(living.dtype)
+    ended = take_rows(ended, np.lexsort((ended["start_ns"], ended["pid"])))
     newest = np.append(ended["pid"][1:] != ended["pid"][:-1], True)
-    shown = pick(ended, newest & ~np.isin(ended["pid"], living["pid"]))
-    table = np.concatenate([raw(living), raw(shown)]).view(living.dtype)
-    merged: TaskArray = pick(table, np.argsort(table["pid"], kind="stable"))
+    shown = take_rows(ended, newest & ~np.isin(ended["pid"], living["pid"]))
+    table = np.concatenate([row_bytes(living), row_bytes(shown)]).view(living.dtype)
+    merged: TaskArray = take_rows(table, np.argsort(table["pid"], kind="stable"))
     return merged
 
 
@@ -108,7 +108,7 @@ def _staying(waiting: TaskArray, previous: TaskArray) -> TaskArray:
     """The rows of `previous` that are waiting, with what they did until their deaths."""
     at = match_previous(waiting, previous)
     known = at >= 0
-    rows: TaskArray = pick(previous, at[known])
+    rows: TaskArray = take_rows(previous, at[known])
     for name in ("state", *_COUNTERS):
         rows[name] = waiting[name][known]
     return rows

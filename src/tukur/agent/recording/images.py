@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from tukur.agent.recording.scrub import Scrubber
 from tukur.protocol.messages import Image
-from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, pick
+from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, take_rows
 from tukur.sources.cgroups import belongs
-from tukur.sources.identity import Identity, parse_cmdline, read_identity, user_name
+from tukur.sources.identity import Identity, read_identity, user_name
+from tukur.sources.proc import parse_cmdline
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Images:
 
 
 def _renewed(tasks: TaskArray, previous: TaskArray, change: Change) -> npt.NDArray[np.int64]:
-    now, before = pick(tasks, change.changed), pick(previous, change.at[change.changed])
+    now, before = take_rows(tasks, change.changed), take_rows(previous, change.index[change.changed])
     differs = np.zeros(len(now), dtype=bool)
     for name in _SHOWN:
         differs |= now[name] != before[name]

@@ -85,7 +85,7 @@ class DataLock:
 
 
 def poke_hub(folder: Path) -> None:
-    """Tells the hub that runs on a data directory, if one does, that something was changed beside it.
+    """Notifies the hub that runs on a data directory, if one does, that the record was changed by a command.
 
     The PID in the lock's file may be of a time or of a namespace that is gone: only a process that has this
     very file open is signalled.

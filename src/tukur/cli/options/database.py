@@ -58,7 +58,9 @@ def database(options: argparse.Namespace) -> ServerAddress | None:
     if options.database_password_file is None:
         return address
     if address.password:
-        raise CommandError(Exit.USAGE, f"a password in {VARIABLE} and one in a file; one of them expected")
+        raise CommandError(
+            Exit.USAGE, f"a password in {VARIABLE} and one in a file; only one of them expected"
+        )
     return replace(address, password=_first_line(options.database_password_file))
 
 
@@ -68,7 +70,7 @@ def _first_line(path: Path) -> str:
     except OSError as error:
         raise CommandError(Exit.USAGE, f"--database-password-file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CommandError(Exit.USAGE, f"--database-password-file {path} is no text") from error
+        raise CommandError(Exit.USAGE, f"--database-password-file {path} is not valid UTF-8") from error
     if not lines or not lines[0]:
         raise CommandError(Exit.USAGE, f"--database-password-file {path}: its first line is empty")
     return lines[0]

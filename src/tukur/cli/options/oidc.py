@@ -7,11 +7,11 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.hub.oidc.settings import OidcSettings, parse_roles
 
 _TEXTS = (
-    ("--oidc-issuer", "URL", "people may sign in by this OpenID provider (docs/how-to/manage-users.md)"),
-    ("--oidc-client-id", "ID", "what the provider knows this hub by"),
+    ("--oidc-issuer", "URL", "let users sign in with this OpenID provider (docs/how-to/manage-users.md)"),
+    ("--oidc-client-id", "ID", "the client ID of this hub at the provider"),
     ("--oidc-client-secret-file", "FILE", "the client's secret; a file that others cannot read"),
     ("--oidc-name", "NAME", "what the sign-in page calls the provider (default: OpenID)"),
-    ("--oidc-role-claim", "CLAIM", "the claim that says what somebody is (default: groups)"),
+    ("--oidc-role-claim", "CLAIM", "the claim that roles are derived from (default: groups)"),
     ("--oidc-ca", "FILE", "the authority of the provider's certificate (default: those of the system)"),
 )
 
@@ -25,7 +25,7 @@ def add_oidc_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="VALUE=ROLE[@GROUP]",
-        help="who has this value of the claim gets this role, on all hosts or on a group of hosts",
+        help="users with this value of the claim get this role, on all hosts or on a group of hosts",
     )
 
 

@@ -28,7 +28,7 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
         "--max-size",
         default="",
         metavar="SIZE",
-        help="a bound for the whole record, as 20GiB: past it the oldest goes first (default: none)",
+        help="size limit of the whole record, such as 20GiB: the oldest is deleted first (default: none)",
     )
 
 

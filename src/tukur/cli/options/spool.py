@@ -3,9 +3,9 @@
 import argparse
 
 _OPTIONS = (
-    ("spool-size", 512, "MIB", "what waits for the hub takes at most so many MiB of disk"),
-    ("spool-age", 7, "DAYS", "what waits for the hub is given up when it is so old"),
-    ("drain-rate", 1024, "KIB", "KiB a second at which older blocks are sent once the hub is back"),
+    ("spool-size", 512, "MIB", "maximum MiB on disk of blocks that wait for the hub"),
+    ("spool-age", 7, "DAYS", "maximum age in days of blocks that wait for the hub"),
+    ("drain-rate", 1024, "KIB", "KiB per second at which older blocks are sent when the hub is back"),
 )
 
 

@@ -8,14 +8,22 @@ from tukur.hub.network import is_loopback
 from tukur.hub.tls.settings import TlsSettings
 
 _FILES = (
-    ("--tls-cert", "FILE", "the hub's certificate and what leads to its authority (default: the hub's own)"),
+    (
+        "--tls-cert",
+        "FILE",
+        "the hub's certificate with its chain (default: one issued by the hub's own authority)",
+    ),
     ("--tls-key", "FILE", "the key of --tls-cert"),
     (
         "--behind-proxy",
         "CERT",
-        "listen without TLS for a proxy on this machine, which shows this certificate",
+        "listen without TLS for a proxy on this machine that presents this certificate",
     ),
-    ("--tls-ca", "FILE", "agents trust this authority for the given certificate, not those of their system"),
+    (
+        "--tls-ca",
+        "FILE",
+        "the authority that agents trust for the given certificate instead of those of their system",
+    ),
 )
 
 
@@ -34,10 +42,11 @@ def tls_settings(options: argparse.Namespace) -> TlsSettings:
         raise CommandError(Exit.USAGE, "--behind-proxy and --tls-cert exclude each other; one expected")
     if proxied is not None and not is_loopback(options.host):
         raise CommandError(
-            Exit.USAGE, f"--behind-proxy with --host {options.host}: plain HTTP is for this machine only"
+            Exit.USAGE,
+            f"--behind-proxy with --host {options.host}: plain HTTP is allowed on loopback addresses only",
         )
     if ca is not None and certificate is None and proxied is None:
-        raise CommandError(Exit.USAGE, "--tls-ca is of a given certificate; --tls-cert expected")
+        raise CommandError(Exit.USAGE, "--tls-ca needs a given certificate; --tls-cert expected")
     own = certificate is None and proxied is None and not is_loopback(options.host)
     return TlsSettings(own=own, certificate=certificate, key=key, proxied=proxied, ca=ca)
 

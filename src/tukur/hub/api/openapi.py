@@ -87,7 +87,8 @@ def _correct(part: Any) -> None:
 
 def _describe(schemas: dict[str, Any]) -> None:
     """Litestar leaves the models' docstrings out."""
-    for model in Struct.__subclasses__():
+    bases: list[type[Struct]] = [Struct, *Struct.__subclasses__()]
+    for model in {model for base in bases for model in base.__subclasses__()}:
         if model.__module__.startswith("tukur.hub.models.") and model.__name__ in schemas:
             # Not inspect.getdoc: a model without a text of its own would inherit that of msgspec.
             text = model.__dict__["__doc__"]

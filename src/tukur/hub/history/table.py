@@ -1,50 +1,37 @@
 """The process table at one instant, from a block or from the agent, as rows for the API."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from tukur.hub.models.process import Process
 from tukur.hub.store.store import Key
 from tukur.protocol.frames import Frame
 from tukur.protocol.messages import Image
-from tukur.records import ENDED, KTHREAD, TaskArray, comm_text
+from tukur.records import ENDED, KTHREAD, PROCESS_FIELDS, TaskArray, comm_text
+
+_FIELDS = [field for field in PROCESS_FIELDS if field.api is not None]
+_TEXTS = ("user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup")
 
 
 def processes(rows: Any, names: list[str], images: Mapping[Key, Any], booted_ms: int) -> list[Process]:
     """API rows of an array of ``records.ROW``; `names`: each one's comm, used where no image is known."""
-    columns = {name: rows[name].tolist() for name in rows.dtype.names}
+    figures = [[field.to_api(value) for value in rows[field.name].tolist()] for field in _FIELDS]
+    field_names = [field.name for field in _FIELDS]
     found = []
-    for at, (pid, start_ns) in enumerate(zip(columns["pid"], columns["start_ns"], strict=True)):
+    for pid, start_ns, uid, flags, name, *values in zip(
+        *(rows[each].tolist() for each in ("pid", "start_ns", "uid", "flags")), names, *figures, strict=True
+    ):
         image = images.get((start_ns, pid))
+        texts = {each: getattr(image, each) if image else "" for each in _TEXTS}
+        texts["user"] = texts["user"] if image else str(uid)
         found.append(
             Process(
-                pid=pid,
-                start_ns=str(start_ns),
-                ppid=columns["ppid"][at],
-                uid=columns["uid"][at],
-                user=image.user if image else str(columns["uid"][at]),
-                name=names[at] or (image.name if image else ""),
-                cmdline=image.cmdline if image else "",
-                exe=image.exe if image else "",
-                unit=image.unit if image else "",
-                container=image.container if image else "",
-                pod=image.pod if image else "",
-                slice=image.slice if image else "",
-                cgroup=image.cgroup if image else "",
-                kthread=bool(columns["flags"][at] & KTHREAD),
-                ended=bool(columns["flags"][at] & ENDED),
-                state=chr(columns["state"][at]),
-                nice=columns["nice"][at],
-                threads=columns["threads"][at],
-                cpu=round(columns["cpu"][at], 5),
-                cpu_time=columns["cpu_time"][at],
-                rss=int(columns["rss"][at]),
-                swap=int(columns["swap"][at]),
-                vsz=int(columns["vsz"][at]),
-                read_rate=columns["read_rate"][at],
-                write_rate=columns["write_rate"][at],
-                fault_rate=columns["fault_rate"][at],
-                switch_rate=columns["switch_rate"][at],
+                **dict(zip(field_names, values, strict=True)),
+                **texts,
+                name=name or (image.name if image else ""),
+                kthread=bool(flags & KTHREAD),
+                ended=bool(flags & ENDED),
                 started_ms=booted_ms + start_ns // 1_000_000,
             )
         )
@@ -88,12 +75,5 @@ def live_images(frame: Frame) -> dict[Key, Any]:
     for values in zip(*columns.values(), strict=True):
         # An agent of before pods and slices does not tell them.
         entry = {"pod": "", "slice": "", **dict(zip(columns, values, strict=True))}
-        found[int(entry["start_ns"]), int(entry["pid"])] = _Bag(entry)
+        found[int(entry["start_ns"]), int(entry["pid"])] = SimpleNamespace(**entry)
     return found
-
-
-class _Bag:
-    """A dictionary's content as attributes."""
-
-    def __init__(self, content: dict[str, Any]) -> None:
-        self.__dict__.update(content)

@@ -1,19 +1,31 @@
 """Processes: a row of the table, the table at one instant, all that is known of one life."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from tukur.protocol.messages import Scope
+from tukur.records import PROCESS_FIELDS
 
 StartNs = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]
 
 
-class Process(Struct, kw_only=True):
-    pid: int
-    start_ns: StartNs
-    ppid: int
-    uid: int
+_TYPES = {"start_ns": StartNs}
+_ProcessFigures: Any = msgspec.defstruct(
+    "_ProcessFigures",
+    [
+        (each.name, Annotated[_TYPES.get(each.name, each.api), Meta(description=each.text or None)])
+        for each in PROCESS_FIELDS
+        if each.api is not None
+    ],
+    kw_only=True,
+)
+
+
+class Process(_ProcessFigures, kw_only=True):  # type: ignore[misc, call-arg]
+    """One process at one instant: the figures of ``tukur.records.PROCESS_FIELDS``, and who it is."""
+
     user: str
     name: str
     cmdline: str
@@ -32,18 +44,6 @@ class Process(Struct, kw_only=True):
             )
         ),
     ]
-    state: str
-    nice: int
-    threads: int
-    cpu: float
-    cpu_time: float
-    rss: int
-    swap: int
-    vsz: int
-    read_rate: float
-    write_rate: float
-    fault_rate: float
-    switch_rate: float
     started_ms: int
 
 

@@ -1,4 +1,4 @@
-"""Lives as the kernel tells them: the events that lives.bpf.c writes."""
+"""Lives as the kernel reports them: the events that lives.bpf.c writes."""
 
 import struct
 from pathlib import Path

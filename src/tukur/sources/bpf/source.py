@@ -13,15 +13,16 @@ from tukur.records import (
     THREAD,
     Departed,
     TaskArray,
-    pick,
-    raw,
+    row_bytes,
+    take_rows,
 )
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.bpf.libbpf import IterProgram, object_image
 from tukur.sources.bpf.lives import LifeEvents
 from tukur.sources.lives.events import parse_events
 from tukur.sources.lives.tracker import LifeTracker
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.proc import list_pids
+from tukur.sources.procfs.source import ProcfsSource
 
 OBJECT = "tasks.bpf.o"
 _MAX_EXACT_CPUS = 32
@@ -32,7 +33,7 @@ _PIECE = _KERNEL_BUFFER // TASK.itemsize * TASK.itemsize
 """readv() goes on to its next piece only where one was filled to the last byte, so that the pieces
 have the greatest size that whole records can fill."""
 _PIECES = 64
-_MOST_PIECES = 1024
+_MAX_PIECES = 1024
 """IOV_MAX."""
 IDLE = 1 << 31
 """TASKS_IDLE of tasks.bpf.c."""
@@ -110,8 +111,8 @@ class BpfSource:
         rest = self._rest.read()
         if len(rest) and rest["pid"][-1] >= tasks["pid"][0]:
             # A number of theirs may be an ordinary process's by now.
-            rest = pick(rest, ~np.isin(rest["pid"], tasks["pid"]))
-        return _sorted(np.concatenate([raw(rest), raw(tasks)]).view(TASK), "pid")
+            rest = take_rows(rest, ~np.isin(rest["pid"], tasks["pid"]))
+        return _sorted(np.concatenate([row_bytes(rest), row_bytes(tasks)]).view(TASK), "pid")
 
     def collect(self) -> None:
         """Reads the ring; see Source. Raises OSError where the kernel fails."""
@@ -152,7 +153,7 @@ class BpfSource:
                 whole, part = divmod(filled, _PIECE)
                 if whole == len(self._pieces):
                     self._grow(2 * len(self._pieces))
-                pieces = self._pieces[whole : whole + _MOST_PIECES]
+                pieces = self._pieces[whole : whole + _MAX_PIECES]
                 if part:
                     # A short read: the kernel gave way to another task in between.
                     pieces[0] = pieces[0][part:]
@@ -168,7 +169,7 @@ class BpfSource:
         larger[: len(self._buffer)] = self._buffer
         self._buffer = larger
         view = memoryview(larger.data)
-        self._pieces = [view[at : at + _PIECE] for at in range(0, len(larger), _PIECE)]
+        self._pieces = [view[index : index + _PIECE] for index in range(0, len(larger), _PIECE)]
 
 
 class Table:
@@ -189,20 +190,20 @@ class Table:
         """
         flags = records["flags"]
         is_idle = flags >= IDLE
-        idle = idle_numbers(pick(records, is_idle))
+        idle = idle_numbers(take_rows(records, is_idle))
         if len(self._threads.rows) or bool((flags == THREAD).any()):
             is_thread = flags == THREAD
-            threads = _sorted(pick(records, is_thread), "ns_pid")
-            fresh = _sorted(pick(records, ~(is_idle | is_thread)), "pid")
+            threads = _sorted(take_rows(records, is_thread), "ns_pid")
+            fresh = _sorted(take_rows(records, ~(is_idle | is_thread)), "pid")
             was_thread = self._threads.find(idle)[1]
             self._threads.replace(idle[was_thread], threads, *self._threads.find(threads["ns_pid"]))
             add_threads(fresh, self._threads.rows)
             idle = idle[~was_thread]
         else:
-            fresh = _sorted(pick(records, ~is_idle), "pid")
-        at, known = self._tasks.find(fresh["pid"])
-        split_cpu_time(fresh, self._tasks.rows, at, known)
-        self._tasks.replace(idle, fresh, at, known)
+            fresh = _sorted(take_rows(records, ~is_idle), "pid")
+        index, known = self._tasks.find(fresh["pid"])
+        split_cpu_time(fresh, self._tasks.rows, index, known)
+        self._tasks.replace(idle, fresh, index, known)
         return self._tasks.rows
 
 
@@ -222,25 +223,25 @@ class _Rows:
         """Where each of the keys stands (or any place), and whether it does."""
         if not len(self._keys):
             return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        at = self._keys.searchsorted(keys)
-        np.minimum(at, len(self._keys) - 1, out=at)
-        return at, self._keys[at] == keys
+        index = self._keys.searchsorted(keys)
+        np.minimum(index, len(self._keys) - 1, out=index)
+        return index, self._keys[index] == keys
 
-    def replace(self, idle: Any, fresh: TaskArray, at: Any, known: Any) -> None:
+    def replace(self, idle: Any, fresh: TaskArray, index: Any, known: Any) -> None:
         """Keeps the rows with an `idle` key, and takes the fresh ones; `at`, `known`: find() of these."""
         if len(idle) + len(fresh) == len(self.rows) and bool(known.all()):
             # Then the idle ones are all the others, which their sum confirms without a search for each.
             total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
             if total == self._total:
-                rows = raw(self.rows).copy().view(TASK)
-                raw(rows)[at] = raw(fresh)
+                rows = row_bytes(self.rows).copy().view(TASK)
+                row_bytes(rows)[index] = row_bytes(fresh)
                 self.rows = rows
                 return
         kept, found = self.find(idle)
         if not found.all():
             number = int(idle[~found][0])
             raise LookupError(f"task {number} is said to be as before, but was not there")
-        rows = np.concatenate([raw(self.rows)[kept], raw(fresh)]).view(TASK)
+        rows = np.concatenate([row_bytes(self.rows)[kept], row_bytes(fresh)]).view(TASK)
         self._keep(_sorted(rows, self._key))
 
 
@@ -254,7 +255,7 @@ def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
 def _sorted(rows: TaskArray, key: str) -> TaskArray:
     keys = rows[key]
     # The kernel goes by number, so that mostly there is nothing to do but to make sure.
-    return rows if bool((keys[1:] > keys[:-1]).all()) else pick(rows, np.argsort(keys, kind="stable"))
+    return rows if bool((keys[1:] > keys[:-1]).all()) else take_rows(rows, np.argsort(keys, kind="stable"))
 
 
 def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
@@ -265,23 +266,23 @@ def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
     if not len(threads) or not len(tasks):
         return
     pids, of = np.ascontiguousarray(tasks["pid"]), threads["pid"]
-    at = np.minimum(pids.searchsorted(of), len(pids) - 1)
-    known = np.flatnonzero(pids[at] == of)
+    index = np.minimum(pids.searchsorted(of), len(pids) - 1)
+    known = np.flatnonzero(pids[index] == of)
     if not len(known):
         return
     # By process, so that reduceat() adds each one's threads in a row, exactly, in uint64.
-    known = known[np.argsort(at[known], kind="stable")]
-    at = at[known]
-    begins = np.flatnonzero(np.diff(at, prepend=-1))
+    known = known[np.argsort(index[known], kind="stable")]
+    index = index[known]
+    begins = np.flatnonzero(np.diff(index, prepend=-1))
     used = threads.view("<u8").reshape(len(threads), _WORDS)[known, _ADDED]
-    tasks.view("<u8").reshape(len(tasks), _WORDS)[at[begins], _ADDED] += np.add.reduceat(used, begins)
+    tasks.view("<u8").reshape(len(tasks), _WORDS)[index[begins], _ADDED] += np.add.reduceat(used, begins)
 
 
-def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -> None:
+def split_cpu_time(tasks: TaskArray, previous: TaskArray, index: Any, known: Any) -> None:
     """Scales raw utime and stime in place so that their sum is cpu_ns, neither ever going back.
 
     As cputime_adjust() in kernel/sched/cputime.c: the tick that charges a mode only samples, the
-    scheduler's sum is exact. `previous` is the last result, in which `at` is the row of the same pid
+    scheduler's sum is exact. `previous` is the last result, in which `index` is the row of the same pid
     where it is `known`.
     """
     runtime, user, system = tasks["cpu_ns"], tasks["utime_ns"], tasks["stime_ns"]
@@ -290,9 +291,9 @@ def split_cpu_time(tasks: TaskArray, previous: TaskArray, at: Any, known: Any) -
     # A float has 53 bits: off by a few ns after 100 days of CPU time.
     scaled = np.minimum((runtime * share).astype(np.uint64), runtime)
     if len(previous):
-        same = known & (previous["start_ns"][at] == tasks["start_ns"])
-        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][at] * same, runtime))
-        before_user = previous["utime_ns"][at] * same
+        same = known & (previous["start_ns"][index] == tasks["start_ns"])
+        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][index] * same, runtime))
+        before_user = previous["utime_ns"][index] * same
         tasks["utime_ns"] = np.maximum(runtime - scaled, np.minimum(before_user, runtime))
     else:
         tasks["utime_ns"] = runtime - scaled
@@ -304,7 +305,7 @@ def _listed() -> set[int]:
     try:
         if Path("/proc/self").readlink().name != str(os.getpid()):
             return set()
-        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+        return list_pids()
     except OSError:
         return set()
 

@@ -60,10 +60,10 @@ def parse_events(data: bytes) -> Events:
     """The events of a reading. Those of an unknown kind are skipped. Raises BadEventsError."""
     places = _places(data)
     return Events(
-        execs=dict(_exec(data, at) for at, _ in places.get(EXEC_EVENT, ())),
+        execs=dict(_exec(data, offset) for offset, _ in places.get(EXEC_EVENT, ())),
         exits=_gather(data, places.get(EXIT_EVENT, []), EXIT),
         frees=_gather(data, places.get(FREE_EVENT, []), EXIT),
-        cgroups=[entry for at, _ in places.get(CGROUP_EVENT, ()) if (entry := _cgroup(data, at))],
+        cgroups=[entry for offset, _ in places.get(CGROUP_EVENT, ()) if (entry := _cgroup(data, offset))],
         groups=_gather(data, places.get(GROUP_EVENT, []), GROUP),
         lost=_losses(_gather(data, places.get(LOST_EVENT, []), LOST)),
     )
@@ -73,23 +73,23 @@ def _places(data: bytes) -> dict[int, list[tuple[int, int]]]:
     """(offset, size) of the events of each kind."""
     places: dict[int, list[tuple[int, int]]] = {}
     words = memoryview(data[: len(data) // 4 * 4]).cast("I")
-    at, end = 0, len(data)
-    while at < end:
-        if at + EVENT.itemsize > end:
-            raise BadEventsError(f"{end - at} bytes at {at}; an event has {EVENT.itemsize} at least")
-        size, kind = words[(at + _SIZE) // 4], words[(at + _KIND) // 4]
-        if size < EVENT.itemsize or size % 8 or at + size > end:
+    offset, end = 0, len(data)
+    while offset < end:
+        if offset + EVENT.itemsize > end:
+            raise BadEventsError(f"{end - offset} bytes at {offset}; an event has {EVENT.itemsize} at least")
+        size, kind = words[(offset + _SIZE) // 4], words[(offset + _KIND) // 4]
+        if size < EVENT.itemsize or size % 8 or offset + size > end:
             raise BadEventsError(
-                f"an event of {size} bytes at {at} of {end}; a multiple of 8 within expected"
+                f"an event of {size} bytes at {offset} of {end}; a multiple of 8 within expected"
             )
-        if size < _LEAST.get(kind, 0):
-            raise BadEventsError(f"an event of kind {kind} with {size} bytes; {_LEAST[kind]} expected")
-        places.setdefault(kind, []).append((at, size))
-        at += size
+        if size < _MIN_SIZES.get(kind, 0):
+            raise BadEventsError(f"an event of kind {kind} with {size} bytes; {_MIN_SIZES[kind]} expected")
+        places.setdefault(kind, []).append((offset, size))
+        offset += size
     return places
 
 
-_LEAST = {
+_MIN_SIZES = {
     EXEC_EVENT: EXEC.itemsize,
     EXIT_EVENT: EXIT.itemsize,
     FREE_EVENT: EXIT.itemsize,
@@ -102,23 +102,23 @@ _LEAST = {
 def _gather(data: bytes, places: list[tuple[int, int]], dtype: "np.dtype[Any]") -> npt.NDArray[np.void]:
     """The fixed part of each, as an array that can be written to."""
     size = dtype.itemsize
-    whole = bytearray().join(data[at : at + size] for at, _ in places)
+    whole = bytearray().join(data[offset : offset + size] for offset, _ in places)
     return np.frombuffer(whole, dtype=dtype)
 
 
-def _exec(data: bytes, at: int) -> tuple[LifeKey, bytes]:
-    head = np.frombuffer(data, dtype=EXEC, count=1, offset=at)[0]
-    begin = at + EXEC.itemsize
-    end = min(begin + int(head["args_len"]), at + int(head["size"]))
+def _exec(data: bytes, offset: int) -> tuple[LifeKey, bytes]:
+    head = np.frombuffer(data, dtype=EXEC, count=1, offset=offset)[0]
+    begin = offset + EXEC.itemsize
+    end = min(begin + int(head["args_len"]), offset + int(head["size"]))
     return (int(head["start_ns"]), int(head["kernel_pid"])), data[begin:end]
 
 
-def _cgroup(data: bytes, at: int) -> tuple[int, str] | None:
-    head = np.frombuffer(data, dtype=CGROUP, count=1, offset=at)[0]
+def _cgroup(data: bytes, offset: int) -> tuple[int, str] | None:
+    head = np.frombuffer(data, dtype=CGROUP, count=1, offset=offset)[0]
     if head["root"] != _DEFAULT_HIERARCHY:
         return None
-    begin = at + CGROUP.itemsize
-    end = min(begin + int(head["path_len"]), at + int(head["size"]))
+    begin = offset + CGROUP.itemsize
+    end = min(begin + int(head["path_len"]), offset + int(head["size"]))
     return int(head["cgroup_id"]), data[begin:end].decode("utf-8", "backslashreplace")
 
 

@@ -10,7 +10,7 @@ from tukur.records import GROUP, GROUP_EVENT, GroupArray
 class ReapedChildrenCpu:
     """Compares what a parent was charged for its reaped children with what was seen of them.
 
-    /proc tells the one sum for all of them and theirs, in clock ticks; not who they were or how many.
+    /proc has one sum for all of them and theirs, in clock ticks; not who they were or how many.
     """
 
     def __init__(self) -> None:
@@ -32,17 +32,17 @@ class ReapedChildrenCpu:
     def _hand_up(self) -> None:
         """What was seen of a child whose parent is gone too was charged to the parent's parent."""
         for pid in [pid for pid in self._gone if pid in self._seen]:
-            at, seen = pid, self._seen.pop(pid, 0)
+            heir, seen = pid, self._seen.pop(pid, 0)
             # A PID may be used again, so that a chain of them could lead back to its beginning.
             for _ in range(len(self._gone)):
-                if at not in self._gone:
+                if heir not in self._gone:
                     break
-                at = self._gone[at]
-            self._seen[at] += seen
+                heir = self._gone[heir]
+            self._seen[heir] += seen
         self._gone.clear()
 
     def take(self, now_ns: int) -> GroupArray:
-        """A group without a name for each parent that waited for time nobody saw, since the last call."""
+        """For each parent the CPU time of reaped children that no reading saw, as a group without a name."""
         self._hand_up()
         rows = []
         carried = {}

@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import ENDED, EXIT, TASK, Departed, GroupArray, Losses, TaskArray, merge_groups, pick
+from tukur.records import ENDED, EXIT, TASK, Departed, GroupArray, Losses, TaskArray, merge_groups, take_rows
 from tukur.sources.lives.events import Events, LifeKey
 
-_PATIENCE = 2
+_MAX_AGE = 2
 """Readings for which a death waits for its reaping: that comes a grace period of RCU after the wait()."""
 _USAGE = (
     *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
@@ -47,18 +47,18 @@ class LifeTracker:
         if not len(exits):
             return
         # Two threads that end at once may both find themselves to be the last: one death all the same.
-        known = {key: at for at, key in enumerate(_keys(self._deaths))}
-        fresh = {key: at for at, key in enumerate(_keys(exits)) if key not in known}
-        at = sorted(fresh.values())
-        self._deaths = np.concatenate((self._deaths, exits[at]))
-        self._final = np.concatenate((self._final, np.zeros(len(at), dtype=bool)))
-        self._age = np.concatenate((self._age, np.zeros(len(at), dtype=np.int64)))
+        known = {key: index for index, key in enumerate(_keys(self._deaths))}
+        fresh = {key: index for index, key in enumerate(_keys(exits)) if key not in known}
+        index = sorted(fresh.values())
+        self._deaths = np.concatenate((self._deaths, exits[index]))
+        self._final = np.concatenate((self._final, np.zeros(len(index), dtype=bool)))
+        self._age = np.concatenate((self._age, np.zeros(len(index), dtype=np.int64)))
 
     def _finish(self, frees: npt.NDArray[np.void]) -> None:
         if not len(frees) or not len(self._deaths):
             return
-        known = {key: at for at, key in enumerate(_keys(self._deaths))}
-        pairs = [(at, known[key]) for at, key in enumerate(_keys(frees)) if key in known]
+        known = {key: index for index, key in enumerate(_keys(self._deaths))}
+        pairs = [(index, known[key]) for index, key in enumerate(_keys(frees)) if key in known]
         if not pairs:
             return
         source, target = np.array(pairs, dtype=np.int64).T
@@ -69,7 +69,7 @@ class LifeTracker:
     def departed(self, living: TaskArray) -> Departed:
         """The lives whose account is closed: reaped, or waited for long enough; none of the living."""
         gone = ~_among(self._deaths, living)
-        ready = (self._final | (self._age >= _PATIENCE)) & gone
+        ready = (self._final | (self._age >= _MAX_AGE)) & gone
         deaths, waiting = _ordered(self._deaths[ready]), _ordered(self._deaths[gone & ~ready])
         args = [self._args.pop(key, (b"", 0))[0] for key in _keys(deaths)]
         self._deaths, self._final = self._deaths[~ready], self._final[~ready]
@@ -90,12 +90,12 @@ class LifeTracker:
         )
 
     def _forget_args(self) -> None:
-        """Of a life that goes on, /proc tells them from the next reading on."""
+        """/proc has those of a life that goes on, from the next reading on."""
         waiting = set(_keys(self._deaths))
         self._args = {
             key: (args, age + 1)
             for key, (args, age) in self._args.items()
-            if age < _PATIENCE or key in waiting
+            if age < _MAX_AGE or key in waiting
         }
 
 
@@ -107,8 +107,8 @@ def _among(deaths: npt.NDArray[np.void], living: TaskArray) -> npt.NDArray[np.bo
     """Which of them the reading still had, zombies mostly."""
     if not len(deaths) or not len(living):
         return np.zeros(len(deaths), dtype=bool)
-    at = np.minimum(np.searchsorted(living["pid"], deaths["pid"]), len(living) - 1)
-    found = pick(living, at)
+    index = np.minimum(np.searchsorted(living["pid"], deaths["pid"]), len(living) - 1)
+    found = take_rows(living, index)
     same: npt.NDArray[np.bool_] = (found["pid"] == deaths["pid"]) & (found["start_ns"] == deaths["start_ns"])
     return same
 

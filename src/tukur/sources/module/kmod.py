@@ -4,9 +4,11 @@ Reading and parsing are two functions. Nothing here changes the machine.
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +77,7 @@ class MachineState:
     has_modules: bool
     """Whether the kernel can load any (CONFIG_MODULES)."""
     loading_disabled: bool
-    """Whether sysctl kernel.modules_disabled is 1: no more until the next start."""
+    """Whether sysctl kernel.modules_disabled is 1: no module can be loaded until the next boot."""
     headers: str
     """The folder to build against; empty: not there."""
     headers_release: str
@@ -132,10 +134,16 @@ def parse_dkms_status(text: str) -> list[DkmsEntry]:
     return entries
 
 
-def parse_os_release(text: str) -> list[str]:
-    """ID and what it is like, the nearest first."""
-    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return [word for key in ("ID", "ID_LIKE") for word in fields.get(key, "").strip("\"'").split()]
+def distribution_names(os_release: Mapping[str, str]) -> list[str]:
+    """ID and ID_LIKE of os-release(5): the distribution and what it is like, the nearest first."""
+    return [word for key in ("ID", "ID_LIKE") for word in os_release.get(key, "").split()]
+
+
+def _os_release() -> dict[str, str]:
+    try:
+        return platform.freedesktop_os_release()
+    except (OSError, UnicodeDecodeError):
+        return {}
 
 
 def remedy_for(distributions: list[str], release: str, *, tools: bool = False) -> str:
@@ -177,7 +185,7 @@ def machine_state() -> MachineState:
     build = Path("/lib/modules") / release / "build"
     config = _text(build / "include/config/auto.conf") or _text(build / ".config")
     clang = parse_config(config, "CONFIG_CC_IS_CLANG") == "y"
-    distributions = parse_os_release(_text(Path("/etc/os-release")))
+    distributions = distribution_names(_os_release())
     dkms = _program("dkms")
     enforce = _text(Path("/sys/module/module/parameters/sig_enforce"))
     return MachineState(

@@ -1,4 +1,4 @@
-"""Why a kernel module cannot be had here, in words, and what to do about it. Pure."""
+"""Messages about kernel modules that cannot be built, loaded or unloaded, with what to do. Pure."""
 
 import re
 
@@ -10,7 +10,7 @@ _LOG_REASONS = (
     (r"version magic '(?P<found>[^']*)' should be '(?P<expected>[^']*)'", "vermagic"),
     (r"(?P<what>expected .*|tukur_\w+: .*exists already)", "parameter"),
 )
-"""What the kernel's log says of a refusal, the most telling first."""
+"""What the kernel's log says of a refusal, the most specific first."""
 _SAID_REASONS = (
     # As strerror(3) and, for four of them, kmod put it.
     ("Key was rejected by service", "unsigned"),
@@ -25,23 +25,23 @@ _SAID_REASONS = (
     ("Function not implemented", "no modules"),
 )
 NO_MODULES = "this kernel loads no modules: it was built without CONFIG_MODULES (there is no /proc/modules)"
-_GOES_ON = {
-    "module": "The modules that are loaded stay at work.",
+_FALLBACK = {
+    "module": "The loaded modules stay in use.",
     "bpf": (
-        "tukur goes on with eBPF, and nothing is lost: it tells of the same processes, lives and figures. "
-        "Only the files /proc/tukur_ram and /proc/tukur_cpu are not there."
+        "tukur uses eBPF instead, without any loss: it reports the same processes, lives and figures. "
+        "Only the files /proc/tukur_ram and /proc/tukur_cpu are missing."
     ),
     "procfs": (
-        "tukur goes on with plain /proc: every process is seen each second; of what lives shorter only the "
-        "CPU time is, as its parent's. Only the files /proc/tukur_ram and /proc/tukur_cpu are not there."
+        "tukur uses plain /proc instead: every process is seen each second; of shorter lives only the CPU "
+        "time is seen, as their parent's. Only the files /proc/tukur_ram and /proc/tukur_cpu are missing."
     ),
     "": "No other source works here either: see `tukur doctor`.",
 }
 
 
-def goes_on(source: str) -> str:
+def fallback(source: str) -> str:
     """What the agent does without the modules; `source`: the name of the best that works, or empty."""
-    return _GOES_ON[source]
+    return _FALLBACK[source]
 
 
 def obstacles(state: MachineState, *, root: bool, sources_there: bool) -> list[str]:
@@ -84,9 +84,11 @@ def refusal(said: str, log: list[str], state: MachineState, *, by_dkms: bool) ->
     if kind == "unsigned":
         return _unsigned(state, by_dkms=by_dkms)
     if kind == "vermagic":
-        told = f" ({details['found'].strip()}; {details['expected'].strip()} expected)" if details else ""
+        detail = f" ({details['found'].strip()}; {details['expected'].strip()} expected)" if details else ""
         remedy = state.headers_remedy or "install the headers of the running kernel"
-        return f"the module was built for another kernel than {state.release}{told}: {remedy}, then try again"
+        return (
+            f"the module was built for another kernel than {state.release}{detail}: {remedy}, then try again"
+        )
     if kind == "no modules":
         return NO_MODULES
     if kind == "parameter":
@@ -122,19 +124,19 @@ def unload_refusal(said: str, name: str, holders: list[str]) -> str:
     """One line on why a module stays."""
     if "in use" in said or "temporarily unavailable" in said:
         who = f" by {', '.join(holders)}" if holders else ""
-        return f"{name} is busy: it is being read{who} just now; try again when that has ended"
+        return f"{name} is busy: it is being read{who}; try again afterwards"
     if "not permitted" in said:
-        return f"{name} cannot be unloaded: this user may not (root, with CAP_SYS_MODULE, may)"
+        return f"{name} cannot be unloaded: it takes root with CAP_SYS_MODULE"
     return f"{name} cannot be unloaded: {_tail(said)}"
 
 
 def build_failure(output: str) -> str:
-    """One line on why make failed: the first error it told."""
+    """One line on why make failed: the first error in its output."""
     lines = [line.strip() for line in output.splitlines()]
-    told = next(
+    detail = next(
         (line for line in lines if re.search(r"\berror:|\bfatal error|No space left|Stop\.$", line)), ""
     )
-    return f"the modules do not build: {told or _tail(output)}"
+    return f"the modules do not build: {detail or _tail(output)}"
 
 
 def _tail(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tukur.records import EVENT_VERSION, TASK, Departed, TaskArray, raw
+from tukur.records import EVENT_VERSION, TASK, Departed, TaskArray, row_bytes
 from tukur.sources.base import SourceUnavailableError
 from tukur.sources.lives.events import parse_events
 from tukur.sources.lives.tracker import LifeTracker
@@ -83,7 +83,7 @@ class ModuleSource:
         tasks = parse_tasks(self._buffer[_HEADER.size : filled], self._record_size)
         pids = tasks["pid"]
         if len(pids) > 1 and not bool((pids[1:] > pids[:-1]).all()):
-            tasks = raw(tasks)[np.argsort(pids, kind="stable")].view(TASK)
+            tasks = row_bytes(tasks)[np.argsort(pids, kind="stable")].view(TASK)
         return tasks
 
     def collect(self) -> None:

@@ -15,10 +15,10 @@ import pytest
 from tukur.agent.facts import boot_id
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.gate import OrderGate, RefusedError
-from tukur.agent.orders.process_handle import CLOCK_TICK_NS, read_stat
 from tukur.agent.policy.policy import SIGNALS, Policy
 from tukur.protocol import auth, messages
 from tukur.protocol.messages import OrderBody, OrderResult, ProcessKey
+from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
 HOST = "11111111-2222-3333-4444-555555555555"
 KEY = auth.new_key()

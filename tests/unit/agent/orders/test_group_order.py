@@ -15,10 +15,10 @@ import pytest
 from tests.support.cgroups import cgroups
 from tests.unit.agent.orders.test_executor import order_to, outcomes
 from tukur.agent.orders.executor import Executor
-from tukur.agent.orders.process_handle import read_stat
 from tukur.agent.orders.scope import Place, commonest, descendants, pids_in_scope, places
 from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy, Selection
 from tukur.protocol.messages import Action, OrderBody, OrderResult
+from tukur.sources.proc import read_stat
 
 POLICY = Policy(signals=SIGNALS, actions=ACTIONS, own_pid=os.getpid())
 TREE = """

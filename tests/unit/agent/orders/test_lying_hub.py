@@ -21,7 +21,7 @@ from tukur.agent.joining.identity import GivenIdentity, Identity
 from tukur.agent.policy.file import PolicyFile
 from tukur.agent.policy.policy import Policy
 from tukur.protocol import auth, messages
-from tukur.sources.procfs import ProcfsSource
+from tukur.sources.procfs.source import ProcfsSource
 
 Child = subprocess.Popen[bytes]
 ACTIONS = [

@@ -39,7 +39,7 @@ def test_the_hub_of_up_gets_the_same_certificate() -> None:
         (("--tls-cert", "c.pem"), "belong together"),
         (("--tls-key", "k.pem"), "belong together"),
         (("--behind-proxy", "p.pem", "--tls-cert", "c.pem", "--tls-key", "k.pem"), "exclude each other"),
-        (("--behind-proxy", "p.pem", "--host", "0.0.0.0"), "for this machine only"),
+        (("--behind-proxy", "p.pem", "--host", "0.0.0.0"), "loopback addresses only"),
         (("--tls-ca", "ca.pem"), "--tls-cert expected"),
     ],
 )

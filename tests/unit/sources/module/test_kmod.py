@@ -7,13 +7,13 @@ import pytest
 
 from tukur.sources.module.kmod import (
     DkmsEntry,
+    distribution_names,
     installed_for,
     machine_state,
     openers,
     parse_config,
     parse_dkms_status,
     parse_lockdown,
-    parse_os_release,
     parse_secure_boot,
     parse_uts_release,
     remedy_for,
@@ -65,18 +65,20 @@ def test_dkms_says_its_state_in_two_forms() -> None:
 @pytest.mark.parametrize(
     ("os_release", "headers"),
     [
-        ('ID=debian\nVERSION_ID="12"\n', "apt-get install linux-headers-6.1"),
-        ("ID=ubuntu\nID_LIKE=debian\n", "apt-get install linux-headers-6.1"),
-        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', "apt-get install linux-headers-6.1"),
-        ("ID=fedora\n", "dnf install kernel-devel-6.1"),
-        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "dnf install kernel-devel-6.1"),
-        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "zypper install kernel-default-devel"),
-        ("ID=plan9\n", ""),
-        ("", ""),
+        ({"ID": "debian", "VERSION_ID": "12"}, "apt-get install linux-headers-6.1"),
+        ({"ID": "ubuntu", "ID_LIKE": "debian"}, "apt-get install linux-headers-6.1"),
+        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, "apt-get install linux-headers-6.1"),
+        ({"ID": "fedora"}, "dnf install kernel-devel-6.1"),
+        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install kernel-devel-6.1"),
+        ({"ID": "opensuse-leap", "ID_LIKE": "suse opensuse"}, "zypper install kernel-default-devel"),
+        ({"ID": "plan9"}, ""),
+        ({}, ""),
     ],
 )
-def test_the_package_of_the_headers_is_named_as_the_distribution_does(os_release: str, headers: str) -> None:
-    assert remedy_for(parse_os_release(os_release), "6.1") == headers
+def test_the_package_of_the_headers_is_named_as_the_distribution_does(
+    os_release: dict[str, str], headers: str
+) -> None:
+    assert remedy_for(distribution_names(os_release), "6.1") == headers
 
 
 def test_the_headers_release_is_the_one_that_the_kernel_says() -> None:

@@ -142,8 +142,8 @@ def test_what_dkms_signs_can_be_enrolled() -> None:
 
 def test_a_busy_module_says_who_is_reading_it() -> None:
     said = "rmmod: ERROR: Module tukur_cpu is in use\n"
-    assert "by cat (PID 7) just now" in kmod_messages.unload_refusal(said, "tukur_cpu", ["cat (PID 7)"])
-    assert "is being read just now" in kmod_messages.unload_refusal(said, "tukur_cpu", [])
+    assert "by cat (PID 7);" in kmod_messages.unload_refusal(said, "tukur_cpu", ["cat (PID 7)"])
+    assert "is being read;" in kmod_messages.unload_refusal(said, "tukur_cpu", [])
 
 
 def test_a_build_that_fails_tells_its_first_error() -> None:
@@ -157,5 +157,5 @@ def test_a_build_that_fails_tells_its_first_error() -> None:
 @pytest.mark.parametrize(
     ("source", "word"), [("bpf", "eBPF"), ("procfs", "plain /proc"), ("module", "stay"), ("", "doctor")]
 )
-def test_what_tukur_goes_on_with_is_said(source: str, word: str) -> None:
-    assert word in kmod_messages.goes_on(source)
+def test_what_the_agent_uses_instead_is_said(source: str, word: str) -> None:
+    assert word in kmod_messages.fallback(source)

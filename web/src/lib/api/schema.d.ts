@@ -1275,12 +1275,32 @@ export interface components {
             /** @description What was found and what was expected. */
             detail: string;
         };
-        /** Process */
+        /**
+         * Process
+         * @description One process at one instant: the figures of ``tukur.records.PROCESS_FIELDS``, and who it is.
+         */
         Process: {
             pid: number;
-            start_ns: string;
             ppid: number;
             uid: number;
+            threads: number;
+            start_ns: string;
+            state: string;
+            nice: number;
+            cpu: number;
+            /** @description Since its start, seconds. */
+            cpu_time: number;
+            rss: number;
+            swap: number;
+            vsz: number;
+            /** @description Bytes read from storage. */
+            read_rate: number;
+            /** @description Bytes written to storage. */
+            write_rate: number;
+            /** @description Major page faults. */
+            fault_rate: number;
+            /** @description Context switches. */
+            switch_rate: number;
             user: string;
             name: string;
             cmdline: string;
@@ -1293,18 +1313,6 @@ export interface components {
             kthread: boolean;
             /** @description It ended since the sample before: this is its last account, and ``rss`` the most it held. */
             ended: boolean;
-            state: string;
-            nice: number;
-            threads: number;
-            cpu: number;
-            cpu_time: number;
-            rss: number;
-            swap: number;
-            vsz: number;
-            read_rate: number;
-            write_rate: number;
-            fault_rate: number;
-            switch_rate: number;
             started_ms: number;
         };
         /**

@@ -9,24 +9,31 @@ import contextlib
 import os
 import resource
 import time
-import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tukur.records import KTHREAD, TASK, Departed, TaskArray, pick
+from tukur.records import KTHREAD, TASK, Departed, TaskArray, take_rows
 from tukur.sources.capabilities import effective
 from tukur.sources.cgroups import find_mount
 from tukur.sources.lives.reaped_children import ReapedChildrenCpu
+from tukur.sources.proc import (
+    CLOCK_TICK_NS,
+    Stat,
+    list_pids,
+    parse_cgroup_v2,
+    parse_io,
+    parse_stat,
+    parse_status,
+    read,
+)
 
 _REFRESH = 10
 """Readings after which an idle process's other files are read again, a tenth of them at each."""
 _SPARE_FILES = 256
 """Descriptors left for the rest of the program."""
-_MOST_FILES = 65536
-_PF_KTHREAD = 0x00200000
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_MAX_FILES = 65536
 
 BLIND_SPOTS = (
     "Of a process that lived between two samples only the CPU time is seen, as its parent's children's.",
@@ -37,116 +44,6 @@ BLIND_SPOTS = (
 )
 _OTHERS_IO = "I/O of other users' processes is not readable without CAP_SYS_PTRACE: it shows as 0."
 _HIDDEN = "Other users' processes are hidden by the mount option hidepid."
-
-
-@dataclass(slots=True, frozen=True)
-class Stat:
-    """The fields of /proc/PID/stat that a record needs; see proc(5)."""
-
-    comm: bytes
-    state: int
-    ppid: int
-    flags: int
-    minflt: int
-    majflt: int
-    utime: int
-    """Clock ticks, as is the next."""
-    stime: int
-    waited: int
-    """Of the children that were waited for, and of theirs, clock ticks in both modes."""
-    nice: int
-    threads: int
-    starttime: int
-    """Clock ticks since boot."""
-    vsize: int
-    policy: int
-    exec_id: int
-    """Of where exec put code and stack: another program, or another run of one, is elsewhere."""
-
-
-def parse_stat(content: bytes) -> Stat:
-    """Parses one /proc/PID/stat. Raises ValueError where it is not one.
-
-    The name may hold spaces, parentheses and newlines: it goes to the last parenthesis.
-    """
-    begin, end = content.find(b"("), content.rfind(b")")
-    rest = content[end + 2 :].split()
-    if begin < 0 or len(rest) < 39:
-        raise ValueError(f"/proc/PID/stat with {len(rest)} fields after the name; 39 or more expected")
-    return Stat(
-        comm=content[begin + 1 : end],
-        state=rest[0][0],
-        ppid=int(rest[1]),
-        flags=int(rest[6]),
-        minflt=int(rest[7]),
-        majflt=int(rest[9]),
-        utime=int(rest[11]),
-        stime=int(rest[12]),
-        waited=int(rest[13]) + int(rest[14]),
-        nice=int(rest[16]),
-        threads=int(rest[17]),
-        starttime=int(rest[19]),
-        vsize=int(rest[20]),
-        policy=int(rest[38]),
-        exec_id=zlib.crc32(b" ".join(rest[23:26])),
-    )
-
-
-@dataclass(slots=True, frozen=True)
-class Status:
-    """The fields of /proc/PID/status that a record needs; memory in bytes."""
-
-    uid: int = 0
-    gid: int = 0
-    ns_pid: int = 0
-    rss_anon: int = 0
-    rss_file: int = 0
-    rss_shmem: int = 0
-    swap: int = 0
-    nvcsw: int = 0
-    nivcsw: int = 0
-
-
-def parse_status(content: bytes) -> Status:
-    """Parses one /proc/PID/status; what a kernel thread or a zombie lacks is 0."""
-
-    def number(key: bytes, at: int = 0) -> int:
-        begin = content.find(key)
-        if begin < 0:
-            return 0
-        begin += len(key)
-        words = content[begin : content.find(b"\n", begin)].split()
-        return int(words[at]) if words else 0
-
-    return Status(
-        uid=number(b"\nUid:", 1),
-        gid=number(b"\nGid:", 1),
-        ns_pid=number(b"\nNSpid:", -1),
-        rss_anon=number(b"\nRssAnon:") << 10,
-        rss_file=number(b"\nRssFile:") << 10,
-        rss_shmem=number(b"\nRssShmem:") << 10,
-        swap=number(b"\nVmSwap:") << 10,
-        nvcsw=number(b"\nvoluntary_ctxt_switches:"),
-        nivcsw=number(b"\nnonvoluntary_ctxt_switches:"),
-    )
-
-
-def parse_io(content: bytes) -> tuple[int, int]:
-    """read_bytes and write_bytes of a /proc/PID/io."""
-    found = {}
-    for line in content.splitlines():
-        key, _, value = line.partition(b": ")
-        found[key] = value
-    return int(found.get(b"read_bytes", 0)), int(found.get(b"write_bytes", 0))
-
-
-def parse_cgroup_v2(content: bytes) -> bytes | None:
-    """The path in the v2 hierarchy of a /proc/PID/cgroup; None where there is no v2 line."""
-    at = 0 if content.startswith(b"0::") else content.find(b"\n0::") + 1
-    if at == 0 and not content.startswith(b"0::"):
-        return None
-    end = content.find(b"\n", at)
-    return content[at + 3 : end if end >= 0 else len(content)].removesuffix(b" (deleted)")
 
 
 @dataclass(slots=True)
@@ -210,7 +107,7 @@ class ProcfsSource:
             slots = [known[pid].slot for pid in sorted(known)]
             self._order = np.array(slots, dtype=np.int64)
         # As plain bytes: numpy moves structures field by field, 20 times slower.
-        tasks: TaskArray = pick(self._table, self._order)
+        tasks: TaskArray = take_rows(self._table, self._order)
         self._first_reading = False
         return tasks
 
@@ -229,7 +126,7 @@ class ProcfsSource:
     def _list(self) -> set[int]:
         if self._only is not None:
             return set(self._only)
-        return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208
+        return list_pids()
 
     def _meet(self, pid: int) -> bool:
         """Begins a life; False where it is over already."""
@@ -271,7 +168,7 @@ class ProcfsSource:
             if process.fd >= 0:
                 content = os.pread(process.fd, 1024, 0)
             else:
-                content = _read(f"/proc/{process.pid}/stat", 1024)
+                content = read(f"/proc/{process.pid}/stat", 1024)
             due = process.pid % _REFRESH == self._round
             if content == process.stat and not due:
                 return True
@@ -284,18 +181,18 @@ class ProcfsSource:
         pid = process.pid
         stat = parse_stat(content)
         first = not process.stat
-        if not first and stat.starttime * _TICK_NS != self._table["start_ns"][process.slot]:
+        if not first and stat.start_ticks * CLOCK_TICK_NS != self._table["start_ns"][process.slot]:
             return False
         process.stat = content
-        status = parse_status(_read(f"/proc/{pid}/status", 8192))
+        status = parse_status(read(f"/proc/{pid}/status", 8192))
         if first or due or process.rare[2] != stat.exec_id:
             process.rare = (*self._read_rare(pid), stat.exec_id)
-        reads, writes = (0, 0) if stat.flags & _PF_KTHREAD else _read_io(pid)
+        reads, writes = (0, 0) if stat.kthread else _read_io(pid)
         oom_score_adj, cgroup_id, _ = process.rare
-        self._note_waited(process, stat, status.uid)
-        user, system = stat.utime * _TICK_NS, stat.stime * _TICK_NS
+        self._count_waited(process, stat, status.uid)
+        user, system = stat.utime * CLOCK_TICK_NS, stat.stime * CLOCK_TICK_NS
         self._table[process.slot] = (
-            stat.starttime * _TICK_NS,
+            stat.start_ticks * CLOCK_TICK_NS,
             user + system,
             user,
             system,
@@ -318,10 +215,10 @@ class ProcfsSource:
             status.ns_pid or pid,
             stat.threads,
             stat.exec_id,
-            KTHREAD if stat.flags & _PF_KTHREAD else 0,
+            KTHREAD if stat.kthread else 0,
             stat.nice,
             oom_score_adj,
-            stat.state,
+            ord(stat.state),
             stat.policy,
             0,
             # A kernel worker adds what it works on; TASK_COMM_LEN has room for 15 bytes and a NUL.
@@ -329,20 +226,20 @@ class ProcfsSource:
         )
         return True
 
-    def _note_waited(self, process: _Process, stat: Stat, uid: int) -> None:
-        waited = stat.waited * _TICK_NS
-        # What it waited for before this source began is nobody's here.
+    def _count_waited(self, process: _Process, stat: Stat, uid: int) -> None:
+        waited = stat.waited * CLOCK_TICK_NS
+        # What it reaped before this source began is not counted.
         if waited > process.waited and not self._first_reading:
-            self._waited.grew(process.pid, stat.starttime * _TICK_NS, uid, waited - process.waited)
+            self._waited.grew(process.pid, stat.start_ticks * CLOCK_TICK_NS, uid, waited - process.waited)
         process.waited = waited
 
     def _read_rare(self, pid: int) -> tuple[int, int]:
         score = cgroup_id = 0
         # Some kernels and containers have no cgroup file, or not for every process.
         with contextlib.suppress(OSError, ValueError):
-            score = int(_read(f"/proc/{pid}/oom_score_adj", 16))
+            score = int(read(f"/proc/{pid}/oom_score_adj", 16))
         with contextlib.suppress(OSError):
-            cgroup_id = self._cgroup_id(parse_cgroup_v2(_read(f"/proc/{pid}/cgroup", 8192)))
+            cgroup_id = self._cgroup_id(parse_cgroup_v2(read(f"/proc/{pid}/cgroup", 8192)))
         return score, cgroup_id
 
     def _cgroup_id(self, path: bytes | None) -> int:
@@ -358,17 +255,9 @@ class ProcfsSource:
         return number
 
 
-def _read(path: str, size: int) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, size)
-    finally:
-        os.close(fd)
-
-
 def _read_io(pid: int) -> tuple[int, int]:
     try:
-        return parse_io(_read(f"/proc/{pid}/io", 1024))
+        return parse_io(read(f"/proc/{pid}/io", 1024))
     except PermissionError:
         return 0, 0
 
@@ -376,7 +265,7 @@ def _read_io(pid: int) -> tuple[int, int]:
 def _files_allowed() -> int:
     """How many files this program may open; raises its own soft limit as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
@@ -387,7 +276,7 @@ def _limits() -> tuple[str, ...]:
     if "CAP_SYS_PTRACE" in effective():
         return ()
     try:
-        _read("/proc/1/stat", 1024)
+        read("/proc/1/stat", 1024)
     except OSError:
         return (_OTHERS_IO, _HIDDEN)
     return (_OTHERS_IO,)

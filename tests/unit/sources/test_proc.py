@@ -1,23 +1,25 @@
-"""Recorded texts of /proc, and this machine's own."""
+"""Recorded texts of /proc/PID."""
 
 import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.records import KTHREAD
-from tukur.sources.procfs import (
-    ProcfsSource,
+from tukur.sources.proc import (
+    list_pids,
+    parse_cgroup,
     parse_cgroup_v2,
+    parse_cmdline,
     parse_io,
     parse_stat,
     parse_status,
+    read,
+    read_cgroup,
+    read_stat,
+    read_status,
 )
 
 STAT = (
@@ -48,17 +50,22 @@ nonvoluntary_ctxt_switches:\t9
 
 def test_a_stat_is_read_field_by_field() -> None:
     stat = parse_stat(STAT % b"bash")
-    assert (stat.comm, chr(stat.state), stat.ppid) == (b"bash", "S", 3140)
+    assert (stat.comm, stat.state, stat.ppid) == (b"bash", "S", 3140)
     assert (stat.minflt, stat.majflt, stat.utime, stat.stime) == (1254, 3, 45, 12)
-    assert (stat.nice, stat.threads, stat.starttime, stat.vsize) == (-5, 7, 181834, 9015296)
+    assert (stat.nice, stat.threads, stat.start_ticks, stat.vsize) == (-5, 7, 181834, 9015296)
     assert (stat.flags, stat.policy) == (4194304, 3)
+    assert (stat.name, stat.kthread, stat.exit_code) == ("bash", False, 0)
+
+
+def test_a_stat_without_an_exit_code_is_still_one() -> None:
+    assert parse_stat(b" ".join((STAT % b"bash").split()[:-1])).exit_code is None
 
 
 @given(st.binary(max_size=15))
 def test_a_name_may_hold_any_bytes(comm: bytes) -> None:
     stat = parse_stat(STAT % comm)
     assert stat.comm == comm
-    assert (stat.ppid, stat.starttime) == (3140, 181834)
+    assert (stat.ppid, stat.start_ticks) == (3140, 181834)
 
 
 @pytest.mark.parametrize("comm", [b"a b", b") R 1 (", b"x\ny", b"\xff\xfe", b"((", b"))", b""])
@@ -80,7 +87,7 @@ def test_another_program_has_another_exec_id() -> None:
 
 def test_a_status_gives_effective_ids_and_bytes() -> None:
     status = parse_status(STATUS)
-    assert (status.uid, status.gid, status.ns_pid) == (1001, 2001, 12)
+    assert (status.real_uid, status.uid, status.gid, status.ns_pid) == (1000, 1001, 2001, 12)
     assert (status.rss_anon, status.rss_file, status.rss_shmem) == (1716 << 10, 3492 << 10, 4 << 10)
     assert (status.swap, status.nvcsw, status.nivcsw) == (128 << 10, 151, 9)
 
@@ -114,77 +121,56 @@ def test_the_v2_path_is_found(content: bytes, path: bytes | None) -> None:
     assert parse_cgroup_v2(content) == path
 
 
-@pytest.fixture
-def source() -> ProcfsSource:
-    made = ProcfsSource()
-    yield made  # type: ignore[misc]
-    made.close()
+@pytest.mark.parametrize(
+    ("content", "argv"),
+    [
+        (b"", []),
+        (b"ls\0-l\0", [b"ls", b"-l"]),
+        (b"a\0\0b\0", [b"a", b"", b"b"]),
+        (b"nginx: master process\0\0\0\0", [b"nginx: master process"]),
+        (b"no end", [b"no end"]),
+        (b"\xff\xfe\0", [b"\xff\xfe"]),
+    ],
+)
+def test_a_command_line_is_split_at_its_nuls(content: bytes, argv: list[bytes]) -> None:
+    assert parse_cmdline(content) == argv
 
 
-def test_it_sees_itself_and_every_row_once(source: ProcfsSource) -> None:
-    tasks = source.read()
-    assert (tasks["pid"][1:] > tasks["pid"][:-1]).all()
-    own = tasks[tasks["pid"] == os.getpid()][0]
-    assert int(own["ppid"]) == os.getppid()
-    assert bytes(own["comm"]) == Path("/proc/self/comm").read_bytes().strip()[:15]
-    assert int(own["uid"]) == os.geteuid()
-    assert int(own["rss_anon"]) > 1 << 20
-    assert not int(own["flags"]) & KTHREAD
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (b"0::/system.slice/ssh.service\n", "/system.slice/ssh.service"),
+        (b"5:memory:/m\n1:name=systemd:/system.slice/a.service\n0::/\n", "/system.slice/a.service"),
+        (b"9:name=systemd:/\n4:memory:/job/7\n1:cpu:/\n0::/\n", "/job/7"),
+        (b"0::/\n", "/"),
+        (b"0::/a:b\n", "/a:b"),
+        (b"0::/gone.service (deleted)\n", "/gone.service"),
+        (b"", ""),
+        (b"garbage\n", ""),
+    ],
+)
+def test_the_cgroup_is_the_one_that_says_most(content: bytes, path: str) -> None:
+    assert parse_cgroup(content) == path
 
 
-def test_a_process_comes_and_goes(source: ProcfsSource) -> None:
-    source.read()
-    with subprocess.Popen(["sleep", "60"]) as child:
-        assert child.pid in source.read()["pid"]
-        child.kill()
-        child.wait()
-        assert child.pid not in source.read()["pid"]
+def test_this_process_is_read() -> None:
+    own = os.getpid()
+    stat, status = read_stat(own), read_status(own)
+    assert stat is not None
+    assert status is not None
+    assert stat.ppid == os.getppid()
+    assert stat.name == Path("/proc/self/comm").read_text().rstrip("\n")
+    assert (status.real_uid, status.uid) == (os.getuid(), os.geteuid())
+    assert status.rss_anon > 0
+    assert read_cgroup(own) == parse_cgroup(Path("/proc/self/cgroup").read_bytes())
+    assert own in list_pids()
+    assert len(read("/proc/self/status", 10)) == 10
 
 
-def test_an_earlier_snapshot_never_changes(source: ProcfsSource) -> None:
-    before = source.read()
-    copy = before.copy()
-    source.read()
-    assert (before == copy).all()
-
-
-def test_with_no_file_kept_open_it_reads_the_same(source: ProcfsSource) -> None:
-    poor = ProcfsSource(frozenset([os.getpid(), os.getppid()]))
-    poor._files_left = 0
-    for _ in range(3):
-        tasks = poor.read()
-        assert sorted(tasks["pid"].tolist()) == sorted([os.getpid(), os.getppid()])
-    assert all(process.fd == -1 for process in poor._processes.values())
-
-
-def test_work_shows_at_the_next_reading(source: ProcfsSource) -> None:
-    def cpu_ns() -> int:
-        tasks = source.read()
-        return int(tasks[tasks["pid"] == os.getpid()]["cpu_ns"][0])
-
-    before, until = cpu_ns(), time.process_time() + 0.1
-    while time.process_time() < until:
-        pass
-    assert 80_000_000 <= cpu_ns() - before <= 300_000_000
-
-
-def test_a_new_program_in_the_same_process_is_noticed(source: ProcfsSource) -> None:
-    code = "import os, sys; sys.stdin.readline(); os.execvp('sleep', ['sleep', '60'])"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as child:
-
-        def row() -> tuple[int, int, bytes]:
-            tasks = source.read()
-            task = tasks[tasks["pid"] == child.pid][0]
-            return int(task["exec_id"]), int(task["start_ns"]), bytes(task["comm"])
-
-        deadline = time.monotonic() + 10
-        before = row()
-        child.stdin.write("\n")  # type: ignore[union-attr]
-        child.stdin.flush()  # type: ignore[union-attr]
-        while row()[2] != b"sleep" and time.monotonic() < deadline:
-            time.sleep(0.01)
-        after = row()
-        child.send_signal(signal.SIGKILL)
-    assert after[2] == b"sleep"
-    assert after[0] != before[0]
-    assert after[1] == before[1]
+def test_of_a_process_that_is_gone_nothing_is_read() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert read_stat(child.pid) is None
+    assert read_status(child.pid) is None
+    assert read_cgroup(child.pid) == ""
+    assert child.pid not in list_pids()
