@@ -18,10 +18,11 @@ import numpy as np
 
 from tukur.agent.recording.accounts import Accounts
 from tukur.blocks import BlockBuilder, HostRollup
+from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.console.console import create_token
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, HostMinute, Image, MinMaxMean
-from tukur.records import TASK, HostSample, Snapshot, compare, host_rates
+from tukur.records import TASK, Departed, HostSample, Snapshot, compare, host_rates
 
 PROCESSES = 1000
 SAMPLES = 1_000_000
@@ -86,7 +87,7 @@ async def _fill(data: Path, snapshots: list[Snapshot]) -> None:
     fresh: list[Image] = []
     for at, snapshot in enumerate(snapshots, 1):
         change = compare(snapshot.tasks, before.tasks if before else snapshot.tasks[:0])
-        accounts.add(snapshot, change)
+        accounts.add(snapshot, change, Departed())
         builder.add(snapshot, change)
         last = before or snapshot
         rollup.add(host_rates(snapshot.host, last.host, 1.0, len(snapshot.tasks)))
@@ -140,7 +141,7 @@ def _image(snapshot: Snapshot, row: int) -> Image:
 @contextlib.contextmanager
 def running_hub(data: Path, port: int = 18_788) -> Iterator[tuple[str, str]]:
     """A hub on this data: its address, a viewer's token."""
-    token = asyncio.run(create_token(data, f"bench-{time.time_ns()}", "viewer", 1))
+    token = asyncio.run(create_token(data, f"bench-{time.time_ns()}", Rights(Role.VIEWER), 1))
     command = [sys.executable, "-m", "tukur", "hub", "--data", str(data), "--port", str(port)]
     hub = subprocess.Popen([*command, "--log-level", "warning"])
     url = f"http://127.0.0.1:{port}"

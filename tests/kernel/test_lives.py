@@ -217,9 +217,10 @@ def test_a_zombie_stays_with_the_living_until_it_is_reaped() -> None:
         found = []
         for _ in range(4):
             time.sleep(0.05)
-            found += source.departed(source.read()).tasks.tolist()
-        (life,) = [row for row in found if row[TASK.names.index("pid")] == pid]
-        assert life[TASK.names.index("flags")] & ENDED
+            departed = source.departed(source.read()).tasks
+            found += departed["flags"][departed["pid"] == pid].tolist()
+        (flags,) = found
+        assert flags & ENDED
     finally:
         source.close()
 

@@ -257,7 +257,7 @@ async def test_a_deadlock_is_done_again(store: Store, mariadb: MariaDb, other: O
     await other(f"INSERT INTO user (name, role, created_ms) VALUES {rows}")
     await other("UPDATE host SET name = name, seen_ms = 5 WHERE id = 2")
     items = [(host_id, entry) for host_id, blocks in histories.items() for entry in blocks]
-    storing = asyncio.create_task(store.put_blocks(items))
+    storing = asyncio.ensure_future(store.put_blocks(items))
     await waits(mariadb)
     await other("UPDATE host SET seen_ms = 5 WHERE id = 1")
     assert deadlocks(mariadb) == before + 1
@@ -275,7 +275,7 @@ async def test_a_row_that_is_held_for_longer_than_it_is_waited_for_is_asked_for_
     blocks = history(f"{HOST[:-4]}b007", 2)
     try:
         await other("UPDATE host SET seen_ms = 5")
-        storing = asyncio.create_task(store.put_blocks([(HOST, entry) for entry in blocks]))
+        storing = asyncio.ensure_future(store.put_blocks([(HOST, entry) for entry in blocks]))
         await asyncio.sleep(1.6)
         assert not storing.done()
         await other("COMMIT")

@@ -58,7 +58,7 @@ def test_installed_in_an_empty_environment_it_runs(wheel: Path, tmp_path: Path) 
     venv = tmp_path / "venv"
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, venv], check=True)
-    requirements = ["--require-hashes", "-r", ROOT / "requirements" / "run.txt"]
+    requirements: list[str | Path] = ["--require-hashes", "-r", ROOT / "requirements" / "run.txt"]
     for what in (requirements, ["--no-deps", wheel]):
         subprocess.run(
             [uv, "pip", "install", "--quiet", "--python", venv / "bin" / "python", *what], check=True

@@ -83,8 +83,10 @@ class Hub:
             if isinstance(message, messages.Block):
                 await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
             if isinstance(message, messages.Gap):
-                key = {"boot_id": message.boot_id, "first_ns": message.first_ns}
-                await socket.send(pack(messages.Ack(**key, last_ns=message.last_ns)))
+                acknowledged = messages.Ack(
+                    boot_id=message.boot_id, first_ns=message.first_ns, last_ns=message.last_ns
+                )
+                await socket.send(pack(acknowledged))
 
     def blocks(self) -> list[int]:
         return [message.first_ns for message in self.heard if isinstance(message, messages.Block)]

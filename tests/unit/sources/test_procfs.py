@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -115,9 +116,9 @@ def test_the_v2_path_is_found(content: bytes, path: bytes | None) -> None:
 
 
 @pytest.fixture
-def source() -> ProcfsSource:
+def source() -> Iterator[ProcfsSource]:
     made = ProcfsSource()
-    yield made  # type: ignore[misc]
+    yield made
     made.close()
 
 

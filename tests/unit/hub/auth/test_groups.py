@@ -46,8 +46,8 @@ def filled(path: str, host_id: str) -> str:
 
 
 async def status(client: httpx.AsyncClient, method: str, path: str) -> tuple[int, str]:
-    body = {"json": ORDER if path.endswith("/orders") else {}} if method in ("POST", "PATCH") else {}
-    answer = await client.request(method, path, **body)
+    body = ORDER if path.endswith("/orders") else {}
+    answer = await client.request(method, path, json=body if method in ("POST", "PATCH") else None)
     code = answer.json().get("code", "") if answer.headers.get("content-type") == "application/json" else ""
     return answer.status_code, code
 

@@ -16,7 +16,7 @@ from tukur.hub.ingest import writer as module
 from tukur.hub.ingest.writer import BATCH, IngestWriter
 from tukur.hub.store.errors import BadBlockError, DiskFullError
 from tukur.hub.store.store import Store
-from tukur.protocol.messages import Block
+from tukur.protocol.messages import Block, Gap
 
 
 class Failing(Store):
@@ -28,7 +28,7 @@ class Failing(Store):
     poison = 0
     """first_ns of a block at which the store breaks as nobody foresaw."""
 
-    async def put_blocks(self, items: Sequence[tuple[str, Block]]) -> list[BadBlockError | None]:
+    async def put_blocks(self, items: Sequence[tuple[str, Block | Gap]]) -> list[BadBlockError | None]:
         self.tries += 1
         if self.full:
             raise DiskFullError("no space left")
