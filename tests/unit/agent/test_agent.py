@@ -1,11 +1,12 @@
 """The agent as a whole, on this machine's /proc, with a scripted hub."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,14 +183,28 @@ def test_the_systems_name_is_read_from_os_release() -> None:
     assert parse_os_release("") == "Linux"
 
 
-async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(tmp_path: Path) -> None:
+@pytest.fixture
+def agent_of(tmp_path: Path) -> Iterator[Callable[[JoinedFile], Agent]]:
+    """Makes agents that do not run."""
+    with contextlib.ExitStack() as made:
+
+        def make(identity: JoinedFile) -> Agent:
+            policy = Policy(signals=SIGNALS, own_pid=os.getpid())
+            settings = AgentSettings(identity=identity, spool=tmp_path / "spool", policy=policy)
+            return made.enter_context(contextlib.closing(Agent(settings, ProcfsSource())))
+
+        yield make
+
+
+async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(
+    tmp_path: Path, agent_of: Callable[[JoinedFile], Agent]
+) -> None:
     file = JoinedFile(tmp_path)
     order_key = auth.public_key(ORDER_KEY)
     file.save(
         Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=order_key, authorities=[b"1"])
     )
-    policy = Policy(signals=SIGNALS, own_pid=os.getpid())
-    agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
+    agent = agent_of(file)
     new = [b"2", b"1"]
     other_host = "22222222-2222-3333-4444-555555555555"
     forged = auth.sign(auth.new_key(), auth.authorities_text(HOST, new))
@@ -202,12 +217,13 @@ async def test_other_authorities_are_believed_only_when_the_order_key_signed_the
     assert file.load().authorities == new
 
 
-async def test_another_order_key_is_pinned_only_when_the_pinned_one_signed_it(tmp_path: Path) -> None:
+async def test_another_order_key_is_pinned_only_when_the_pinned_one_signed_it(
+    tmp_path: Path, agent_of: Callable[[JoinedFile], Agent]
+) -> None:
     file = JoinedFile(tmp_path)
     old, new = auth.public_key(ORDER_KEY), auth.new_key()
     file.save(Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=old))
-    policy = Policy(signals=SIGNALS, own_pid=os.getpid())
-    agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
+    agent = agent_of(file)
     text = auth.successor_text(old, auth.public_key(new))
     for signer, pinned in ((new, old), (ORDER_KEY, auth.public_key(new))):
         step = messages.Successor(old, auth.public_key(new), auth.sign(signer, text))
