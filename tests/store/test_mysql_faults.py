@@ -11,9 +11,10 @@ import pymysql
 import pytest
 from sqlalchemy import Table, select
 
-from tests.support.hub import HOST, KEYS, OTHER, until
+from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.record import WALL, Machine, facts_of, hello_of
+from tests.support.waiting import until
 from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as recorder_module

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.cgroups import Cgroups, cgroups
 from tests.support.memory import eat, little_memory
-from tests.support.running import eventually, the_host
+from tests.support.running import the_host
+from tests.support.waiting import eventually
 
 POD = "2c48913c-b29f-11e7-9350-020968147796"
 CONTAINER = "0123456789abcdef" * 4

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Dialog, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS, new_link
-from tests.support.running import Up, eventually, running, the_host
+from tests.support.running import Up, running, the_host
+from tests.support.waiting import eventually
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "tukur"
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}

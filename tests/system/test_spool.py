@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from tests.support.cut import network
-from tests.support.hub import HOST, KEYS, ORDER_KEY, RunningHub, running_hub, until
+from tests.support.hub import HOST, KEYS, ORDER_KEY, RunningHub, running_hub
 from tests.support.running import TUKUR
+from tests.support.waiting import until
 from tukur.agent.spool.spool import Bounds, Spool, Ticket
 from tukur.blocks import decode_samples
 from tukur.protocol import auth

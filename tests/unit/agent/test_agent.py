@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.support.waiting import until
 from tukur.agent.agent import Agent, AgentSettings
 from tukur.agent.facts import boot_id, parse_os_release
 from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
@@ -52,18 +53,16 @@ class Hub:
                 await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
 
     async def tell(self, message: messages.Message) -> None:
-        while self.socket is None:
-            await asyncio.sleep(0.01)
-        await self.socket.send(pack(message))
+        socket = await until(lambda: self.socket)
+        await socket.send(pack(message))
 
     async def hear(self, kind: type, seconds: float = 6) -> Any:
-        async with asyncio.timeout(seconds):
-            while True:
-                for message in self.heard:
-                    if isinstance(message, kind):
-                        self.heard.remove(message)
-                        return message
-                await asyncio.sleep(0.01)
+        def first() -> Any:
+            return next((message for message in self.heard if isinstance(message, kind)), None)
+
+        message = await until(first, seconds, f"a {kind.__name__} arrives")
+        self.heard.remove(message)
+        return message
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 
 import httpx
 import pytest
@@ -9,8 +10,9 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.hub import HOST, OTHER, RunningHub, agent, running_hub, until
+from tests.support.hub import HOST, OTHER, RunningHub, agent, running_hub
 from tests.support.record import Machine
+from tests.support.waiting import until
 from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.auth.rights import RIGHTS, SOMEWHERE
 
@@ -92,7 +94,7 @@ async def test_no_life_and_no_order_of_another_group_is_found(hub: RunningHub) -
         machine.start(100, "owl")
         await hub.parts.store.put_blocks([(host_id, machine.block(10))])
         async with agent(hub, host_id), await hub.bearer("operator", f"orders {host_id}") as operator:
-            await until(lambda one=host_id: hub.parts.presence.online(one))
+            await until(partial(hub.parts.presence.online, host_id))
             made = await operator.post(f"/api/hosts/{host_id}/orders", json=ORDER)
             assert made.status_code == 201, made.text
     span = {"from": "1970-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.hub import HOST, RunningHub, ScriptedAgent, agent, connection, running_hub, until
+from tests.support.hub import HOST, RunningHub, ScriptedAgent, agent, connection, running_hub
 from tests.support.record import BOOT, facts_of
+from tests.support.waiting import until
 from tukur.hub.console import console as admin
 from tukur.protocol import messages
 

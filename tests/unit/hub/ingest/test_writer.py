@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.hub import HOST, until
+from tests.support.hub import HOST
 from tests.support.record import WALL, Machine, hello_of
+from tests.support.waiting import until
 from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as module
