@@ -30,10 +30,17 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
         leftovers.accept(resources().keys() - before.keys())
 
 
+def _loop_scope(request: pytest.FixtureRequest) -> str:
+    """For how long the event loop of the test lives."""
+    marker = request.node.get_closest_marker("asyncio")
+    return "function" if marker is None else str(marker.kwargs.get("loop_scope", "function"))
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test no child process, thread or open file is there that was not there before."""
-    leftovers = request.config.stash[_leftovers] = Leftovers()
+    leftovers = Leftovers(shared=_loop_scope(request) != "function")
+    request.config.stash[_leftovers] = leftovers
     yield
     del request.config.stash[_leftovers]
     left = leftovers.settled()
@@ -64,6 +71,5 @@ async def no_task_left_in_module() -> AsyncIterator[None]:
 @pytest.fixture(autouse=True)
 def no_task_left(nothing_left: None, request: pytest.FixtureRequest) -> None:
     """After each async test its event loop has no task that was not there before."""
-    marker = request.node.get_closest_marker("asyncio")
-    if marker is not None:
-        request.getfixturevalue(f"no_task_left_in_{marker.kwargs.get('loop_scope', 'function')}")
+    if request.node.get_closest_marker("asyncio") is not None:
+        request.getfixturevalue(f"no_task_left_in_{_loop_scope(request)}")

@@ -246,7 +246,7 @@ async def waits(mariadb: MariaDb) -> None:
     wanted = "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
     async with asyncio.timeout(5):
         while mariadb.sql(wanted) == [(0,)]:
-            # The server makes the list anew only where nobody has read it for a tenth of a second.
+            # The server renews the list only when nobody has read it for a tenth of a second.
             await asyncio.sleep(0.2)
 
 
@@ -277,6 +277,7 @@ async def test_a_row_that_is_held_for_longer_than_it_is_waited_for_is_asked_for_
     try:
         await other("UPDATE host SET seen_ms = 5")
         storing = asyncio.ensure_future(store.put_blocks([(HOST, entry) for entry in blocks]))
+        # The server gives up a wait for a row after LOCK_S; the store asks again.
         await asyncio.sleep(1.6)
         assert not storing.done()
         await other("COMMIT")

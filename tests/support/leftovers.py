@@ -14,11 +14,16 @@ from typing import Any
 SETTLE_S = 3.0
 """A thread that was asked to end, or a socket whose loop has closed, may take so long to go."""
 
-POOLS = (
-    # The loop's default executor; its threads end with the loop, which may serve a whole module.
-    re.compile(r"thread asyncio_\d+$"),
+_EXECUTOR = re.compile(r"thread asyncio_\d+$")
+"""The loop's default executor: its threads end with the loop."""
+_SHARED = (
+    # The pool of SQLite connections, each with aiosqlite's thread and its files.
+    re.compile(r"thread Thread-\d+ \(_connection_worker_thread\)$"),
+    re.compile(r"/tukur\.db(-wal|-shm)?$"),
+    # A connection that the module's client keeps open, and its other end.
+    re.compile(r": socket:\[\d+\]$"),
 )
-"""What grows to a bound and belongs to something that outlives the test on purpose."""
+"""What a hub and its clients that serve a whole module may take more of while a test runs."""
 
 Resources = dict[str, str]
 """Identity to description."""
@@ -59,21 +64,25 @@ def resources() -> Resources:
 
 
 class Leftovers:
-    """Compares what there is with what was there when a test began."""
+    """Compares what there is with what was there when a test began.
 
-    def __init__(self) -> None:
+    `shared`: the test's event loop serves the whole module, and so may a hub.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
         self._before = resources()
+        self._kept = (_EXECUTOR, *(_SHARED if shared else ()))
 
     def accept(self, made: Iterable[str]) -> None:
         """Adds what a fixture of a wider scope made meanwhile."""
         self._before.update(dict.fromkeys(made, ""))
 
     def left(self) -> list[str]:
-        """Descriptions of what was not there before, but for the pools."""
+        """Descriptions of what was not there before and is in no pool."""
         return [
             description
             for identity, description in resources().items()
-            if identity not in self._before and not any(pool.search(description) for pool in POOLS)
+            if identity not in self._before and not any(kept.search(description) for kept in self._kept)
         ]
 
     def settled(self) -> list[str]:
