@@ -14,7 +14,7 @@ import numpy as np
 
 from bench._load import processes
 from bench._mixed import mixed
-from tukur.agent.spool.spool import Spool
+from tukur.agent.spool.spool import Spool, Ticket
 from tukur.blocks.container import PlaneReader, pack, to_planes, unpack, vector_planes
 from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, HostHeader, TaskHeader
 from tukur.protocol import messages
@@ -54,9 +54,10 @@ def record(folder: Path, seconds: int) -> list[Block]:
     agent.send_signal(signal.SIGTERM)
     agent.wait(30)
     spool = Spool(folder / "spool")
-    blocks, skip = [], []
+    blocks: list[Block] = []
+    skip: set[Ticket] = set()
     while (ticket := spool.newest(skip)) is not None:
-        skip.append(ticket)
+        skip.add(ticket)
         if (found := spool.read(ticket)) is not None:
             message = messages.from_agent.decode(found[1][1:])
             assert isinstance(message, Block)

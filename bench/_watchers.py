@@ -34,7 +34,7 @@ def seconds() -> Iterator[None]:
     """Whole seconds, until standard input ends."""
     while True:
         wait = 1 - time.time() % 1
-        if select.select([sys.stdin], [], [], wait)[0] and not sys.stdin.buffer.read1(1):
+        if select.select([sys.stdin], [], [], wait)[0] and not os.read(sys.stdin.fileno(), 1):
             return
         yield
 

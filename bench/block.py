@@ -32,7 +32,8 @@ def run(quick: bool) -> list[dict[str, Any]]:
 
 def _sample(seconds: int) -> list[Snapshot]:
     source, _ = choose(None)
-    host, ticker, snapshots = HostReader(), Ticker(), []
+    host, ticker = HostReader(), Ticker()
+    snapshots: list[Snapshot] = []
     time.sleep(2)
     try:
         while len(snapshots) <= seconds:

@@ -71,7 +71,7 @@ def _measure(size: int, samples: int) -> Iterator[dict[str, Any]]:
 def _psutil(samples: int) -> dict[str, Any]:
     if util.find_spec("psutil") is None:
         return {"skipped": "psutil is not installed"}
-    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415
+    import psutil  # noqa: PLC0415
 
     def read() -> int:
         return len([process.info for process in psutil.process_iter(PSUTIL_FIELDS)])

@@ -22,7 +22,7 @@ from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.console.tokens import TokenConsole
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, HostMinute, Image, MinMaxMean
-from tukur.records import TASK, HostSample, Snapshot, compare, host_rates
+from tukur.records import TASK, Departed, HostSample, Snapshot, compare, host_rates
 
 PROCESSES = 1000
 SAMPLES = 1_000_000
@@ -87,7 +87,7 @@ async def _fill(data: Path, snapshots: list[Snapshot]) -> None:
     fresh: list[Image] = []
     for at, snapshot in enumerate(snapshots, 1):
         change = compare(snapshot.tasks, before.tasks if before else snapshot.tasks[:0])
-        accounts.add(snapshot, change)
+        accounts.add(snapshot, change, Departed())
         builder.add(snapshot, change)
         last = before or snapshot
         rollup.add(host_rates(snapshot.host, last.host, 1.0, len(snapshot.tasks)))

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from tests.support.running import eventually, running, the_host, tukur
+from tests.support.running import running, the_host, tukur
+from tests.support.waiting import eventually
 from tukur.agent.facts import boot_id
 from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 

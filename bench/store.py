@@ -178,8 +178,8 @@ def _write_facts(path: Path, blocks: list[Block]) -> None:
     with path.open("wb") as whole:
         for name, part in zip(FACTS, parts, strict=True):
             whole.write(f"# TYPE process_{name} gauge\n".encode())
-            with part.open("rb") as file:
-                shutil.copyfileobj(file, whole)
+            with part.open("rb") as content:
+                shutil.copyfileobj(content, whole)
             part.unlink()
         whole.write(b"# EOF\n")
 

@@ -5,7 +5,8 @@ import time
 
 from playwright.sync_api import Page, expect
 
-from tests.support.running import Up, eventually
+from tests.support.running import Up
+from tests.support.waiting import eventually
 
 
 def last_ms(page: Page, up: Up) -> int:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.waiting import eventually
 from tukur.records import ENDED, TASK, Departed
 from tukur.sources.bpf.libbpf import KERNEL_BTF
 from tukur.sources.bpf.lives import LifeEvents
@@ -50,7 +51,9 @@ class Watch:
         self.found.append(self.tracker.departed(NOBODY))
 
     def settle(self) -> None:
-        """Until the last reapings are there: a grace period after the wait()."""
+        """Until the last reapings are there: a grace period of the kernel's after the wait(), which nothing
+        reports. What must not come has the time to come, too.
+        """
         for _ in range(4):
             time.sleep(0.1)
             self.read()
@@ -209,28 +212,33 @@ def test_a_zombie_stays_with_the_living_until_it_is_reaped() -> None:
     try:
         pid = os.posix_spawnp("true", ["true"], os.environ)
         for _ in range(4):
+            # As long as a zombie that was reaped takes to be reported.
             time.sleep(0.05)
             tasks = source.read()
             assert pid not in source.departed(tasks).tasks["pid"]
         assert chr(tasks["state"][tasks["pid"] == pid][0]) == "Z"
         os.waitpid(pid, 0)
-        found = []
-        for _ in range(4):
-            time.sleep(0.05)
-            found += source.departed(source.read()).tasks.tolist()
-        (life,) = [row for row in found if row[TASK.names.index("pid")] == pid]
-        assert life[TASK.names.index("flags")] & ENDED
+        found: list[Any] = []
+        eventually(lambda: _collect(source, pid, found))
+        (life,) = found
+        assert life["flags"] & ENDED
     finally:
         source.close()
 
 
 def test_a_child_whose_parent_is_gone_is_told_with_the_parent_it_had_at_its_end(watch: Watch) -> None:
-    code = "pid = os.fork()\nif pid: print(pid); sys.exit()\ntime.sleep(0.2)"
+    code = """
+        parent, pid = os.getpid(), os.fork()
+        if pid:
+            print(pid)
+            sys.exit()
+        while os.getppid() == parent:
+            time.sleep(0.01)
+        """
     told = subprocess.run(python(code), stdout=subprocess.PIPE, check=True, text=True).stdout
     orphan = int(told.split()[0])
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{orphan}").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: not Path(f"/proc/{orphan}").exists())
     watch.settle()
     if orphan not in watch.lives():
         pytest.skip("who inherits orphans here has not reaped it")
@@ -304,9 +312,11 @@ def test_a_reader_in_a_pid_namespace_is_told_of_its_own_in_its_own_numbers() -> 
         events = LifeEvents({PAGE_SHIFT})
         pid = os.posix_spawnp("false", ["false"], os.environ)
         os.waitpid(pid, 0)
-        time.sleep(0.3)
-        found = parse_events(events.read())
-        mine = found.exits[found.exits["pid"] == pid]
+        mine = []
+        while not len(mine):
+            time.sleep(0.05)
+            found = parse_events(events.read())
+            mine = found.exits[found.exits["pid"] == pid]
         print(pid < 100, mine["ppid"].tolist(), mine["comm"].tolist(), len(found.exits) < 10)
         """
     inside = ["unshare", "--pid", "--fork", "--mount-proc", *python(code)]
@@ -338,11 +348,12 @@ def test_a_cgroup_is_known_though_it_was_gone_before_anybody_looked(watch: Watch
 
 
 def _removed(folder: Path) -> None:
-    for _ in range(50):
+    def removed() -> bool:
         with contextlib.suppress(OSError):
             folder.rmdir()
-            return
-        time.sleep(0.02)
+        return not folder.exists()
+
+    eventually(removed)
 
 
 def test_an_ended_life_has_no_less_than_its_last_sample_had() -> None:
@@ -350,12 +361,9 @@ def test_an_ended_life_has_no_less_than_its_last_sample_had() -> None:
     burn = "until = time.time() + 0.5\nwhile time.time() < until: pass"
     try:
         with subprocess.Popen(python(burn)) as child:
-            time.sleep(0.3)
-            tasks = source.read()
-            (before,) = tasks[tasks["pid"] == child.pid]
-            source.departed(tasks)
+            before = eventually(lambda: _burning(source, child.pid))
         found: list[Any] = []
-        until(lambda: bool(found or _collect(source, child.pid, found)))
+        eventually(lambda: _collect(source, child.pid, found))
     finally:
         source.close()
     assert int(found[0]["cpu_ns"]) > int(before["cpu_ns"])
@@ -368,11 +376,12 @@ def _collect(source: BpfSource, pid: int, found: list[Any]) -> bool:
     return bool(found)
 
 
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.05)
+def _burning(source: BpfSource, pid: int) -> Any:
+    """Its row, once it has used some CPU time."""
+    tasks = source.read()
+    source.departed(tasks)
+    (found,) = tasks[tasks["pid"] == pid]
+    return found if found["cpu_ns"] > 50 * MS else None
 
 
 def test_procfs_charges_the_parent_for_children_that_nobody_saw() -> None:

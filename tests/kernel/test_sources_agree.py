@@ -12,13 +12,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.waiting import eventually
 from tukur.records import KTHREAD
 from tukur.sources.bpf.libbpf import KERNEL_BTF
 from tukur.sources.bpf.source import BpfSource
@@ -51,6 +52,8 @@ def bpf() -> Iterator[BpfSource]:
     if not KERNEL_BTF.exists():
         pytest.skip(f"this kernel has no {KERNEL_BTF}")
     source = BpfSource()
+    # What it reads of /proc stays open from the first reading on.
+    source.read()
     yield source
     source.close()
 
@@ -71,7 +74,6 @@ def running(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-            time.sleep(0.05)
             yield child
         finally:
             child.kill()
@@ -99,16 +101,15 @@ def row(source: BpfSource | ProcfsSource, pid: int) -> Any:
     return found[0]
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.01)
+def rests(pid: int) -> bool:
+    """Whether no thread of the process runs."""
+    stats = [path.read_bytes() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(b")")[2].split()[0] in b"SZT" for stat in stats)
 
 
 def assert_agree(bpf: BpfSource, procfs: ProcfsSource, pid: int) -> tuple[Any, Any]:
     """Compares the two about a process at rest; what both said."""
-    time.sleep(0.05)
+    eventually(lambda: rests(pid))
     ours, theirs = row(bpf, pid), row(procfs, pid)
     for name in EXACT:
         assert int(ours[name]) == int(theirs[name]), name
@@ -160,17 +161,20 @@ def test_kernel_threads_agree(bpf: BpfSource, procfs: ProcfsSource) -> None:
 
 def test_ended_threads_count(bpf: BpfSource, procfs: ProcfsSource) -> None:
     code = """
+    burnt = threading.Semaphore(0)
     def burn():
         until = time.thread_time() + 0.15
         while time.thread_time() < until:
             pass
+        burnt.release()
     for _ in range(2):
         ended = threading.Thread(target=burn)
         ended.start()
         ended.join()
     for _ in range(3):
         threading.Thread(target=lambda: (burn(), threading.Event().wait()), daemon=True).start()
-    time.sleep(1.2)
+    for _ in range(5):
+        burnt.acquire()
     """
     with running(textwrap.dedent(code) + READY) as child:
         ours, _ = assert_agree(bpf, procfs, child.pid)
@@ -181,7 +185,8 @@ def test_ended_threads_count(bpf: BpfSource, procfs: ProcfsSource) -> None:
 def test_a_zombie_leader_with_living_threads(bpf: BpfSource, procfs: ProcfsSource) -> None:
     code = """
     def work():
-        time.sleep(0.3)
+        while "Z (zombie)" not in open("/proc/self/status").read():
+            time.sleep(0.01)
         until = time.thread_time() + 0.2
         while time.thread_time() < until:
             pass
@@ -198,6 +203,7 @@ def test_a_zombie_leader_with_living_threads(bpf: BpfSource, procfs: ProcfsSourc
 
 def test_a_stopped_process_is_seen_stopped_at_once(bpf: BpfSource, procfs: ProcfsSource) -> None:
     with running(READY) as child:
+        eventually(lambda: rests(child.pid))
         for _ in range(3):
             assert chr(row(bpf, child.pid)["state"]) == "S"
         child.send_signal(signal.SIGSTOP)
@@ -235,7 +241,7 @@ def test_a_shorter_name_leaves_nothing_of_the_longer(bpf: BpfSource, procfs: Pro
 
 def test_nice_policy_and_oom_score(bpf: BpfSource, procfs: ProcfsSource) -> None:
     code = """
-    os.nice(7)
+    os.setpriority(os.PRIO_PROCESS, 0, 7)
     open("/proc/self/oom_score_adj", "w").write("333")
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     """
@@ -299,9 +305,9 @@ def test_a_process_in_a_pid_namespace_has_its_own_number_there(bpf: BpfSource, p
     with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "60"]) as outer:
         try:
             children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-            until(lambda: children.read_text().strip() != "")
+            eventually(lambda: children.read_text().strip() != "")
             inner = int(children.read_text())
-            until(lambda: Path(f"/proc/{inner}/comm").read_text() == "sleep\n")
+            eventually(lambda: Path(f"/proc/{inner}/comm").read_text() == "sleep\n")
             ours, _ = assert_agree(bpf, procfs, inner)
             assert (int(ours["ns_pid"]), int(ours["ppid"])) == (1, outer.pid)
         finally:
@@ -356,7 +362,7 @@ def test_an_orphan_has_its_new_parent_at_once(bpf: BpfSource) -> None:
         assert parent.stdout is not None
         orphan = int(parent.stdout.readline())
         try:
-            time.sleep(0.1)
+            eventually(lambda: rests(orphan))
             for _ in range(3):
                 assert int(row(bpf, orphan)["ppid"]) == parent.pid
             parent.kill()
@@ -373,7 +379,7 @@ def test_exec_changes_the_exec_id_and_nothing_of_the_life(bpf: BpfSource) -> Non
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-        until(lambda: bytes(row(bpf, child.pid)["comm"]) == b"sleep")
+        eventually(lambda: bytes(row(bpf, child.pid)["comm"]) == b"sleep")
         after = row(bpf, child.pid)
         assert int(after["exec_id"]) != int(before["exec_id"])
         assert int(after["start_ns"]) == int(before["start_ns"])
@@ -395,7 +401,7 @@ def test_cpu_time_never_goes_back_and_reaches_what_the_process_measured(bpf: Bpf
             time.sleep(0.02)
         assert child.stdout is not None
         measured = int(child.stdout.readline())
-        time.sleep(0.05)
+        eventually(lambda: rests(child.pid))
         seen.append(row(bpf, child.pid))
         for name in ("cpu_ns", "utime_ns", "stime_ns"):
             values = [int(task[name]) for task in seen]

@@ -30,6 +30,7 @@ async def test_questions_that_nobody_wants_end_at_once_and_their_connections_ser
     for _ in range(2):
         questions = CancellableReads()
         asked = [loop.create_task(slow_question(store), context=questions.context()) for _ in range(READERS)]
+        # Nothing says that a query runs on its connection: by then all do.
         await asyncio.sleep(0.3)
         assert not any(question.done() for question in asked)
         begun = time.monotonic()

@@ -98,7 +98,7 @@ async def _plan(store: Store, statement: Any) -> Sequence[str]:
     compiled = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
     async with store.database.read() as connection:
         rows = await connection.exec_driver_sql(f"explain query plan {compiled}")
-        return [row[3] for row in rows]
+        return rows.scalars(3).all()
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)

@@ -11,9 +11,10 @@ import pymysql
 import pytest
 from sqlalchemy import Table, select
 
-from tests.support.hub import HOST, KEYS, OTHER, until
+from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.record import WALL, Machine, facts_of, hello_of
+from tests.support.waiting import until
 from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as recorder_module
@@ -245,7 +246,7 @@ async def waits(mariadb: MariaDb) -> None:
     wanted = "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
     async with asyncio.timeout(5):
         while mariadb.sql(wanted) == [(0,)]:
-            # The server makes the list anew only where nobody has read it for a tenth of a second.
+            # The server renews the list only when nobody has read it for a tenth of a second.
             await asyncio.sleep(0.2)
 
 
@@ -257,7 +258,7 @@ async def test_a_deadlock_is_done_again(store: Store, mariadb: MariaDb, other: O
     await other(f"INSERT INTO user (name, role, created_ms) VALUES {rows}")
     await other("UPDATE host SET name = name, seen_ms = 5 WHERE id = 2")
     items = [(host_id, entry) for host_id, blocks in histories.items() for entry in blocks]
-    storing = asyncio.create_task(store.put_blocks(items))
+    storing = asyncio.ensure_future(store.put_blocks(items))
     await waits(mariadb)
     await other("UPDATE host SET seen_ms = 5 WHERE id = 1")
     assert deadlocks(mariadb) == before + 1
@@ -275,7 +276,8 @@ async def test_a_row_that_is_held_for_longer_than_it_is_waited_for_is_asked_for_
     blocks = history(f"{HOST[:-4]}b007", 2)
     try:
         await other("UPDATE host SET seen_ms = 5")
-        storing = asyncio.create_task(store.put_blocks([(HOST, entry) for entry in blocks]))
+        storing = asyncio.ensure_future(store.put_blocks([(HOST, entry) for entry in blocks]))
+        # The server gives up a wait for a row after LOCK_S; the store asks again.
         await asyncio.sleep(1.6)
         assert not storing.done()
         await other("COMMIT")

@@ -169,7 +169,7 @@ async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
     async with store.database.read() as connection:
         for question in questions:
             options = {"literal_binds": True}
-            words = str(question.compile(dialect=mysql.dialect(), compile_kwargs=options))  # type: ignore[no-untyped-call]
+            words = str(question.compile(dialect=mysql.dialect(), compile_kwargs=options))
             (plan,) = (await connection.execute(text(f"EXPLAIN PARTITIONS {words}"))).mappings().all()
             assert plan["partitions"] == "d20231117"
 

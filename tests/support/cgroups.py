@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
 from tukur.sources.cgroups import find_mount
 
 
@@ -58,15 +58,15 @@ class Cgroups:
 
 
 def _remove(folder: Path) -> None:
-    for _ in range(50):
+    def removed() -> bool:
         try:
             folder.rmdir()
         except OSError:
             # The last one in it is not quite gone.
-            time.sleep(0.02)
-        else:
-            return
-    folder.rmdir()
+            return False
+        return True
+
+    eventually(removed, what=f"{folder} is empty")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.record import facts_of
+from tests.support.waiting import until
 from tukur.agent.joining.trust import Trust, seen, tls_options
 from tukur.files import kept_secret
 from tukur.hub.app import open_hub
@@ -104,9 +105,8 @@ async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningH
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        while not server.started:
-            assert not serving.done(), "the hub did not start"
-            await asyncio.sleep(0.005)
+        await until(lambda: server.started or serving.done(), 30)
+        assert not serving.done(), "the hub did not start"
         yield RunningHub(parts, listening.getsockname()[1])
     finally:
         server.should_exit = True
@@ -220,10 +220,3 @@ async def recorded(hub: RunningHub, *blocks: messages.Block, host_id: str = HOST
             await scripted.send(block)
             ack = await scripted.hear(messages.Ack)
             assert ack.first_ns == block.first_ns
-
-
-async def until(check: Any, seconds: float = 5) -> None:
-    """Waits until `check()` is true."""
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.01)

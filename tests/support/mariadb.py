@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 import pymysql
 
+from tests.support.waiting import eventually
 from tukur.hub.store.backends.address import ServerAddress
 
 START_S = 60
@@ -82,11 +82,9 @@ class MariaDb:
         command += [f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"]
         command += [f"--pid-file={self.folder / 'pid'}", f"--log-error={self.folder / 'log'}", *self.options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + START_S
-        while not self._answers():
-            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.02)
+        process = self._process
+        eventually(lambda: self._answers() or process.poll() is not None, START_S, "the server answers")
+        assert process.poll() is None, (self.folder / "log").read_text()[-2000:]
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

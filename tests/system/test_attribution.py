@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.cgroups import Cgroups, cgroups
 from tests.support.memory import eat, little_memory
-from tests.support.running import eventually, the_host
+from tests.support.running import the_host
+from tests.support.waiting import eventually
 
 POD = "2c48913c-b29f-11e7-9350-020968147796"
 CONTAINER = "0123456789abcdef" * 4
@@ -68,7 +69,12 @@ def test_what_a_unit_did_is_added_up_over_its_lives(client: httpx.Client, made: 
     pids = {made.run_in("/tukur.slice/tukur-sum.service", "/bin/sh", "-c", burn) for _ in range(5)}
     found = eventually(lambda: ended(client, pids, begin), 30, "all lives are told")
     host = the_host(client)["host_id"]
-    query = {"from": begin - 2000, "to": int(time.time() * 1000), "group": "unit", "limit": 1000}
+    query: dict[str, str | int] = {
+        "from": begin - 2000,
+        "to": int(time.time() * 1000),
+        "group": "unit",
+        "limit": 1000,
+    }
     groups = client.get(f"/api/hosts/{host}/top", params=query).raise_for_status().json()["groups"]
     (unit,) = [group for group in groups if group["name"] == "tukur-sum.service"]
     assert unit["lives"] == 5

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
-from tests.support.running import Up, eventually, free_port, running, the_host, tukur
+from tests.support.running import Up, free_port, running, the_host, tukur
+from tests.support.waiting import eventually
 from tukur.blocks import decode_samples
 from tukur.cli.errors import Exit
 from tukur.cli.options.database import VARIABLE

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Up, eventually, running
+from tests.support.running import Up, running
+from tests.support.waiting import eventually
 from tukur.agent.spool.spool import Spool
 from tukur.blocks import decode_samples
 

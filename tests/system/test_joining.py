@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.support.certificates import make_authority, sign
-from tests.support.running import TUKUR, Up, eventually, on_another_boot, running, the_host, tukur
+from tests.support.running import TUKUR, Up, on_another_boot, running, the_host, tukur
+from tests.support.waiting import eventually
 from tukur.agent.joining.identity import JoinedFile
 from tukur.cli.errors import Exit
 from tukur.protocol.join_token import JoinToken

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Dialog, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS, new_link
-from tests.support.running import Up, eventually, running, the_host
+from tests.support.running import Up, running, the_host
+from tests.support.waiting import eventually
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "tukur"
 RUNS_CODE = {"eval", "exec", "compile", "__import__"}
@@ -133,10 +134,15 @@ def test_the_names_of_processes_are_text_wherever_they_are_shown(
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["x-content-type-options"] == "nosniff"
     said: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         page = browser.new_page()
-        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.goto(new_link(up))
         page.wait_for_selector("main[data-state=live] [role=row][data-pid]")

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.running import Up, eventually, the_host
+from tests.support.running import Up, the_host
+from tests.support.waiting import eventually
 
 COUNT = 400
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.support.cut import network
-from tests.support.hub import HOST, KEYS, ORDER_KEY, RunningHub, running_hub, until
+from tests.support.hub import HOST, KEYS, ORDER_KEY, RunningHub, running_hub
 from tests.support.running import TUKUR
-from tukur.agent.spool.spool import Bounds, Spool
+from tests.support.waiting import until
+from tukur.agent.spool.spool import Bounds, Spool, Ticket
 from tukur.blocks import decode_samples
 from tukur.protocol import auth
 
@@ -211,7 +212,10 @@ while True:
 
 def test_a_spool_whose_writer_is_killed_at_any_moment_has_all_that_was_put_in(tmp_path: Path) -> None:
     """Thousands of puts, and acknowledgements of each third; the writer dies amid them."""
-    dice, put, done, unsure = random.Random(3), set(), set(), set()
+    dice = random.Random(3)
+    put: set[int] = set()
+    done: set[int] = set()
+    unsure: set[int] = set()
     for _ in range(ROUNDS):
         last = max(put, default=0)
         writer = subprocess.Popen(
@@ -229,7 +233,8 @@ def test_a_spool_whose_writer_is_killed_at_any_moment_has_all_that_was_put_in(tm
         # It may have died before it could say so.
         unsure.add(max(put))
     spool = Spool(tmp_path, Bounds(limit=2**22))
-    seen, waiting = set(), set()
+    seen: set[Ticket] = set()
+    waiting: set[int] = set()
     while (ticket := spool.newest(seen)) is not None:
         seen.add(ticket)
         found = spool.read(ticket)

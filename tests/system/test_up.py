@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.running import Up, eventually, the_host, tukur
+from tests.support.running import Up, the_host, tukur
+from tests.support.waiting import eventually
 
 BUSY = "import time\nuntil = time.time() + 60\nwhile time.time() < until: sum(range(1000))"
 

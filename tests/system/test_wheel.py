@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Up, eventually, the_host
+from tests.support.running import Up, the_host
+from tests.support.waiting import eventually
 from tukur.cli import COMMANDS
 from tukur.cli.errors import Exit
 

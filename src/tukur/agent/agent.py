@@ -104,9 +104,15 @@ class Agent:
             for task in (link, *self._tasks):
                 task.cancel()
             await asyncio.gather(link, *self._tasks, return_exceptions=True)
-            self._source.close()
-            self._cgroups.close()
-            self._oom.close()
+            self.close()
+
+    def close(self) -> None:
+        """Closes every file; :meth:`run` ends with it."""
+        self._source.close()
+        self._host.close()
+        self._cgroups.close()
+        self._oom.close()
+        self._spool.close()
 
     async def _sample_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

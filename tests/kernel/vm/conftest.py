@@ -55,7 +55,7 @@ def boot(kernel: Kernel | None, parts: dict[str, Path]) -> Run:
 
     def with_python(
         script: str, *, toolchain: bool = False, more: dict[str, Path] | None = None, **options: object
-    ):  # type: ignore[no-untyped-def]
+    ) -> Outcome:
         beneath = [whole.python_archive(), *([whole.toolchain_archive(kernel)] if toolchain else [])]
         return machine.boot(
             kernel,

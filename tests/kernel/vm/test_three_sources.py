@@ -12,7 +12,8 @@ import pytest
 
 from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Kernel, Outcome
-from tests.support.running import eventually, free_port
+from tests.support.running import free_port
+from tests.support.waiting import eventually
 from tukur.hub.orders.key import OrderKey
 from tukur.protocol.auth import new_key, public_key
 

@@ -1,11 +1,12 @@
 """The agent as a whole, on this machine's /proc, with a scripted hub."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.support.waiting import until
 from tukur.agent.agent import Agent, AgentSettings
 from tukur.agent.facts import boot_id, os_name
 from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
@@ -52,18 +54,16 @@ class Hub:
                 await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
 
     async def tell(self, message: messages.Message) -> None:
-        while self.socket is None:
-            await asyncio.sleep(0.01)
-        await self.socket.send(pack(message))
+        socket = await until(lambda: self.socket)
+        await socket.send(pack(message))
 
     async def hear(self, kind: type, seconds: float = 6) -> Any:
-        async with asyncio.timeout(seconds):
-            while True:
-                for message in self.heard:
-                    if isinstance(message, kind):
-                        self.heard.remove(message)
-                        return message
-                await asyncio.sleep(0.01)
+        def first() -> Any:
+            return next((message for message in self.heard if isinstance(message, kind)), None)
+
+        message = await until(first, seconds, f"a {kind.__name__} arrives")
+        self.heard.remove(message)
+        return message
 
 
 @pytest.fixture
@@ -189,14 +189,28 @@ def test_a_system_without_os_release_is_linux(monkeypatch: pytest.MonkeyPatch) -
     assert os_name() == "Linux"
 
 
-async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(tmp_path: Path) -> None:
+@pytest.fixture
+def agent_of(tmp_path: Path) -> Iterator[Callable[[JoinedFile], Agent]]:
+    """Makes agents that do not run."""
+    with contextlib.ExitStack() as made:
+
+        def make(identity: JoinedFile) -> Agent:
+            policy = Policy(signals=SIGNALS, own_pid=os.getpid())
+            settings = AgentSettings(identity=identity, spool=tmp_path / "spool", policy=policy)
+            return made.enter_context(contextlib.closing(Agent(settings, ProcfsSource())))
+
+        yield make
+
+
+async def test_other_authorities_are_believed_only_when_the_order_key_signed_them(
+    tmp_path: Path, agent_of: Callable[[JoinedFile], Agent]
+) -> None:
     file = JoinedFile(tmp_path)
     order_key = auth.public_key(ORDER_KEY)
     file.save(
         Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=order_key, authorities=[b"1"])
     )
-    policy = Policy(signals=SIGNALS, own_pid=os.getpid())
-    agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
+    agent = agent_of(file)
     new = [b"2", b"1"]
     other_host = "22222222-2222-3333-4444-555555555555"
     forged = auth.sign(auth.new_key(), auth.authorities_text(HOST, new))
@@ -209,12 +223,13 @@ async def test_other_authorities_are_believed_only_when_the_order_key_signed_the
     assert file.load().authorities == new
 
 
-async def test_another_order_key_is_pinned_only_when_the_pinned_one_signed_it(tmp_path: Path) -> None:
+async def test_another_order_key_is_pinned_only_when_the_pinned_one_signed_it(
+    tmp_path: Path, agent_of: Callable[[JoinedFile], Agent]
+) -> None:
     file = JoinedFile(tmp_path)
     old, new = auth.public_key(ORDER_KEY), auth.new_key()
     file.save(Identity(hub="https://hub", host_id=HOST, key=AGENT_KEY, order_key=old))
-    policy = Policy(signals=SIGNALS, own_pid=os.getpid())
-    agent = Agent(AgentSettings(identity=file, spool=tmp_path / "spool", policy=policy), ProcfsSource())
+    agent = agent_of(file)
     text = auth.successor_text(old, auth.public_key(new))
     for signer, pinned in ((new, old), (ORDER_KEY, auth.public_key(new))):
         step = messages.Successor(old, auth.public_key(new), auth.sign(signer, text))

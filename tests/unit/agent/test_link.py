@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.support.waiting import until
 from tukur.agent.link import Link, LinkError, hub_uri
 from tukur.agent.spool.format import span_of
 from tukur.agent.spool.spool import Bounds, Spool
@@ -83,8 +84,10 @@ class Hub:
             if isinstance(message, messages.Block):
                 await socket.send(pack(messages.Ack(boot_id=message.boot_id, first_ns=message.first_ns)))
             if isinstance(message, messages.Gap):
-                key = {"boot_id": message.boot_id, "first_ns": message.first_ns}
-                await socket.send(pack(messages.Ack(**key, last_ns=message.last_ns)))
+                acknowledged = messages.Ack(
+                    boot_id=message.boot_id, first_ns=message.first_ns, last_ns=message.last_ns
+                )
+                await socket.send(pack(acknowledged))
 
     def blocks(self) -> list[int]:
         return [message.first_ns for message in self.heard if isinstance(message, messages.Block)]
@@ -120,12 +123,6 @@ async def linked(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(check: Callable[[], bool], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_block_leaves_the_spool_only_when_it_is_acknowledged(hub: Hub, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Supervision, with real processes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
 from tukur.cli.supervise import Child
+from tukur.sources.proc import read_stat
 
 
 class Sleeper(Child):
@@ -25,12 +28,14 @@ def test_a_child_that_dies_is_started_again_after_a_pause() -> None:
     child.start()
     first = child.pid
     os.kill(first, signal.SIGKILL)
-    until = time.monotonic() + 5
-    while child.pid in (first, 0) and time.monotonic() < until:
+    killed = time.monotonic()
+
+    def started_again() -> bool:
         child.tend()
-        time.sleep(0.02)
-    assert child.pid not in (first, 0)
-    assert time.monotonic() > until - 5 + 0.5
+        return child.pid not in (first, 0)
+
+    eventually(started_again)
+    assert time.monotonic() > killed + 0.5
     child.stop(2)
 
 
@@ -51,7 +56,13 @@ def test_a_child_that_does_not_end_when_asked_is_ended() -> None:
         "import signal,time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
     )
     child.start()
-    time.sleep(0.3)
+
+    def ignores_term() -> bool:
+        status = Path(f"/proc/{child.pid}/status").read_text()
+        ignored = int(re.findall(r"SigIgn:\t(\w+)", status)[0], 16)
+        return bool(ignored >> (signal.SIGTERM - 1) & 1)
+
+    eventually(ignores_term)
     child.stop(0.3)
     assert child.poll() == -signal.SIGKILL
 
@@ -73,15 +84,13 @@ time.sleep(60)
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    until = time.monotonic() + 5
-    while not (tmp_path / "ready").exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    eventually((tmp_path / "ready").exists)
     parent.send_signal(how)
     parent.wait()
     parent.stdout.close()
-    while time.monotonic() < until:
-        stat = Path(f"/proc/{child}/stat")
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.01)
-    raise AssertionError("the child outlived its supervisor")
+
+    def ended() -> bool:
+        stat = read_stat(child)
+        return stat is None or stat.state in "ZX"
+
+    eventually(ended, what="the child ends with its supervisor")

@@ -11,7 +11,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.hub import HOST, OTHER, RunningHub, ScriptedAgent, agent, running_hub, until
+from tests.support.hub import HOST, OTHER, RunningHub, ScriptedAgent, agent, running_hub
+from tests.support.waiting import until
 from tukur.hub import live as module
 from tukur.protocol import messages
 
@@ -150,6 +151,7 @@ async def test_a_revoked_token_stops_watching(hub: RunningHub, monkeypatch: pyte
     token = await hub.token("viewer", "revoked")
     async with agent(hub) as owl, watching(hub, token=token) as viewer:
         assert await status(viewer)
+        # Three looks at the token, each of which finds it valid.
         await asyncio.sleep(0.15)
         await owl.frame(b"still")
         assert await received(viewer) == b"still"

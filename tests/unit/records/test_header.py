@@ -77,11 +77,16 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     return found
 
 
+def fields(dtype: "np.dtype[Any]") -> list[tuple[str, "np.dtype[Any]", int]]:
+    """(name, dtype, offset) of each field of a structure."""
+    assert dtype.fields is not None
+    return [(name, field[0], field[1]) for name, field in dtype.fields.items()]
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_every_member_has_the_same_place_and_size(layout: Layout, structure: str) -> None:
     dtype = STRUCTURES[structure]
-    assert dtype.fields is not None
-    ours = {name: (at, part.itemsize) for name, (part, at) in dtype.fields.items()}
+    ours = {name: (offset, part.itemsize) for name, part, offset in fields(dtype)}
     assert ours == {name: place for name, place in layout[structure].items() if name != "="}
     assert list(dtype.names or ()) == members(structure)
 
@@ -91,7 +96,7 @@ def test_every_structure_has_the_same_size_and_no_hole(layout: Layout, structure
     dtype = STRUCTURES[structure]
     assert dtype.itemsize == layout[structure]["="][1]
     assert dtype.itemsize % 8 == 0
-    assert sum(part.itemsize for part, _ in dtype.fields.values()) == dtype.itemsize
+    assert sum(part.itemsize for _, part, _ in fields(dtype)) == dtype.itemsize
 
 
 def test_versions_flags_and_kinds_are_the_same(layout: Layout) -> None:
@@ -100,6 +105,6 @@ def test_versions_flags_and_kinds_are_the_same(layout: Layout) -> None:
 
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_every_column_is_little_endian_and_naturally_aligned(structure: str) -> None:
-    for name, (dtype, at) in STRUCTURES[structure].fields.items():
+    for name, dtype, offset in fields(STRUCTURES[structure]):
         assert dtype.byteorder in ("<", "|", "="), name
-        assert dtype.kind == "S" or at % dtype.itemsize == 0, name
+        assert dtype.kind == "S" or offset % dtype.itemsize == 0, name

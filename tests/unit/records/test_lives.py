@@ -65,5 +65,5 @@ def test_however_few_groups_are_left_no_life_and_no_time_is_lost(
     whole = merge_groups([groups(*rows)])
     found = bounded_groups(whole, most)
     assert len(found) <= max(most, 2)
-    for name in ("lives", "cpu_ns"):
-        assert int(found[name].sum()) == sum(row[3 if name == "lives" else 4] for row in rows)
+    assert int(found["lives"].sum()) == sum(lives for *_, lives, _ in rows)
+    assert int(found["cpu_ns"].sum()) == sum(cpu_ns for *_, cpu_ns in rows)

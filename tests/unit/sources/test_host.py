@@ -1,6 +1,7 @@
 """Recorded texts of /proc, and that what is read is what is declared."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,9 +101,9 @@ def test_in_a_container_every_interface_but_lo_counts() -> None:
 
 
 @pytest.fixture
-def reader() -> HostReader:
+def reader() -> Iterator[HostReader]:
     made = HostReader()
-    yield made  # type: ignore[misc]
+    yield made
     made.close()
 
 

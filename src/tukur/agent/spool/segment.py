@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class Segment:
         self.path = folder / f"{number:010d}{SUFFIX}"
         self._done_path = self.path.with_suffix(_DONE)
         self._file: int | None = None
+        self._close: weakref.finalize[[int], Segment] | None = None
+        """Closes the file, once; a segment that is dropped is closed too."""
         self._done_size = 0
         self.size = 0
         self.waiting: dict[int, int] = {}
@@ -32,7 +35,8 @@ class Segment:
         """A new one, to be appended to."""
         made = cls(folder, number)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        made._file = os.open(made.path, flags, 0o600)
+        made._file = file = os.open(made.path, flags, 0o600)
+        made._close = weakref.finalize(made, os.close, file)
         try:
             _sync_folder(folder)
         except OSError:
@@ -65,9 +69,9 @@ class Segment:
 
     def close(self) -> None:
         """No more is appended."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._close is not None:
+            self._close()
+            self._file = self._close = None
 
     def add(self, at: int, head_crc: int, span: form.Span) -> None:
         """A block waits there."""

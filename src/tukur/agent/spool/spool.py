@@ -85,6 +85,10 @@ class Spool:
         self._load()
         self.damaged += take_over(folder, self._append_unsynced, self._sync)
 
+    def close(self) -> None:
+        """Closes the file that is written to; the next block would begin a new one."""
+        self._end_active()
+
     # --- what comes in
 
     def put(self, span: Span, data: bytes) -> Ticket:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.waiting import until
 from tukur.agent.facts import boot_id
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.gate import OrderGate, RefusedError
@@ -108,10 +109,12 @@ async def test_a_process_that_waits_in_the_kernel_is_told_to_be_uninterruptible(
     ignores = "import ctypes, signal, time; signal.signal(15, signal.SIG_IGN);"
     program = f"{ignores} ctypes.CDLL(None).vfork(); time.sleep(60)"
     child = spawn(sys.executable, "-c", program)
-    until = time.monotonic() + 5
-    while (stat := read_stat(child.pid)) is None or stat.state != "D":
-        assert time.monotonic() < until, "it does not wait in the kernel"
-        await asyncio.sleep(0.01)
+
+    def waits_in_kernel() -> bool:
+        stat = read_stat(child.pid)
+        return stat is not None and stat.state == "D"
+
+    await until(waits_in_kernel)
     last = (await outcomes(order_to(child.pid, "TERM"), executor(observe_s=0.3)))[-1]
     assert (last.outcome, last.code) == ("alive", "uninterruptible")
     assert "state D" in last.detail
@@ -167,6 +170,7 @@ async def test_another_start_time_is_another_process_and_is_spared(spawn: Spawn,
     child = spawn()
     body = order_to(child.pid, "KILL", start_ns_of(child.pid) + off * CLOCK_TICK_NS)
     assert [result.outcome for result in await outcomes(body)] == ["reused"]
+    # A signal would have ended it by now.
     await asyncio.sleep(0.05)
     assert child.poll() is None
 
@@ -187,6 +191,7 @@ async def test_a_really_reused_pid_is_never_signalled(spawn: Spawn) -> None:
     body = order_to(first.pid, "KILL")
     first.kill()
     first.wait()
+    # The next one must not have the start time of the first.
     await asyncio.sleep(2 * CLOCK_TICK_NS / 1e9)
     for _ in range(200):
         Path("/proc/sys/kernel/ns_last_pid").write_text(str(first.pid - 1))
@@ -197,6 +202,7 @@ async def test_a_really_reused_pid_is_never_signalled(spawn: Spawn) -> None:
         second.wait()
     assert second.pid == first.pid, "the kernel did not give the PID again"
     assert [result.outcome for result in await outcomes(body)] == ["reused"]
+    # A signal would have ended it by now.
     await asyncio.sleep(0.05)
     assert second.poll() is None
 

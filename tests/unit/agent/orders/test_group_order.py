@@ -1,6 +1,5 @@
 """Orders to sets of real processes, their priorities and the freezer."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.cgroups import cgroups
+from tests.support.waiting import until
 from tests.unit.agent.orders.test_executor import order_to, outcomes
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.scope import Place, commonest, descendants, pids_in_scope, places
@@ -105,9 +105,8 @@ def living(pid: int) -> bool:
 
 async def test_a_whole_tree_is_ended_and_each_of_it_is_told(start: Start) -> None:
     child = start(TREE)
-    await asyncio.sleep(0.1)
+    await until(lambda: len(descendants(child.pid, _parents())) == 7)
     tree = descendants(child.pid, _parents())
-    assert len(tree) == 7
     done = await carried_out(doing(child.pid, scope="tree", signal="KILL"))
     assert (done.outcome, done.final, done.more) == ("exited", True, 0)
     assert {member.pid for member in done.members} == set(tree)
@@ -121,9 +120,12 @@ async def test_a_protected_one_within_a_tree_is_spared_and_told(start: Start) ->
     child = start(
         TREE.replace("time.sleep(60)\n        time", "os.execv('/bin/sleep', ['sleep', '60'])\n        time")
     )
-    await asyncio.sleep(0.3)
-    spared = {pid for pid in descendants(child.pid, _parents()) if _name(pid) == "sleep"}
-    assert len(spared) == 3
+
+    def sleeping() -> set[int]:
+        return {pid for pid in descendants(child.pid, _parents()) if _name(pid) == "sleep"}
+
+    await until(lambda: len(sleeping()) == 3)
+    spared = sleeping()
     policy = replace(POLICY, protect=Selection(names=("sleep",)))
     done = await carried_out(doing(child.pid, scope="tree", signal="KILL"), policy)
     assert done.outcome == "exited"
@@ -146,7 +148,7 @@ for _ in range(2000):
 
 async def test_what_goes_on_forking_does_not_get_its_children_out_of_its_tree(start: Start) -> None:
     child = start(SPAWNS)
-    await asyncio.sleep(0.05)
+    await until(lambda: len(descendants(child.pid, _parents())) > 10)
     done = await carried_out(doing(child.pid, scope="tree", signal="KILL"))
     assert done.outcome == "exited"
     assert len(done.members) > 10

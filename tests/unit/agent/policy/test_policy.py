@@ -1,5 +1,7 @@
 """The host's own word."""
 
+from typing import Any
+
 import pytest
 
 from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy, Selection
@@ -9,8 +11,8 @@ from tukur.records import KTHREAD
 ALL = Policy(signals=SIGNALS, actions=ACTIONS, own_pid=500, own_unit="tukur-agent.service", supervisor=400)
 
 
-def refused(policy: Policy, signal: str = "KILL", **who: object) -> str:
-    subject = Subject(**{"pid": 777, "ppid": 1, "users": frozenset({"app"}), "program": "work", **who})  # type: ignore[arg-type]
+def refused(policy: Policy, signal: str = "KILL", **who: Any) -> str:
+    subject = Subject(**{"pid": 777, "ppid": 1, "users": frozenset({"app"}), "program": "work", **who})
     return policy.refuses(subject, "signal", signal)[0]
 
 
@@ -26,7 +28,7 @@ def refused(policy: Policy, signal: str = "KILL", **who: object) -> str:
         ({}, ""),
     ],
 )
-def test_init_kernel_threads_and_tukur_itself_are_never_reached(who: dict[str, object], code: str) -> None:
+def test_init_kernel_threads_and_tukur_itself_are_never_reached(who: dict[str, Any], code: str) -> None:
     assert refused(ALL, **who) == code
 
 
@@ -52,7 +54,7 @@ def test_lifting_the_protection_of_a_program_lifts_none_that_the_host_gave_itsel
 
 def test_whoever_is_not_among_those_that_are_allowed_is_not_reached() -> None:
     policy = Policy(signals=SIGNALS, allow=Selection(users=("app-*",), names=("python3*",)))
-    fits = {"users": frozenset({"app-1"}), "program": "python3.11"}
+    fits: dict[str, Any] = {"users": frozenset({"app-1"}), "program": "python3.11"}
     assert refused(policy, **fits) == ""
     assert refused(policy, **{**fits, "program": "perl"}) == "protected"
     assert refused(policy, **{**fits, "users": frozenset({"app-1", "root"})}) == "protected", "setuid"

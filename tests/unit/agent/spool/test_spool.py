@@ -11,16 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.spool import BOOT, OTHER_BOOT, SECOND, put, segments, span
-from tukur.agent.spool import spool as spool_module
 from tukur.agent.spool.format import Span
-from tukur.agent.spool.spool import MEMORY_BLOCKS, Bounds, Spool
+from tukur.agent.spool.segment import Segment
+from tukur.agent.spool.spool import MEMORY_BLOCKS, Bounds, Spool, Ticket
 from tukur.protocol.hub_side import pack
 from tukur.protocol.messages import Block, HostMinute
 
 
 def waiting(spool: Spool) -> list[int]:
     """The numbers of what waits, in the order in which it would be sent."""
-    found, seen = [], set()
+    found: list[int] = []
+    seen: set[Ticket] = set()
     while (ticket := spool.newest(seen)) is not None:
         seen.add(ticket)
         entry = spool.read(ticket)
@@ -32,7 +33,7 @@ def waiting(spool: Spool) -> list[int]:
 
 def acknowledge(spool: Spool, *numbers: int) -> None:
     """The hub has these."""
-    seen = set()
+    seen: set[Ticket] = set()
     while (ticket := spool.newest(seen)) is not None:
         seen.add(ticket)
         entry = spool.read(ticket)
@@ -185,7 +186,7 @@ def test_a_death_between_the_gap_and_the_deletion_leaves_no_block_both_given_up_
     spool = Spool(tmp_path, bounds)
     put(spool, *range(1, 7), size=1000)
     # The agent dies just before the file is deleted.
-    monkeypatch.setattr(spool_module.Segment, "remove", lambda _: None)
+    monkeypatch.setattr(Segment, "remove", lambda _: None)
     put(spool, *range(7, 10), size=1000)
     monkeypatch.undo()
     again = Spool(tmp_path, bounds)
@@ -457,7 +458,7 @@ def test_blocks_of_the_layout_before_are_taken_over(tmp_path: Path) -> None:
     (tmp_path / "x.tmp").write_bytes(b"half")
     for _ in range(2):
         spool = Spool(tmp_path)
-        seen = set()
+        seen: set[Ticket] = set()
         for number in range(100, 0, -1):
             ticket = spool.newest(seen)
             assert ticket is not None

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.support.hub import RunningHub, running_hub, until
+from tests.support.hub import RunningHub, running_hub
+from tests.support.waiting import until
 from tukur.hub.auth.identity import Sees
 from tukur.hub.history.history import History
 from tukur.hub.store.errors import EndedError, StoreError

@@ -1,7 +1,9 @@
 """A role on a group of hosts ends at the group's edge, whatever is asked."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,8 +11,9 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.hub import HOST, OTHER, RunningHub, agent, running_hub, until
+from tests.support.hub import HOST, OTHER, RunningHub, agent, running_hub
 from tests.support.record import Machine
+from tests.support.waiting import until
 from tukur.hub.auth.identity import Rights, Role
 from tukur.hub.auth.rights import RIGHTS, SOMEWHERE
 
@@ -27,11 +30,17 @@ VALUES = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
-    async with running_hub(tmp_path_factory.mktemp("groups")) as running:
+@contextlib.asynccontextmanager
+async def grouped_hub(folder: Path) -> AsyncIterator[RunningHub]:
+    async with running_hub(folder) as running:
         await running.parts.store.enrolments.change(HOST, group_names="cache web")
         await running.parts.store.enrolments.change(OTHER, group_names="db")
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
+    async with grouped_hub(tmp_path_factory.mktemp("groups")) as running:
         yield running
 
 
@@ -46,8 +55,8 @@ def filled(path: str, host_id: str) -> str:
 
 
 async def status(client: httpx.AsyncClient, method: str, path: str) -> tuple[int, str]:
-    body = {"json": ORDER if path.endswith("/orders") else {}} if method in ("POST", "PATCH") else {}
-    answer = await client.request(method, path, **body)
+    body = ORDER if path.endswith("/orders") else {}
+    answer = await client.request(method, path, json=body if method in ("POST", "PATCH") else None)
     code = answer.json().get("code", "") if answer.headers.get("content-type") == "application/json" else ""
     return answer.status_code, code
 
@@ -86,17 +95,26 @@ async def test_lists_show_the_hosts_of_the_group_alone(hub: RunningHub) -> None:
         assert len((await viewer.get("/api/hosts")).json()["hosts"]) == 2
 
 
-async def test_no_life_and_no_order_of_another_group_is_found(hub: RunningHub) -> None:
+@pytest_asyncio.fixture(loop_scope="module")
+async def grouped(tmp_path: Path) -> AsyncIterator[RunningHub]:
+    """A hub of its own: an order is watched until its deadline, or until the hub ends."""
+    async with grouped_hub(tmp_path) as running:
+        yield running
+
+
+async def test_no_life_and_no_order_of_another_group_is_found(grouped: RunningHub) -> None:
     for host_id in (HOST, OTHER):
         machine = Machine(boot_id=host_id)
         machine.start(100, "owl")
-        await hub.parts.store.put_blocks([(host_id, machine.block(10))])
-        async with agent(hub, host_id), await hub.bearer("operator", f"orders {host_id}") as operator:
-            await until(lambda one=host_id: hub.parts.presence.online(one))
+        await grouped.parts.store.put_blocks([(host_id, machine.block(10))])
+        async with agent(grouped, host_id), await grouped.bearer("operator", f"orders {host_id}") as operator:
             made = await operator.post(f"/api/hosts/{host_id}/orders", json=ORDER)
             assert made.status_code == 201, made.text
     span = {"from": "1970-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
-    async with await somebody(hub, Role.VIEWER, "found") as limited, await hub.bearer("viewer", "v") as every:
+    async with (
+        await somebody(grouped, Role.VIEWER, "found") as limited,
+        await grouped.bearer("viewer", "v") as every,
+    ):
         for client, wanted in ((limited, {HOST}), (every, {HOST, OTHER})):
             orders = (await client.get("/api/orders")).json()["orders"]
             assert {order["host_id"] for order in orders} == wanted

@@ -263,8 +263,7 @@ async def test_names_are_taken_once_and_unknown_ones_are_told(admin: httpx.Async
         ("POST", "/api/users/eve/reset"),
         ("DELETE", "/api/users/eve/sessions"),
     ):
-        body = {} if method == "DELETE" else {"json": {}}
-        answer = await admin.request(method, path, **body)  # type: ignore[arg-type]
+        answer = await admin.request(method, path, json=None if method == "DELETE" else {})
         assert (answer.status_code, answer.json()["code"]) == (404, "user_unknown"), path
 
 

@@ -111,7 +111,7 @@ async def test_lives_told_together_and_losses_are_shown(viewer: httpx.AsyncClien
 
 @pytest.mark.parametrize("after", ["x", "1-2", "-1-2-3", "1-2-3-4", "9" * 70])
 async def test_a_cursor_that_no_answer_gave_is_refused(viewer: httpx.AsyncClient, after: str) -> None:
-    query = {"from": START, "to": START + 1000, "after": after}
+    query: dict[str, str | int] = {"from": START, "to": START + 1000, "after": after}
     answer = await viewer.get(f"/api/hosts/{HOST}/exits", params=query)
     assert answer.status_code == 400
     assert answer.json()["code"] in ("bad_cursor", "bad_request", "invalid_request")
@@ -143,7 +143,7 @@ async def test_lives_told_together_count_with_their_name_or_where_their_parent_b
     viewer: httpx.AsyncClient,
 ) -> None:
     for group, label in (("name", "true"), ("unit", "owl.service")):
-        span = {"from": START + 60_000, "to": START + 90_000, "group": group}
+        span: dict[str, str | int] = {"from": START + 60_000, "to": START + 90_000, "group": group}
         answer = await viewer.get(f"/api/hosts/{HOST}/top", params=span)
         groups = {entry["name"]: entry for entry in answer.json()["groups"]}
         assert groups[label]["lives"] >= 5000

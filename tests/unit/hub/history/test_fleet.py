@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.support.hub import HOST, OTHER, RunningHub, recorded, running_hub
 from tests.support.record import GIB, WALL, Machine
 from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.protocol.messages import Block
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,7 +30,7 @@ async def hub(tmp_path_factory: object) -> AsyncIterator[RunningHub]:
             machine.start(10, f"worker-{number}", "worker", "--queue", f"q{number}")
             machine.start(11, "leaving")
             machine.sample()
-            blocks = []
+            blocks: list[Block] = []
             for _ in range(6):
                 machine.work(10, cpu_s=0.5 + number)
                 machine.set(10, rss_anon=GIB * (1 + len(blocks)))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub import HOST, KEYS, ORDER_KEY, OTHER, RunningHub, agent, connection, running_hub, until
+from tests.support.hub import HOST, KEYS, ORDER_KEY, OTHER, RunningHub, agent, connection, running_hub
+from tests.support.waiting import until
 from tukur.hub.console.hosts import HostConsole
 from tukur.hub.tls import authority
 from tukur.hub.tls.files import TlsFolder

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.hub import HOST, RunningHub, ScriptedAgent, agent, connection, running_hub, until
+from tests.support.hub import HOST, RunningHub, ScriptedAgent, agent, connection, running_hub
 from tests.support.record import BOOT, facts_of
+from tests.support.waiting import until
 from tukur.hub.console.hosts import HostConsole
 from tukur.protocol import messages
 
@@ -52,8 +54,8 @@ async def refusal(hub: RunningHub, facts: messages.HostFacts | None = None) -> s
         return second.refused.code if second.refused is not None else ""
 
 
-async def host(client: httpx.AsyncClient) -> dict[str, object]:
-    found: dict[str, object] = (await client.get(f"/api/hosts/{HOST}")).json()
+async def host(client: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get(f"/api/hosts/{HOST}")).json()
     return found
 
 
@@ -62,7 +64,7 @@ async def test_the_second_machine_is_held_and_both_are_shown(hub: RunningHub) ->
         assert await refusal(hub, CLONE) == "held"
         shown = await host(client)
         assert (shown["online"], shown["boot_id"]) == (True, BOOT)
-        (held,) = shown["held"]  # type: ignore[misc]
+        (held,) = shown["held"]
         assert (held["hostname"], held["boot_id"], held["address"]) == ("clone", CLONE.boot_id, "127.0.0.1")
         assert first.refused is None
 
@@ -115,7 +117,7 @@ async def test_a_second_agent_of_the_same_machine_is_refused_while_the_first_one
         assert await refusal(hub) == "twice"
         shown = await host(client)
         assert shown["held"] == []
-        assert shown["faults"]["hub.twice"] == 1  # type: ignore[index]
+        assert shown["faults"]["hub.twice"] == 1
 
 
 async def test_a_machine_that_booted_anew_is_let_in_when_its_old_connection_is_dead(

@@ -10,17 +10,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.hub import (
-    HOST,
-    KEYS,
-    OTHER,
-    RunningHub,
-    agent,
-    connection,
-    running_hub,
-    until,
-)
+from tests.support.hub import HOST, KEYS, OTHER, RunningHub, agent, connection, running_hub
 from tests.support.record import BOOT, WALL, Machine, facts_of
+from tests.support.waiting import until
 from tukur.hub.ingest import connections as module
 from tukur.hub.store.errors import DiskFullError
 from tukur.protocol import auth, messages
@@ -53,7 +45,12 @@ async def test_an_enrolled_host_with_its_key_is_online_until_it_goes(hub: Runnin
     async with await hub.bearer("viewer") as viewer:
         async with agent(hub, facts=facts_of(hostname="owl")) as owl:
             await owl.send(heartbeat())
-            await until(lambda: hub.parts.presence.get(HOST).heartbeat is not None)  # type: ignore[union-attr]
+
+            def beats() -> bool:
+                state = hub.parts.presence.get(HOST)
+                return state is not None and state.heartbeat is not None
+
+            await until(beats)
             found = (await viewer.get(f"/api/hosts/{HOST}")).json()
             assert (found["online"], found["cpus"], found["source"]) == (True, 4, "procfs")
             assert found["rates"] == {"cpu": 0.5}
@@ -223,6 +220,7 @@ async def test_a_second_connection_takes_the_place_of_a_first_that_shows_no_life
     monkeypatch.setattr(module, "LIVES_S", 0.1)
     async with agent(hub) as first, agent(hub) as second:
         assert await first.ended() == 1008
+        # Time for the end of the first to be noticed everywhere.
         await asyncio.sleep(0.05)
         assert hub.parts.presence.online(HOST), "the end of the first does not end the second"
         await second.send(machine().block(1))

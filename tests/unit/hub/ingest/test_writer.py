@@ -8,15 +8,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.hub import HOST, until
+from tests.support.hub import HOST
 from tests.support.record import WALL, Machine, hello_of
+from tests.support.waiting import until
 from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as module
 from tukur.hub.ingest.writer import BATCH, IngestWriter
 from tukur.hub.store.errors import BadBlockError, DiskFullError
 from tukur.hub.store.store import Store
-from tukur.protocol.messages import Block
+from tukur.protocol.messages import Block, Gap
 
 
 class Failing(Store):
@@ -28,7 +29,7 @@ class Failing(Store):
     poison = 0
     """first_ns of a block at which the store breaks as nobody foresaw."""
 
-    async def put_blocks(self, items: Sequence[tuple[str, Block]]) -> list[BadBlockError | None]:
+    async def put_blocks(self, items: Sequence[tuple[str, Block | Gap]]) -> list[BadBlockError | None]:
         self.tries += 1
         if self.full:
             raise DiskFullError("no space left")

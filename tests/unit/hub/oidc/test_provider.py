@@ -17,6 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
 from tests.support.hub import RunningHub, running_hub
+from tests.support.waiting import until
 from tukur.hub.api.routes.oidc import CARRIED
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import COOKIE
@@ -73,8 +74,7 @@ async def lying() -> AsyncIterator[Lying]:
     app.issuer = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        await asyncio.sleep(0.005)
+    await until(lambda: server.started)
     yield app
     server.should_exit = True
     await serving

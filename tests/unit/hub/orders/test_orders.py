@@ -112,6 +112,7 @@ async def test_who_waits_for_news_is_woken_by_it(hub: RunningHub, operator: http
         order_id = (await issue(operator))["order_id"]
         begun = time.monotonic()
         following = asyncio.create_task(follow(operator, order_id, 20))
+        # Long enough for an answer that does not wait.
         await asyncio.sleep(0.1)
         assert not following.done()
         await owl.send(result(order_id))
@@ -180,6 +181,7 @@ async def test_the_list_has_the_newest_first_with_the_name_that_was_recorded(
     await recorded(hub, machine.block(2))
     async with agent(hub) as owl:
         first = await issue(operator, start_ns=str(start_ns))
+        # They are ordered by milliseconds.
         await asyncio.sleep(0.005)
         second = await issue(operator, start_ns=str(start_ns + 1))
         assert (first["name"], second["name"]) == ("worker", "")

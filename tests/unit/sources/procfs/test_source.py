@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
 from tukur.records import KTHREAD
 from tukur.sources.procfs.source import (
     ProcfsSource,
@@ -16,9 +18,9 @@ from tukur.sources.procfs.source import (
 
 
 @pytest.fixture
-def source() -> ProcfsSource:
+def source() -> Iterator[ProcfsSource]:
     made = ProcfsSource()
-    yield made  # type: ignore[misc]
+    yield made
     made.close()
 
 
@@ -78,14 +80,11 @@ def test_a_new_program_in_the_same_process_is_noticed(source: ProcfsSource) -> N
             task = tasks[tasks["pid"] == child.pid][0]
             return int(task["exec_id"]), int(task["start_ns"]), bytes(task["comm"])
 
-        deadline = time.monotonic() + 10
         before = row()
         child.stdin.write("\n")  # type: ignore[union-attr]
         child.stdin.flush()  # type: ignore[union-attr]
-        while row()[2] != b"sleep" and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: row()[2] == b"sleep", 10)
         after = row()
         child.send_signal(signal.SIGKILL)
-    assert after[2] == b"sleep"
     assert after[0] != before[0]
     assert after[1] == before[1]

@@ -1,0 +1,33 @@
+"""Where a hub says that it is reached."""
+
+from pathlib import Path
+
+import pytest
+
+from tukur.hub.address import HubAddress, address_of, announce, announced, withdraw
+from tukur.hub.settings import HubSettings
+
+
+def test_a_hub_of_this_machine_alone_is_reached_in_plain_text_and_by_no_other() -> None:
+    found = address_of(HubSettings(data_dir=Path("/data"), port=9000))
+    assert found == HubAddress("http://127.0.0.1:9000")
+
+
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:9000"), ("[::1]", "http://[::1]:9000")])
+def test_an_address_of_version_six_is_put_into_brackets(host: str, url: str) -> None:
+    assert address_of(HubSettings(data_dir=Path("/data"), host=host, port=9000)).url == url
+
+
+def test_what_was_announced_is_known_until_it_is_withdrawn(tmp_path: Path) -> None:
+    address = HubAddress("https://127.0.0.1:8787", "https://owl:8787", "pinned", "/data/tls/ca.pem")
+    announce(tmp_path, address)
+    assert announced(tmp_path) == address
+    withdraw(tmp_path)
+    assert announced(tmp_path) is None
+    withdraw(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}x", '{"another": 1}'])
+def test_what_cannot_be_read_is_no_address(tmp_path: Path, content: str) -> None:
+    (tmp_path / "address.json").write_text(content, encoding="utf-8")
+    assert announced(tmp_path) is None
