@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tukur.hub.network import is_loopback
 from tukur.hub.store.backends.address import ServerAddress, parse_address
 
 
@@ -74,18 +73,3 @@ def test_a_url_that_cannot_be_used_is_told(url: str, told: str) -> None:
     with pytest.raises(ValueError, match=told) as raised:
         parse_address(url)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("host", "only_here"),
-    [
-        ("127.0.0.1", True),
-        ("localhost", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("0.0.0.0", False),
-        ("::", False),
-    ],
-)
-def test_an_address_that_others_can_reach_is_known_as_such(host: str, only_here: bool) -> None:
-    assert is_loopback(host) is only_here
