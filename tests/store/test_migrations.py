@@ -128,6 +128,39 @@ async def test_a_record_of_each_version_is_brought_forward_with_its_rows(
             await store.close()
 
 
+async def test_orders_of_an_older_version_get_their_state_and_deadline(
+    tmp_path: Path, server: ServerAddress | None
+) -> None:
+    backend = backend_of(tmp_path, server)
+    await run(backend, upgrade, "0014")
+    orders = [
+        ("waiting", 0, "", "waiting", 600_000),
+        ("pending", 0, "", "sent", 18_000),
+        ("delivered", 0, "", "delivered", 18_000),
+        ("exited", 1, "", "final", None),
+        ("no_answer", 1, "", "unknown", None),
+        ("no_answer", 1, "host_offline", "final", None),
+    ]
+    statements = [
+        f"""insert into orders (order_id, host_id, boot_id, pid, start_ns, name, `signal`, actor, reason,
+            issued_ms, final, outcome, code, detail)
+            values ('{at}', '{HOST}', '{BOOT}', 7, 500, 'sh', 'TERM', 'ada', '', 1000, {final}, '{outcome}',
+            '{code}', '')"""
+        for at, (outcome, final, code, _, _) in enumerate(orders)
+    ]
+    await run(backend, execute, statements)
+    store = await Store.open(tmp_path, server)
+    try:
+        for at, (outcome, _, _, state, left_ms) in enumerate(orders):
+            row = await store.order_row(str(at))
+            assert row is not None
+            deadline_ms = None if left_ms is None else 1000 + left_ms
+            assert (row.order.outcome, row.state, row.deadline_ms) == (outcome, state, deadline_ms)
+        assert await store.next_deadline_ms() == 19_000
+    finally:
+        await store.close()
+
+
 def differences(connection: Connection) -> list[Any]:
     """What the database has otherwise than the program takes it for."""
     partitioned = {table.name for table, _ in PARTITIONED} if connection.dialect.name == "mysql" else set()

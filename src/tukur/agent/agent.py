@@ -14,8 +14,9 @@ from tukur.agent.facts import boot_id, host_facts
 from tukur.agent.frames import FrameMaker, top_of
 from tukur.agent.joining.identity import IdentitySource
 from tukur.agent.link import Link, hub_uri
+from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
-from tukur.agent.orders.gate import OrderGate, RefusedError
+from tukur.agent.orders.gate import OrderGate
 from tukur.agent.orders.inspection import inspect
 from tukur.agent.policy.policy import PolicySource
 from tukur.agent.recording.block_recorder import BlockRecorder, Sampled
@@ -25,7 +26,6 @@ from tukur.agent.spool.drain import DEFAULT_RATE
 from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
-from tukur.protocol.errors import UNREADABLE
 from tukur.records import Losses, Snapshot, TaskArray
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
@@ -257,33 +257,15 @@ class Agent:
                 pass
 
     async def _order(self, order: messages.Order) -> None:
-        try:
-            body = self._gate.check(order, now().wall_ns)
-        except RefusedError as error:
-            log.warning("an order is refused: %s (%s)", error.detail, error.code)
-            self._link.send(
-                messages.OrderResult(
-                    order_id=_order_id(order),
-                    outcome="refused",
-                    final=True,
-                    code=error.code,
-                    detail=error.detail,
-                )
-            )
-            return
-        what = body.signal if body.action is None else f"{body.action.verb} ({body.action.scope})"
-        log.info("order %s by %s: %s to PID %d", body.order_id, body.actor, what, body.target.pid)
-        async for result in self._executor.execute(body):
-            if result.final:
-                log.info("order %s: %s %s", body.order_id, result.outcome, result.detail)
+        async for result in order_results(order, now().wall_ns, self._gate, self._executor):
             self._link.send(result)
 
     async def _inspect(self, request: messages.Inspect) -> None:
-        self._link.send(
-            await inspect(
-                request, self._boot_id, self._source.read(), self._images, self._settings.policy.current()
-            )
-        )
+        def answer() -> Coroutine[None, None, messages.Inspection]:
+            policy = self._settings.policy.current()
+            return inspect(request, self._boot_id, self._source.read(), self._images, policy)
+
+        self._link.send(await inspection(request, self._boot_id, answer))
 
     def _exact_start(self, pid: int) -> int | None:
         if self._source.name == "procfs":
@@ -302,12 +284,3 @@ class Agent:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s", error, exc_info=error)
-
-
-def _order_id(order: messages.Order) -> str:
-    """Which order a refusal is about, where that can be told; its signature may be wrong."""
-    try:
-        body: messages.OrderBody = messages.order_body.decode(order.body)
-    except UNREADABLE:
-        return ""
-    return body.order_id

@@ -17,6 +17,10 @@ class NobodyThereError(Exception):
     """Nobody answers at this address."""
 
 
+class DeliveryUnknownError(NobodyThereError):
+    """The connection ended while the message was handed to it: it may have arrived, or not."""
+
+
 class Subscription:
     """What was published since the subscription began, in order.
 
@@ -54,6 +58,13 @@ class Bus:
         for subscription in self._topics.get(topic, ()):
             subscription.put(item)
 
+    def attach(self, *topics: str) -> Subscription:
+        """What is published on any of the topics from now on, for as long as the bus lives."""
+        subscription = Subscription(0)
+        for topic in topics:
+            self._topics[topic].append(subscription)
+        return subscription
+
     @contextlib.asynccontextmanager
     async def subscribe(self, *topics: str, size: int = 0) -> AsyncIterator[Subscription]:
         """What is published on any of the topics while entered."""
@@ -79,7 +90,11 @@ class Bus:
                 del self._responders[address]
 
     async def request(self, address: str, message: Any, seconds: float) -> Any:
-        """The responder's answer. Raises NobodyThereError, TimeoutError."""
+        """The responder's answer. Raises NobodyThereError, TimeoutError.
+
+        After a DeliveryUnknownError or a TimeoutError the message may arrive all the same; after another
+        NobodyThereError nothing was sent.
+        """
         responder = self._responders.get(address)
         if responder is None:
             raise NobodyThereError(address)

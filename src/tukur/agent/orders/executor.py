@@ -71,7 +71,11 @@ class Executor:
         if not reused and start_ns % CLOCK_TICK_NS:
             # The record is exact to the nanosecond, /proc to the clock tick: ask the source as well,
             # for under a fork storm a PID can come round within a tick.
-            exact = self.exact_start(pid)
+            try:
+                exact = self.exact_start(pid)
+            except (OSError, LookupError, ValueError) as error:
+                detail = f"the start of PID {pid} could not be compared, nothing was sent: {error}"
+                return result(body, "failed", code="source_failed", detail=detail)
             reused = exact is not None and exact != start_ns
         if reused:
             return result(body, "reused", code="reused", detail=f"PID {pid} belongs to another process now")

@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 import pwd
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tukur.hub.audit.chain import Check, head_of, sealed
 from tukur.hub.models.audit import Entry, Head
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
+from tukur.hub.store.control.change import Change
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
 from tukur.protocol.errors import UNREADABLE
@@ -63,19 +64,28 @@ class AuditLog:
 
     async def add(
         self, actor: str, action: str, target: str = "", result: str = DONE, origin: str = "", **detail: Any
-    ) -> Entry:
+    ) -> None:
         """Writes one entry, on disk when this returns."""
-        said = Said(
-            actor=actor[:_LONGEST],
-            origin=origin[:_LONGEST],
-            action=action,
-            target=target[:_LONGEST],
-            result=result[:_LONGEST],
-            detail=msgspec.json.encode(detail).decode() if detail else "",
-        )
+        await self._append(_said(actor, action, target, result, origin, detail), None)
+
+    async def add_with(
+        self,
+        change: Change,
+        actor: str,
+        action: str,
+        target: str = "",
+        result: str = DONE,
+        origin: str = "",
+        **detail: Any,
+    ) -> bool:
+        """Makes a change and writes its entry, both or neither; False: its condition does not hold."""
+        said = _said(actor, action, target, result, origin, detail)
+        return await self._append(said, change) is not None
+
+    async def _append(self, said: Said, change: Change | None) -> Entry | None:
         async with self._writing:
-            entry = await self._store.append(said, self._seal)
-            if await self.is_whole():
+            entry = await self._store.append(said, self._seal, change)
+            if entry is not None and await self.is_whole():
                 await asyncio.to_thread(self._keep_head, head_of(entry, self._key))
         return entry
 
@@ -123,6 +133,17 @@ class AuditLog:
         """Every entry as a line of JSON, the oldest first; hash and signature in hexadecimal."""
         async for entries in self._store.chain():
             yield b"".join(msgspec.json.encode(told(entry)) + b"\n" for entry in entries)
+
+
+def _said(actor: str, action: str, target: str, result: str, origin: str, detail: Mapping[str, Any]) -> Said:
+    return Said(
+        actor=actor[:_LONGEST],
+        origin=origin[:_LONGEST],
+        action=action,
+        target=target[:_LONGEST],
+        result=result[:_LONGEST],
+        detail=msgspec.json.encode(detail).decode() if detail else "",
+    )
 
 
 def told(entry: Entry) -> dict[str, Any]:

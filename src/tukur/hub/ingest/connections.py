@@ -9,7 +9,7 @@ from litestar import WebSocket
 from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
-from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, frames_of
+from tukur.hub.bus import ORDER_RESULTS, Bus, DeliveryUnknownError, NobodyThereError, agent_of, frames_of
 from tukur.hub.hosts.enrolment import HELD, Enrolment
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest.writer import IngestWriter
@@ -253,8 +253,8 @@ class _Connection:
         try:
             await self.send(message)
         except (WebSocketDisconnect, RuntimeError) as error:
-            # It has just gone, and the address with it.
-            raise NobodyThereError(self.host_id) from error
+            # It has just gone, and the address with it; the message may be on its way.
+            raise DeliveryUnknownError(self.host_id) from error
 
     def answered(self, inspection: messages.Inspection) -> None:
         """Hands an inspection to whoever asked for it."""

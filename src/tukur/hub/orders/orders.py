@@ -1,45 +1,51 @@
-"""Orders: signed here, carried out at the host, followed to what was observed."""
+"""Orders: signed here, carried out at the host, followed until the outcome is known or overdue."""
 
 import asyncio
 import logging
 import os
-import re
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
-from litestar.exceptions import WebSocketDisconnect
 
-from tukur.hub.audit.log import AuditLog
+from tukur.hub.audit.log import DONE, AuditLog
 from tukur.hub.auth.identity import Identity, Role
-from tukur.hub.bus import ORDER_RESULTS, Bus, NobodyThereError, agent_of, news_of
+from tukur.hub.bus import ORDER_RESULTS, Bus, DeliveryUnknownError, NobodyThereError, agent_of, news_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.models.keys import process_key
-from tukur.hub.models.order import Order, OrderMember, OrderRequest
+from tukur.hub.models.order import Order, OrderRequest
+from tukur.hub.orders import machine
 from tukur.hub.orders.key import OrderKey
+from tukur.hub.orders.machine import Limits, State
+from tukur.hub.orders.requests import check, outcome_detail, request_detail, summary
+from tukur.hub.store.control.change import Change
+from tukur.hub.store.control.orders import OrderRow, insertion, replacement
+from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
 from tukur.protocol import auth, messages
 from tukur.protocol.messages import Action, OrderBody, OrderResult, ProcessKey
 
 log = logging.getLogger(__name__)
 
-EXPIRES_S = 10
-"""A signed order is good for this long."""
-OBSERVED_S = 8
-"""How long after its expiry an agent may still tell the outcome."""
+RETRY_S = 1.0
+"""Between two attempts to store what the database did not take."""
+_MIN_SLEEP_S = 0.02
+_MAX_SLEEP_S = 60.0
+"""Deadlines are wall times: after a step of the clock they are looked at within this time."""
 
-
-DECIDE_S = 600
-"""So long an order waits for a second person."""
-_VALUES = {"renice": re.compile(r"-?\d{1,2}"), "ionice": re.compile(r"idle|best-effort:[0-7]")}
-_EXPECTED = {"renice": "-20 to 19", "ionice": "idle or best-effort:0 to best-effort:7"}
+Step = Callable[[OrderRow], OrderRow | None]
+"""The row that follows; None: this state has no such transition."""
 
 
 class Orders:
-    """Issues orders and keeps what becomes of them."""
+    """Issues orders and records what becomes of them.
+
+    Every transition is made in the database, on the condition of the state before it and together with its
+    audit entry; nothing but the agents' unread results is kept in memory.
+    """
 
     def __init__(
         self,
@@ -50,14 +56,23 @@ class Orders:
         key: OrderKey,
         *,
         reason_needed: bool = False,
+        limits: Limits | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        self.limits = limits or Limits()
+        self._clock_ns = clock_ns
         self._reason_needed = reason_needed
         self._audit = audit
         self._store = store
         self._bus = bus
         self._presence = presence
         self._key = key
-        self._deadlines: set[asyncio.Task[None]] = set()
+        # From now on and not just while run() runs: what comes before it, or between two runs, is kept.
+        self._results = bus.attach(ORDER_RESULTS)
+        self._unstored: tuple[str, OrderResult] | None = None
+        self._new_deadline = asyncio.Event()
+
+    # --- what people do
 
     async def issue(self, host_id: str, request: OrderRequest, actor: str, origin: str) -> Order:
         """Stores, signs and sends an order, or has it wait for a second person; `origin`: from which address.
@@ -65,13 +80,13 @@ class Orders:
         Raises ProblemError: 400, 404 unknown host, 409 offline.
         """
         target = process_key(request.boot_id, request.pid, request.start_ns)
-        _check(request, reason_needed=self._reason_needed)
+        check(request, reason_needed=self._reason_needed)
         hosts = await self._store.hosts(host_id)
         if not hosts:
             raise ProblemError(404, "host_unknown", f"there is no host {host_id!r}")
         if not self._presence.online(host_id):
             raise _offline(host_id)
-        waits = hosts[0].needs_approval
+        now_ns = self._clock_ns()
         order = Order(
             order_id=str(uuid.uuid4()),
             host_id=host_id,
@@ -86,73 +101,113 @@ class Orders:
             of=request.of,
             actor=actor,
             reason=request.reason,
-            issued_ms=time.time_ns() // 1_000_000,
+            issued_ms=now_ns // 1_000_000,
             final=False,
-            outcome="waiting" if waits else "pending",
+            outcome="pending",
             members=[],
         )
-        # Before it is sent: whatever an order did, it is in the record.
-        await self._store.create_order(order)
-        if not waits:
-            return await self._send(order, origin)
-        await self._audit.add(actor, "order.request", host_id, origin=origin, **_told_of(order))
-        self._limit(order.order_id, DECIDE_S)
-        return order
+        if not hosts[0].needs_approval:
+            row = machine.issue(order, order.issued_ms, self.limits)
+            await self._send(row, insertion(row), origin, now_ns)
+            return row.order
+        row = machine.request(order, order.issued_ms, self.limits)
+        detail = request_detail(row.order)
+        await self._audit.add_with(insertion(row), actor, "order.request", host_id, origin=origin, **detail)
+        self._new_deadline.set()
+        return row.order
 
     async def decide(self, order_id: str, identity: Identity, origin: str, *, approve: bool) -> Order:
-        """A second person approves, and the order goes out, or declines. Raises ProblemError."""
-        order = await self._store.get_order(order_id)
-        groups = await self._store.enrolments.groups(order.host_id) if order else ()
-        if order is None or not identity.sees(groups):
+        """A second person approves, and the order is sent, or declines. Raises ProblemError."""
+        row = await self._store.order_row(order_id)
+        groups = await self._store.enrolments.groups(row.order.host_id) if row else ()
+        if row is None or not identity.sees(groups):
             raise _unknown(order_id)
-        refusal = _may_not_decide(order, identity, groups)
+        host_id = row.order.host_id
+        refusal = _may_not_decide(row.order, identity, groups)
         if refusal is not None:
             await self._audit.add(
-                identity.user, "order.decide", order.host_id, refusal.code, origin, order_id=order_id
+                identity.user, "order.decide", host_id, refusal.code, origin, order_id=order_id
             )
             raise refusal
-        if approve and not self._presence.online(order.host_id):
-            raise _offline(order.host_id)
-        outcome = "pending" if approve else "declined"
-        if not await self._store.decide(order_id, identity.user, outcome):
-            raise ProblemError(409, "not_waiting", "this order does not wait for anybody's decision any more")
+        if approve and not self._presence.online(host_id):
+            raise _offline(host_id)
+        decided = machine.decide(row, identity.user, self._now_ms(), self.limits, approve=approve)
         result = "approved" if approve else "declined"
-        await self._audit.add(identity.user, "order.decide", order.host_id, result, origin, order_id=order_id)
-        decided = msgspec.structs.replace(order, approver=identity.user, outcome=outcome, final=not approve)
-        if approve:
-            return await self._send(decided, origin)
-        self._bus.publish(news_of(order_id), decided)
-        return decided
+        if decided is None or not await self._audit.add_with(
+            replacement(row, decided),
+            identity.user,
+            "order.decide",
+            host_id,
+            result,
+            origin,
+            order_id=order_id,
+        ):
+            raise ProblemError(409, "not_waiting", "this order no longer waits for a decision")
+        self._publish(decided)
+        if not approve:
+            return decided.order
+        now_ns = self._clock_ns()
+        sent = machine.send(decided, now_ns // 1_000_000, self.limits)
+        if sent is None or not await self._send(sent, replacement(decided, sent), origin, now_ns):
+            raise ProblemError(409, "not_waiting", "this order expired before it could be sent")
+        return sent.order
 
-    async def _send(self, order: Order, origin: str) -> Order:
-        signed = self._sign(order, time.time_ns())
-        await self._audit.add(
-            order.actor,
-            "order.issue",
-            order.host_id,
-            origin=origin,
-            **_told_of(order),
-            body=signed.body.hex(),
-            signature=signed.signature.hex(),
-        )
-        log.info("order %s by %s: %s", order.order_id, order.actor, _words(order))
+    async def get(self, order_id: str, wait_s: float, identity: Identity) -> Order:
+        """One order; with `wait_s` once it is final, or as it is after that time. Raises ProblemError."""
+        async with self._bus.subscribe(news_of(order_id)) as news:
+            row = await self._store.order_row(order_id)
+            if row is None or not identity.sees(await self._store.enrolments.groups(row.order.host_id)):
+                raise _unknown(order_id)
+            order = row.order
+            if order.final or wait_s <= 0:
+                return order
+            try:
+                async with asyncio.timeout(wait_s):
+                    while not order.final:
+                        order = await news.get()
+            except TimeoutError:
+                pass
+            return order
+
+    async def newest(self, limit: int, identity: Identity) -> list[Order]:
+        """The newest orders of the hosts that the caller may see."""
+        hosts = None if identity.sees(()) else await self._visible(identity)
+        return await self._store.list_orders(limit, hosts)
+
+    async def _visible(self, identity: Identity) -> list[str]:
+        return [host.host_id for host in await self._store.hosts() if identity.sees(host.groups)]
+
+    # --- sending
+
+    async def _send(self, row: OrderRow, change: Change, origin: str, now_ns: int) -> bool:
+        """Stores the order as sent, then sends it; False: the change's condition does not hold.
+
+        Raises ProblemError (409) where nothing was sent.
+        """
+        order = row.order
+        signed = self._sign(order, now_ns)
+        content = {"body": signed.body.hex(), "signature": signed.signature.hex()}
+        detail = {**request_detail(order), **content}
+        # Before it is sent: whatever an order does, it is on record.
+        if not await self._audit.add_with(
+            change, order.actor, "order.issue", order.host_id, DONE, origin, **detail
+        ):
+            return False
+        self._new_deadline.set()
+        log.info("order %s by %s: %s", order.order_id, order.actor, summary(order))
         try:
-            await self._bus.request(agent_of(order.host_id), signed, seconds=EXPIRES_S)
-        except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError) as error:
-            await self._settle(order, outcome="no_answer", final=True, code="host_offline")
+            await self._bus.request(agent_of(order.host_id), signed, seconds=self.limits.expires_s)
+        except (DeliveryUnknownError, TimeoutError) as error:
+            # It may have arrived: the agent's report or the deadline says what became of it.
+            log.warning("order %s: whether it reached the host is not known: %r", order.order_id, error)
+        except NobodyThereError as error:
+            await self._step(order.order_id, machine.not_sent, "hub")
             raise _offline(order.host_id) from error
-        self._limit(order.order_id, EXPIRES_S + OBSERVED_S)
-        return order
+        return True
 
-    def _limit(self, order_id: str, seconds: float) -> None:
-        """Sees to it that the order gets a last word, if only that there is none."""
-        deadline = asyncio.create_task(self._give_up(order_id, seconds))
-        self._deadlines.add(deadline)
-        deadline.add_done_callback(self._deadlines.discard)
-
-    def _sign(self, order: Order, issued: int) -> messages.Order:
-        # By the clock that the agent will hold them against.
-        issued -= self._presence.shift_ns(order.host_id)
+    def _sign(self, order: Order, issued_ns: int) -> messages.Order:
+        # By the clock that the agent will compare them with.
+        issued_ns -= self._presence.shift_ns(order.host_id)
         action = None
         if order.verb != "signal" or order.scope != "process":
             action = Action(
@@ -166,183 +221,120 @@ class Orders:
                 signal="" if action else order.signal,
                 action=action,
                 nonce=os.urandom(16),
-                issued_wall_ns=issued,
-                expires_wall_ns=issued + EXPIRES_S * 1_000_000_000,
+                issued_wall_ns=issued_ns,
+                expires_wall_ns=issued_ns + round(self.limits.expires_s * 1_000_000_000),
                 actor=order.actor,
                 reason=order.reason,
             )
         )
         return messages.Order(body=body, signature=auth.sign(self._key.secret, auth.order_text(body)))
 
-    async def get(self, order_id: str, wait_s: float, identity: Identity) -> Order:
-        """One order; with `wait_s` after the next news of it, unless it is final. Raises ProblemError."""
-        async with self._bus.subscribe(news_of(order_id)) as news:
-            order = await self._store.get_order(order_id)
-            if order is None or not identity.sees(await self._store.enrolments.groups(order.host_id)):
-                raise _unknown(order_id)
-            if order.final or wait_s <= 0:
-                return order
-            try:
-                async with asyncio.timeout(wait_s):
-                    while not order.final:
-                        order = await news.get()
-            except TimeoutError:
-                pass
-            return order
-
-    async def newest(self, limit: int, identity: Identity) -> list[Order]:
-        """The newest orders of the hosts that the asker sees."""
-        hosts = None if identity.sees(()) else await self._visible(identity)
-        return await self._store.list_orders(limit, hosts)
-
-    async def _visible(self, identity: Identity) -> list[str]:
-        return [host.host_id for host in await self._store.hosts() if identity.sees(host.groups)]
+    # --- what agents report, and deadlines
 
     async def run(self) -> None:
-        """Follows what agents tell, for ever."""
-        try:
-            # Those that were under way when the hub ended: their agents may still tell.
-            for order_id in await self._store.unfinished():
-                self._limit(order_id, EXPIRES_S + OBSERVED_S)
-            async with self._bus.subscribe(ORDER_RESULTS) as results:
-                while True:
-                    host_id, result = await results.get()
-                    try:
-                        await self._result(host_id, result)
-                    except Exception:
-                        # One result that cannot be kept must not end the following of all others.
-                        log.exception("the result of order %s is lost", result.order_id)
-        finally:
-            for deadline in self._deadlines:
-                deadline.cancel()
+        """Records what agents report and what passes its deadline, for ever.
 
-    async def _result(self, host_id: str, result: OrderResult) -> None:
-        order = await self._store.get_order(result.order_id)
-        # An agent speaks for its own host only, and a final word is the last.
-        if order is None or order.host_id != host_id or order.final:
-            log.warning("host %s tells of order %r, which is none of its own", host_id, result.order_id[:100])
-            return
-        await self._settle(
-            order,
-            outcome=result.outcome,
-            final=result.final,
-            code=result.code,
-            detail=result.detail,
-            after_ms=result.after_ms,
-            exit_code=result.exit_code,
-            exit_signal=result.exit_signal,
-            respawned_pid=result.respawned_pid,
-            respawned_unit=result.respawned_unit,
-            freed=result.freed,
-            more=result.more,
-            members=[
-                OrderMember(
-                    pid=each.pid,
-                    start_ns=str(each.start_ns),
-                    name=each.name,
-                    outcome=each.outcome,
-                    detail=each.detail,
-                )
-                for each in result.members
-            ],
-        )
+        After an exception it may be called again: nothing that was received or stored is lost.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._record_results(), name="order results")
+            group.create_task(self._watch_deadlines(), name="order deadlines")
 
-    async def _settle(self, order: Order, **news: object) -> None:
-        known = msgspec.structs.replace(order, **news)
-        await self._store.update_order(known)
-        if known.final:
-            await self._tell_outcome(known)
-        self._bus.publish(news_of(order.order_id), known)
-        if known.final:
-            log.info("order %s: %s %s", known.order_id, known.outcome, known.detail)
+    async def _record_results(self) -> None:
+        while True:
+            # Kept until it is stored, so that a cancelled or failed run leaves it to the next one.
+            if self._unstored is None:
+                self._unstored = await self._results.get()
+            host_id, result = self._unstored
+            try:
+                await self.report(host_id, result)
+            except StoreError as error:
+                if error.transient:
+                    log.warning("order %s: its result is not stored yet: %s", result.order_id[:100], error)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                log.exception("order %s: its result cannot be stored", result.order_id[:100])
+            except Exception:
+                # One bad result must not keep those behind it from being recorded.
+                log.exception("order %s: its result cannot be stored", result.order_id[:100])
+            self._unstored = None
 
-    async def _tell_outcome(self, order: Order) -> None:
-        told = {
-            name: value
-            for name in ("code", "detail", "after_ms", "exit_code", "exit_signal", "respawned_pid", "freed")
-            if (value := getattr(order, name)) not in (None, "")
-        }
-        await self._audit.add(
-            f"host:{order.host_id}",
-            "order.outcome",
-            order.host_id,
-            order.outcome,
-            signal=order.signal,
-            pid=order.pid,
-            name=order.name,
-            order_id=order.order_id,
-            **told,
-        )
+    async def _watch_deadlines(self) -> None:
+        while True:
+            self._new_deadline.clear()
+            try:
+                await self.sweep()
+                next_ms = await self._store.next_deadline_ms()
+            except StoreError as error:
+                log.warning("the deadlines of orders are not checked: %s", error)
+                sleep_s = RETRY_S
+            else:
+                left_s = _MAX_SLEEP_S if next_ms is None else (next_ms - self._now_ms()) / 1000
+                sleep_s = min(max(left_s, _MIN_SLEEP_S), _MAX_SLEEP_S)
+            try:
+                async with asyncio.timeout(sleep_s):
+                    await self._new_deadline.wait()
+            except TimeoutError:
+                pass
 
-    async def _give_up(self, order_id: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        order = await self._store.get_order(order_id)
-        if order is None or order.final:
-            return
-        if order.outcome != "waiting":
-            await self._settle(
-                order, outcome="no_answer", final=True, detail="the host has not told what happened"
+    async def sweep(self) -> None:
+        """Ends the state of every order whose deadline has passed. Raises StoreError."""
+        now_ms = self._now_ms()
+        for row in await self._store.due_orders(now_ms):
+            await self._step(row.order.order_id, lambda due: machine.expire(due, now_ms), "hub")
+
+    async def report(self, host_id: str, result: OrderResult) -> None:
+        """Records what a host's agent reports of an order. Raises StoreError."""
+
+        def step(row: OrderRow) -> OrderRow | None:
+            return machine.report(row, result) if row.order.host_id == host_id else None
+
+        if not await self._step(result.order_id, step, f"host:{host_id}"):
+            log.warning(
+                "host %s reports %s of order %r; it has no such order, or its outcome is known",
+                host_id,
+                result.outcome,
+                result.order_id[:100],
             )
-        elif await self._store.decide(order_id, "", "declined"):
-            detail = f"nobody approved it within {DECIDE_S // 60} minutes"
-            await self._settle(order, outcome="declined", final=True, detail=detail)
 
+    async def _step(self, order_id: str, step: Step, actor: str) -> bool:
+        """Makes a transition, computed again where another one came first; False: there is none."""
+        while True:
+            before = await self._store.order_row(order_id)
+            after = None if before is None else step(before)
+            if before is None or after is None:
+                return False
+            if await self._record(before, after, actor):
+                self._publish(after)
+                return True
 
-def _check(request: OrderRequest, *, reason_needed: bool) -> None:
-    """Raises ProblemError (400)."""
-    problem = ""
-    if (request.verb == "signal") != (request.signal is not None):
-        problem = (
-            f"verb {request.verb} and signal {request.signal}; a signal with the verb signal alone expected"
-        )
-    elif (request.scope in ("cgroup", "unit")) != bool(request.of):
-        problem = (
-            f"scope {request.scope} of {request.of!r}; `of` names the cgroup or the unit, and nothing else"
-        )
-    elif request.verb in ("freeze", "thaw") and request.scope not in ("cgroup", "unit"):
-        problem = f"{request.verb} of a {request.scope}; scope cgroup or unit expected"
-    elif request.verb in ("renice", "ionice") and not _VALUES[request.verb].fullmatch(request.value):
-        problem = f"{request.verb} {request.value!r}; {_EXPECTED[request.verb]} expected"
-    if problem:
-        raise ProblemError(400, "bad_order", problem)
-    if reason_needed and not request.reason.strip():
-        raise ProblemError(400, "reason_needed", "this hub sends no order without a reason")
+    async def _record(self, before: OrderRow, after: OrderRow, actor: str) -> bool:
+        change, order = replacement(before, after), after.order
+        if after.state == before.state:
+            # It says more of the state, and is no transition.
+            return await self._store.apply(change)
+        action = "order.delivered" if after.state == State.DELIVERED else "order.outcome"
+        detail: dict[str, Any] = outcome_detail(order)
+        return await self._audit.add_with(change, actor, action, order.host_id, order.outcome, **detail)
+
+    def _publish(self, row: OrderRow) -> None:
+        order = row.order
+        self._bus.publish(news_of(order.order_id), order)
+        if order.final:
+            log.info("order %s: %s %s", order.order_id, order.outcome, order.detail)
+
+    def _now_ms(self) -> int:
+        return self._clock_ns() // 1_000_000
 
 
 def _may_not_decide(order: Order, identity: Identity, groups: Collection[str]) -> ProblemError | None:
     if identity.rights.on(groups) < Role.OPERATOR:
         return ProblemError(403, "role_too_low", f"{identity.user} may not send orders to this host")
     if identity.user == order.actor:
-        return ProblemError(403, "own_order", "whoever asks for an order does not approve it")
+        return ProblemError(403, "own_order", "you cannot approve an order that you asked for yourself")
     if identity.via != "cookie":
-        return ProblemError(403, "person_needed", "a token is no second person; sign in")
+        return ProblemError(403, "person_needed", "a token cannot approve orders; sign in as a person")
     return None
-
-
-def _words(order: Order) -> str:
-    what = f"{order.verb} {order.signal or order.value}".strip()
-    whom = (
-        f"PID {order.pid}" if order.scope == "process" else f"the {order.scope} of PID {order.pid} {order.of}"
-    )
-    return f"{what} to {whom.strip()} on {order.host_id}"
-
-
-def _told_of(order: Order) -> dict[str, Any]:
-    """What the audit log says of an order."""
-    told: dict[str, Any] = {
-        "signal": order.signal,
-        "pid": order.pid,
-        "name": order.name,
-        "reason": order.reason,
-        "order_id": order.order_id,
-        "boot_id": order.boot_id,
-        "start_ns": order.start_ns,
-    }
-    if order.verb != "signal" or order.scope != "process":
-        told |= {"verb": order.verb, "scope": order.scope, "value": order.value, "of": order.of}
-    if order.approver:
-        told["approver"] = order.approver
-    return told
 
 
 def _unknown(order_id: str) -> ProblemError:

@@ -446,4 +446,7 @@ orders = Table(
     Column("freed", BigInteger, nullable=True),
     Column("members", LONG_TEXT, nullable=True),
     Column("more", Integer, nullable=False, server_default="0"),
+    Column("state", String(16), nullable=False, server_default="final"),
+    Column("sent_ms", BigInteger, nullable=True),
+    Column("deadline_ms", BigInteger, nullable=True, index=True),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.hub import HOST, RunningHub, agent, running_hub
 from tests.support.record import BOOT
-from tukur.hub.orders import orders as module
+from tukur.hub.orders.machine import Limits
 from tukur.protocol import messages
 
 
@@ -87,9 +87,9 @@ async def test_an_order_is_approved_once_and_one_that_was_declined_never(
 
 
 async def test_an_order_that_nobody_approves_is_declined_in_the_end(
-    hub: RunningHub, ada: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    hub: RunningHub, ada: httpx.AsyncClient
 ) -> None:
-    monkeypatch.setattr(module, "DECIDE_S", 0.05)
+    hub.parts.orders.limits = Limits(approval_s=0.05)
     async with agent(hub):
         order = (await ask(ada)).json()
         last = (await ada.get(f"/api/orders/{order['order_id']}", params={"wait_s": 5})).json()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.hub import HOST, ORDER_KEY, OTHER, RunningHub, agent, recorded, running_hub
 from tests.support.record import BOOT, Machine
-from tukur.hub.orders import orders as module
+from tukur.hub.orders.machine import Limits
 from tukur.protocol import auth, messages
 
 
@@ -63,7 +63,7 @@ async def test_an_order_reaches_the_agent_signed_by_the_hub_and_says_all_of_it(
         assert body.target == messages.ProcessKey(BOOT, 10, 123456789012345678)
         assert (body.actor, body.reason) == ("token:ops", "it eats all memory")
         assert begun <= body.issued_wall_ns <= time.time_ns()
-        assert body.expires_wall_ns - body.issued_wall_ns == module.EXPIRES_S * 10**9
+        assert body.expires_wall_ns - body.issued_wall_ns == Limits().expires_s * 10**9
         await issue(operator)
         assert messages.order_body.decode((await owl.hear(messages.Order)).body).nonce != body.nonce
 
@@ -139,10 +139,9 @@ async def test_a_host_that_is_offline_takes_no_order(hub: RunningHub, operator: 
 
 
 async def test_an_order_that_nobody_answers_ends_as_no_answer(
-    hub: RunningHub, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    hub: RunningHub, operator: httpx.AsyncClient
 ) -> None:
-    monkeypatch.setattr(module, "EXPIRES_S", 1)
-    monkeypatch.setattr(module, "OBSERVED_S", -0.8)
+    hub.parts.orders.limits = Limits(expires_s=1, observed_s=-0.8)
     async with agent(hub) as owl:
         order_id = (await issue(operator))["order_id"]
         told = await follow(operator, order_id, 10)
@@ -152,12 +151,11 @@ async def test_an_order_that_nobody_answers_ends_as_no_answer(
 
 
 async def test_an_order_that_was_under_way_when_the_hub_ended_gets_a_last_word_after_its_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with running_hub(tmp_path) as hub, agent(hub), await hub.bearer("operator", "ops") as operator:
+        hub.parts.orders.limits = Limits(expires_s=1, observed_s=0)
         order_id = (await issue(operator))["order_id"]
-    monkeypatch.setattr(module, "EXPIRES_S", 0.1)
-    monkeypatch.setattr(module, "OBSERVED_S", 0)
     async with running_hub(tmp_path) as again, await again.bearer("operator", "more") as operator:
         assert (await follow(operator, order_id, 10))["outcome"] == "no_answer"
 

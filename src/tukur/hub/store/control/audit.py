@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from tukur.hub.models.audit import START, Entry
 from tukur.hub.store.backends.bulk import insert_new
 from tukur.hub.store.backends.database import Database, retry_on_conflict
+from tukur.hub.store.control.change import Change
 from tukur.hub.store.schema import audit, audit_head
 
 _READ = 500
@@ -49,12 +50,18 @@ class AuditStore:
         self._database = database
 
     @retry_on_conflict
-    async def append(self, said: Said, seal: Callable[[Entry, bytes], Entry]) -> Entry:
+    async def append(
+        self, said: Said, seal: Callable[[Entry, bytes], Entry], change: Change | None = None
+    ) -> Entry | None:
         """Adds an entry after the newest; two programs that do it at once follow each other.
 
-        `seal`: gives the entry its hash, from the hash of the entry before, and its signature.
+        `seal` gives the entry its hash, from the hash of the entry before, and its signature. `change` is
+        what the entry is about, made in the same transaction. None: its condition does not hold; nothing is
+        stored.
         """
         async with self._database.write() as connection:
+            if change is not None and not await change(connection):
+                return None
             await insert_new(connection, audit_head, [{"id": 1, "seq": 0, "hash": START}])
             last = (await connection.execute(select(audit_head).with_for_update())).one()
             entry = Entry(
