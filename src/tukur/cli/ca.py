@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir, notify_hub
+from tukur.cli.options.data import add_data_option, data_dir, poke_hub
 from tukur.cli.options.database import add_database_options, database
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
             print(f"{authority.fingerprint(root).hex()}\tuntil {root.not_valid_after_utc:%Y-%m-%d} UTC")
         return 0
     asyncio.run(store_call(console.note_authority(folder, action, server)))
-    notify_hub(folder)
+    poke_hub(folder)
     return 0

@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Lists, revokes, renames or decides. A running hub is notified and applies it at once."""
-    from tukur.cli.options.data import notify_hub
+    from tukur.cli.options.data import poke_hub
     from tukur.cli.store_errors import store_call
     from tukur.hub.console import console
 
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         asyncio.run(store_call(console.revoke_host(folder, host_id, server)))
     elif not asyncio.run(store_call(console.release_host(folder, host_id, options.boot, server))):
         raise CommandError(Exit.FAILED, f"no second machine is held for host {options.host!r}")
-    notify_hub(folder)
+    poke_hub(folder)
     return 0
 
 

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir, notify_hub
+from tukur.cli.options.data import add_data_option, data_dir, poke_hub
 from tukur.cli.options.database import add_database_options, database
 
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(Exit.FAILED, f"no order key in {folder}: no hub has run here")
     if options.action == "rotate":
         asyncio.run(store_call(console.rotate_order_key(folder, server)))
-        notify_hub(folder)
+        poke_hub(folder)
     key = OrderKey(folder)
     print(f"{key.public.hex()}\tafter {len(key.succession)} others")
     return 0

@@ -55,7 +55,7 @@ class Child:
         """The exit code where it has ended."""
         return self._process.poll() if self._process is not None else None
 
-    def restart_if_ended(self) -> None:
+    def tend(self) -> None:
         """Starts it again where it has ended, with a growing pause where it keeps ending."""
         now = time.monotonic()
         if self._process is not None:

@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
             agent.start()
             _welcome(address, folder, server)
         while not stop.wait(0.2):
-            hub.restart_if_ended()
-            agent.restart_if_ended()
+            hub.tend()
+            agent.tend()
     finally:
         # The agent first: its last block still reaches the hub.
         agent.stop(6)

@@ -51,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the action. A running hub is notified and applies it at once."""
-    from tukur.cli.options.data import notify_hub
+    from tukur.cli.options.data import poke_hub
     from tukur.hub.auth.users import Change
     from tukur.hub.console import console
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         change = Change(disabled=options.action == "disable")
         _call(console.change_user(folder, options.name, change, server))
-    notify_hub(folder)
+    poke_hub(folder)
     return 0
 
 

@@ -27,7 +27,7 @@ def test_a_child_that_dies_is_started_again_after_a_pause() -> None:
     os.kill(first, signal.SIGKILL)
     until = time.monotonic() + 5
     while child.pid in (first, 0) and time.monotonic() < until:
-        child.restart_if_ended()
+        child.tend()
         time.sleep(0.02)
     assert child.pid not in (first, 0)
     assert time.monotonic() > until - 5 + 0.5
@@ -39,7 +39,7 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly() -> None:
     child.start()
     starts, pid, until = 1, child.pid, time.monotonic() + 4
     while time.monotonic() < until:
-        child.restart_if_ended()
+        child.tend()
         if child.pid not in (0, pid):
             starts, pid = starts + 1, child.pid
         time.sleep(0.01)

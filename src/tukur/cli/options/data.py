@@ -84,7 +84,7 @@ class DataLock:
         self._file.close()
 
 
-def notify_hub(folder: Path) -> None:
+def poke_hub(folder: Path) -> None:
     """Notifies the hub that runs on a data directory, if one does, that the record was changed by a command.
 
     The PID in the lock's file may be of a time or of a namespace that is gone: only a process that has this
