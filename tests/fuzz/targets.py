@@ -24,7 +24,7 @@ from tukur.protocol.errors import UNREADABLE, ProtocolError
 from tukur.protocol.frames import decode_frame, is_key
 from tukur.protocol.hub_side import HubSession, pack
 from tukur.protocol.join_token import JoinToken, TokenError
-from tukur.sources.cgroups import belongs, cgroup2_mount
+from tukur.sources.cgroups import cgroup2_mount, parse_cgroup_path
 from tukur.sources.proc import parse_cgroup, parse_cmdline
 
 HOST = "11111111-2222-3333-4444-555555555555"
@@ -131,7 +131,7 @@ def _policy(data: bytes) -> None:
 def _machine(data: bytes) -> None:
     """Files of /proc, whose texts other users of the machine choose."""
     parse_cmdline(data)
-    belongs(parse_cgroup(data))
+    parse_cgroup_path(parse_cgroup(data))
     cgroup2_mount(data.decode("utf-8", "surrogateescape"))
     with contextlib.suppress(ValueError):
         parse_pem(data.decode("ascii", "replace"))

@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     from tukur.sources.registry import choose
 
     begin_logging(options, "agent")
-    _many_files()
+    _raise_file_limit()
     if options.supervisor:
         die_with_parent(options.supervisor)
     folder = data_dir(options)
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _many_files() -> None:
+def _raise_file_limit() -> None:
     """Each process of a set that an order is for is held by a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -21,7 +21,7 @@ class Interval:
 
     def gauge(self, name: str) -> int:
         """The value now."""
-        return self.current.get(name)
+        return self._now.get(name, 0)
 
     def rate(self, prefix: str, suffix: str) -> float:
         """Growth per second of a counter, over all its instances."""
@@ -30,7 +30,7 @@ class Interval:
 
     def stalled(self, name: str) -> float:
         """Share of the interval that a counter of microseconds grew by."""
-        grown = self.current.get(name) - self.previous.get(name)
+        grown = self._now.get(name, 0) - self._before.get(name, 0)
         return min(max(grown, 0) * self._per_second / 1e6, 1.0)
 
     def mode(self, *modes: str) -> float:
@@ -45,15 +45,31 @@ class Interval:
     @property
     def cores(self) -> list[float]:
         """The busy share of each core."""
-        return [_busy(_cpu_shares(self.current, self.previous, core)) for core in _cores(self.current)]
+        return [_busy(self._cpu_shares(core)) for core in _cores(self.current)]
 
-    @property
+    @cached_property
     def _per_second(self) -> float:
         return 1.0 / max(self.seconds, 1e-6)
 
     @cached_property
     def _total(self) -> dict[str, float]:
-        return _cpu_shares(self.current, self.previous, "total")
+        return self._cpu_shares("total")
+
+    # HostSample.get hashes the tuple of all names at each call: with dictionaries that is spared.
+    @cached_property
+    def _now(self) -> dict[str, int]:
+        return dict(zip(self.current.names, self.current.values.tolist(), strict=True))
+
+    @cached_property
+    def _before(self) -> dict[str, int]:
+        return dict(zip(self.previous.names, self.previous.values.tolist(), strict=True))
+
+    def _cpu_shares(self, core: str) -> dict[str, float]:
+        """Each mode's share of the time that passed; guest modes are left in user and nice."""
+        names = [(mode, f"cpu.{core}.{mode}") for mode in CPU_MODES]
+        grown = {mode: max(self._now.get(name, 0) - self._before.get(name, 0), 0) for mode, name in names}
+        whole = sum(grown.values()) - grown["guest"] - grown["guest_nice"]
+        return {mode: value / whole if whole else 0.0 for mode, value in grown.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +137,6 @@ def _cores(sample: HostSample) -> list[str]:
         for name in sample.names
         if name.startswith("cpu.") and name.endswith(".idle") and name != "cpu.total.idle"
     ]
-
-
-def _cpu_shares(current: HostSample, previous: HostSample, core: str) -> dict[str, float]:
-    """Each mode's share of the time that passed; guest modes are left in user and nice."""
-    grown = {
-        mode: max(current.get(f"cpu.{core}.{mode}") - previous.get(f"cpu.{core}.{mode}"), 0)
-        for mode in CPU_MODES
-    }
-    whole = sum(grown.values()) - grown["guest"] - grown["guest_nice"]
-    return {mode: value / whole if whole else 0.0 for mode, value in grown.items()}
 
 
 def _busy(modes: dict[str, float]) -> float:

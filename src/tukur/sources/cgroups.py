@@ -1,4 +1,4 @@
-"""Where a process belongs: its cgroup's path by the cgroup's id, and what systemd and engines mean by a path.
+"""Cgroups: the path of one by its id, and what a path means to systemd and container engines.
 
 A path says four things, each found by its own rule, since units, containers and pods nest:
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Belonging:
+class CgroupMembership:
     """What a cgroup's path says; empty where it says nothing of the kind."""
 
     unit: str = ""
@@ -74,11 +74,11 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
 @lru_cache(maxsize=4096)
-def belongs(path: str) -> Belonging:
+def parse_cgroup_path(path: str) -> CgroupMembership:
     """What the path of a cgroup says; the same object for the same path."""
     parts = [part for part in path.split("/") if part and part != ".."]
     pairs = [f"{parent}/{part}" for parent, part in zip(["", *parts], parts, strict=False)]
-    return Belonging(
+    return CgroupMembership(
         unit=next((part for part in reversed(parts) if _UNIT.fullmatch(part)), ""),
         container=next((found for pair in reversed(pairs) if (found := _container(pair))), ""),
         pod=next((found for part in reversed(parts) if (found := _pod(part))), ""),

@@ -278,7 +278,7 @@ class _Round:
         agreement.within += int(np.count_nonzero(fine & ~equal))
         agreement.moved += int(np.count_nonzero(excused))
         agreement.off += int(np.count_nonzero(off))
-        self._note_worst(rule, agreement, (found, low, high), off)
+        self._add_worst(rule, agreement, (found, low, high), off)
 
     def _values(self, name: str, number: int) -> tuple[Any, npt.NDArray[np.bool_]]:
         """What reading `number` of the first source has for these processes, and whether it has them."""
@@ -326,7 +326,7 @@ class _Round:
                 ran = ran | (known & (values != base))
         return ran
 
-    def _note_worst(self, rule: Rule, agreement: Agreement, values: Any, off: Any) -> None:
+    def _add_worst(self, rule: Rule, agreement: Agreement, values: Any, off: Any) -> None:
         found, low, high = values
         for row in np.flatnonzero(off)[: max(0, _WORST - len(agreement.worst))]:
             expected = _text(rule, low[row])

@@ -5,7 +5,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from tukur.sources.cgroups import belongs
+from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.proc import parse_cgroup, parse_cmdline, read
 
 
@@ -46,12 +46,12 @@ def _text(name: str) -> str:
 
 def unit_of(cgroup: str) -> str:
     """The systemd unit of a cgroup path, its name as systemd writes it; empty where there is none."""
-    return belongs(cgroup).unit
+    return parse_cgroup_path(cgroup).unit
 
 
 def container_of(cgroup: str) -> str:
     """``engine:id`` of a cgroup path, the id's first 12 digits where it has 64; empty: no container."""
-    return belongs(cgroup).container
+    return parse_cgroup_path(cgroup).container
 
 
 class Users:

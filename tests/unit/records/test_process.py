@@ -63,8 +63,8 @@ def test_the_row_on_the_wire_keeps_its_columns() -> None:
 
 def test_a_row_is_given_in_the_types_of_the_api() -> None:
     now = task(pid=7, start_ns=2**63, state=ord("S"), cpu_ns=SECOND // 3, vsz=4096)
-    row = task_rows(now, now[:0], 2**63 + SECOND, 2**63 + SECOND)[0]
-    shown = {field.name: field.to_api(row[field.name].item()) for field in PROCESS_FIELDS if field.api}
+    rows = task_rows(now, now[:0], 2**63 + SECOND, 2**63 + SECOND)
+    shown = {field.name: field.to_api(rows[field.name])[0] for field in PROCESS_FIELDS if field.api}
     assert (shown["start_ns"], shown["state"], shown["vsz"], shown["cpu"]) == (str(2**63), "S", 4096, 0.33333)
     assert {name: type(value) for name, value in shown.items()} == {
         field.name: field.api for field in PROCESS_FIELDS if field.api

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tukur.sources import cgroups
 from tukur.sources.cgroups import (
-    Belonging,
+    CgroupMembership,
     CgroupPaths,
     Mount,
-    belongs,
     below,
     cgroup2_mount,
     find_mount,
+    parse_cgroup_path,
     walk,
 )
 
@@ -46,7 +46,7 @@ SHORT = "0123456789ab"
     ],
 )
 def test_the_unit_is_the_last_one_on_the_path(cgroup: str, unit: str) -> None:
-    assert belongs(cgroup).unit == unit
+    assert parse_cgroup_path(cgroup).unit == unit
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_unit_is_the_last_one_on_the_path(cgroup: str, unit: str) -> None:
     ],
 )
 def test_the_container_is_named_by_its_engine(cgroup: str, container: str) -> None:
-    assert belongs(cgroup).container == container
+    assert parse_cgroup_path(cgroup).container == container
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_container_is_named_by_its_engine(cgroup: str, container: str) -> No
     ],
 )
 def test_the_pod_is_told_by_its_uid_under_both_cgroup_drivers(cgroup: str, pod: str) -> None:
-    assert belongs(cgroup).pod == pod
+    assert parse_cgroup_path(cgroup).pod == pod
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,15 @@ def test_the_pod_is_told_by_its_uid_under_both_cgroup_drivers(cgroup: str, pod: 
     ],
 )
 def test_the_slice_is_of_this_machines_own_service_manager(cgroup: str, found: str) -> None:
-    assert belongs(cgroup).slice == found
+    assert parse_cgroup_path(cgroup).slice == found
 
 
 def test_of_nested_containers_the_inner_one_counts() -> None:
-    inner = belongs(f"/system.slice/docker-{OTHER}.scope/docker/{ID}")
-    assert inner == Belonging(unit=f"docker-{OTHER}.scope", container=f"docker:{SHORT}", slice="system.slice")
-    in_pod = belongs(f"/kubepods/burstable/pod{UID}/{OTHER}/docker/{ID}")
+    inner = parse_cgroup_path(f"/system.slice/docker-{OTHER}.scope/docker/{ID}")
+    assert inner == CgroupMembership(
+        unit=f"docker-{OTHER}.scope", container=f"docker:{SHORT}", slice="system.slice"
+    )
+    in_pod = parse_cgroup_path(f"/kubepods/burstable/pod{UID}/{OTHER}/docker/{ID}")
     assert (in_pod.container, in_pod.pod) == (f"docker:{SHORT}", UID)
 
 
@@ -142,7 +144,7 @@ def test_of_nested_containers_the_inner_one_counts() -> None:
     )
 )
 def test_no_path_is_too_odd(parts: list[str]) -> None:
-    found = belongs("/".join(parts))
+    found = parse_cgroup_path("/".join(parts))
     assert all(isinstance(text, str) for text in (found.unit, found.container, found.pod, found.slice))
 
 

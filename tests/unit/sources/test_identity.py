@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.sources.cgroups import belongs
+from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.identity import (
     Users,
     read_identity,
@@ -21,7 +21,7 @@ from tukur.sources.proc import parse_cgroup, parse_cmdline
 @given(st.binary(max_size=200))
 def test_no_content_is_too_odd_to_parse(content: bytes) -> None:
     path = parse_cgroup(content)
-    found = belongs(path)
+    found = parse_cgroup_path(path)
     assert isinstance(found.unit + found.container + found.pod + found.slice, str)
     parse_cmdline(content)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tukur.agent.recording.scrub import Scrubber
 from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, take_rows
-from tukur.sources.cgroups import belongs
+from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.identity import Identity, read_identity, user_name
 from tukur.sources.proc import parse_cmdline
 
@@ -83,7 +83,7 @@ class Images:
         if cgroup in ("", "/") and like is not None:
             # On a v1 hierarchy the id tells nothing.
             cgroup = like.cgroup
-        belonging = belongs(cgroup)
+        membership = parse_cgroup_path(cgroup)
         if args:
             exe, cmdline = "", self._once(self._scrubber.scrub(parse_cmdline(args)))
         else:
@@ -100,10 +100,10 @@ class Images:
             exe=exe,
             cmdline=cmdline,
             cgroup=self._once(cgroup),
-            unit=belonging.unit,
-            container=belonging.container,
-            pod=belonging.pod,
-            slice=belonging.slice,
+            unit=membership.unit,
+            container=membership.container,
+            pod=membership.pod,
+            slice=membership.slice,
             kthread=kthread,
         )
 
@@ -120,7 +120,7 @@ class Images:
         kthread = bool(int(task["flags"]) & KTHREAD)
         identity = None if kthread else self._read(pid)
         cgroup = self._once(identity.cgroup if identity else "")
-        belonging = belongs(cgroup)
+        membership = parse_cgroup_path(cgroup)
         return Image(
             pid=pid,
             start_ns=int(task["start_ns"]),
@@ -133,10 +133,10 @@ class Images:
             exe=self._once(identity.exe[:4096] if identity else ""),
             cmdline=self._once(self._scrubber.scrub(identity.argv) if identity else ""),
             cgroup=cgroup,
-            unit=belonging.unit,
-            container=belonging.container,
-            pod=belonging.pod,
-            slice=belonging.slice,
+            unit=membership.unit,
+            container=membership.container,
+            pod=membership.pod,
+            slice=membership.slice,
             kthread=kthread,
         )
 

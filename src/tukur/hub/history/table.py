@@ -1,6 +1,7 @@
 """The process table at one instant, from a block or from the agent, as rows for the API."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,31 +12,27 @@ from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, PROCESS_FIELDS, TaskArray, comm_text
 
 _FIELDS = [field for field in PROCESS_FIELDS if field.api is not None]
-_TEXTS = ("user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup")
+_TEXTS = ("user", "name", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup")
+_NAMES = (*(field.name for field in _FIELDS), *_TEXTS, "kthread", "ended", "started_ms")
+_texts_of = attrgetter(*_TEXTS)
 
 
 def processes(rows: Any, names: list[str], images: Mapping[Key, Any], booted_ms: int) -> list[Process]:
     """API rows of an array of ``records.ROW``; `names`: each one's comm, used where no image is known."""
-    figures = [[field.to_api(value) for value in rows[field.name].tolist()] for field in _FIELDS]
-    field_names = [field.name for field in _FIELDS]
-    found = []
-    for pid, start_ns, uid, flags, name, *values in zip(
-        *(rows[each].tolist() for each in ("pid", "start_ns", "uid", "flags")), names, *figures, strict=True
-    ):
+    pids, starts, uids, flags = (rows[each].tolist() for each in ("pid", "start_ns", "uid", "flags"))
+    texts = []
+    for name, uid, start_ns, pid in zip(names, uids, starts, pids, strict=True):
         image = images.get((start_ns, pid))
-        texts = {each: getattr(image, each) if image else "" for each in _TEXTS}
-        texts["user"] = texts["user"] if image else str(uid)
-        found.append(
-            Process(
-                **dict(zip(field_names, values, strict=True)),
-                **texts,
-                name=name or (image.name if image else ""),
-                kthread=bool(flags & KTHREAD),
-                ended=bool(flags & ENDED),
-                started_ms=booted_ms + start_ns // 1_000_000,
-            )
-        )
-    return found
+        user, own_name, *others = _texts_of(image) if image else (str(uid), *[""] * (len(_TEXTS) - 1))
+        texts.append((user, name or own_name, *others))
+    columns = [
+        *(field.to_api(rows[field.name]) for field in _FIELDS),
+        *zip(*texts, strict=True),
+        [bool(each & KTHREAD) for each in flags],
+        [bool(each & ENDED) for each in flags],
+        [booted_ms + start_ns // 1_000_000 for start_ns in starts],
+    ]
+    return [Process(**dict(zip(_NAMES, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def frame_images(tasks: TaskArray, images: Mapping[Key, Any]) -> list[Image]:

@@ -97,11 +97,11 @@ class ProcfsSource:
         for pid in pids:
             process = known.get(pid)
             if process is None:
-                changed = self._meet(pid) or changed
+                changed = self._begin(pid) or changed
             elif not self._update(process):
                 # Its PID may already be another's.
                 self._end(process)
-                self._meet(pid)
+                self._begin(pid)
                 changed = True
         if changed:
             slots = [known[pid].slot for pid in sorted(known)]
@@ -128,7 +128,7 @@ class ProcfsSource:
             return set(self._only)
         return list_pids()
 
-    def _meet(self, pid: int) -> bool:
+    def _begin(self, pid: int) -> bool:
         """Begins a life; False where it is over already."""
         try:
             fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
@@ -140,15 +140,15 @@ class ProcfsSource:
             self._free = list(range(2 * size - 1, size - 1, -1))
         process = _Process(pid, self._free.pop(), fd)
         self._processes[pid] = process
-        met = self._update(process)
-        if not met:
+        begun = self._update(process)
+        if not begun:
             self._forget(process)
         elif self._files_left <= 0:
             os.close(fd)
             process.fd = -1
         else:
             self._files_left -= 1
-        return met
+        return begun
 
     def _end(self, process: _Process) -> None:
         row = self._table[process.slot]
