@@ -1,4 +1,5 @@
-"""Runs the tests: ``python -m build_tools.tests [pytest's arguments]``. Without arguments all of them.
+"""Runs the tests: ``python -m build_tools.tests [pytest's arguments]``. Without arguments all of them, and
+what the unit tests cover of the sources is shown and may not fall (``[tool.coverage]`` in pyproject.toml).
 
 Those in virtual machines take a quarter of the time and one processor: what needs no quiet goes beside them.
 """
@@ -10,15 +11,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_MACHINES = "tests/kernel/vm"
-BESIDE = ("tests/unit", "tests/store", "tests/fuzz")
-"""What does not mind that another processor is busy."""
-_YIELDS = 10
-"""So much nicer are the virtual machines than what runs beside them."""
+COVERED = "tests/unit"
+BESIDE = ("tests/store", "tests/fuzz")
+"""What does not mind that another processor is busy, with the unit tests."""
+_NICENESS = 10
+"""Of the virtual machines, so that they yield to what runs beside them."""
 
 
-def run(*arguments: str) -> int:
-    """One run of pytest; its exit code."""
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+def run(*arguments: str, by: tuple[str, ...] = ()) -> int:
+    """One run of pytest, under another module if one is given; its exit code."""
+    command = [sys.executable, *by, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def report_coverage() -> int:
+    """Prints the share that is covered and leaves the lines that are not in a file; not 0: too few are."""
+    command = [sys.executable, "-m", "coverage", "report"]
+    lines = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout
+    (ROOT / ".cache" / "coverage.txt").write_text(lines, encoding="utf-8")
+    print("--- the unit tests cover this share of the sources, in percent (.cache/coverage.txt):", flush=True)
+    return subprocess.run([*command, "--format=total"], cwd=ROOT, check=False).returncode
 
 
 def main() -> int:
@@ -33,17 +45,17 @@ def main() -> int:
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.nice(_YIELDS),  # noqa: PLW1509 - nothing runs beside it yet
+            preexec_fn=lambda: os.nice(_NICENESS),  # noqa: PLW1509 - nothing runs beside it yet
         )
     try:
-        codes = [run(*BESIDE), machines.wait()]
+        codes = [run(COVERED, by=("-m", "coverage", "run")), report_coverage(), run(*BESIDE), machines.wait()]
     finally:
         machines.kill()
     print(
         f"--- in virtual machines, meanwhile\n{said.read_text(encoding='utf-8', errors='replace')}",
         flush=True,
     )
-    codes.append(run("tests", *(f"--ignore={folder}" for folder in (*BESIDE, IN_MACHINES))))
+    codes.append(run("tests", *(f"--ignore={folder}" for folder in (COVERED, *BESIDE, IN_MACHINES))))
     return max(codes)
 
 

@@ -15,12 +15,21 @@ settings.register_profile("tukur", deadline=None)
 settings.load_profile("tukur")
 
 _leftovers = pytest.StashKey[Leftovers]()
+_wider = pytest.StashKey[set[str]]()
+"""Names of the tests' own fixtures that serve more than one test, as long as they are there."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing is there yet."""
+    config.stash[_wider] = set()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Any:
     """What a fixture of a wider scope makes while a test is set up stays there on purpose."""
     leftovers = request.config.stash.get(_leftovers, None)
+    if fixturedef.scope != "function" and fixturedef.baseid:
+        request.config.stash[_wider].add(fixturedef.argname)
     if fixturedef.scope == "function" or leftovers is None:
         return (yield)
     before = resources()
@@ -28,6 +37,12 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
         return (yield)
     finally:
         leftovers.accept(resources().keys() - before.keys())
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    """Forgets a wider fixture that has ended."""
+    if fixturedef.scope != "function":
+        request.config.stash[_wider].discard(fixturedef.argname)
 
 
 def _loop_scope(request: pytest.FixtureRequest) -> str:
@@ -39,7 +54,7 @@ def _loop_scope(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test no child process, thread or open file is there that was not there before."""
-    leftovers = Leftovers(shared=_loop_scope(request) != "function")
+    leftovers = Leftovers(shared=not request.config.stash[_wider].isdisjoint(request.fixturenames))
     request.config.stash[_leftovers] = leftovers
     yield
     del request.config.stash[_leftovers]

@@ -1,10 +1,12 @@
 """Where things are on the page."""
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from playwright.sync_api import Locator, Page
+
+from tests.support.running import Up
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
@@ -49,8 +51,26 @@ def open_dialog(page: Page, pid: int) -> Locator:
 
 def until(page: Page, check: Callable[[], T | None], seconds: float, what: str) -> T:
     """The first true result of `check`. The browser's news, such as another address, come in meanwhile."""
-    end = time.monotonic() + seconds
-    while not (result := check()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        page.wait_for_timeout(50)
-    return result
+    return eventually(check, seconds, what, pause=lambda pause_s: page.wait_for_timeout(pause_s * 1000))
+
+
+def next_samples(live: Page, count: int) -> None:
+    """Waits until the live page has shown so many more samples."""
+
+    def shown() -> int:
+        return int(live.locator("main").get_attribute("data-beats") or 0)
+
+    before = shown()
+    until(live, lambda: shown() >= before + count, 5 + 2 * count, f"{count} more samples are shown")
+
+
+def recorded(page: Page, up: Up, at_ms: int, pid: int) -> None:
+    """Waits until the record has this process at that second: blocks reach the store within ten seconds."""
+    (host,) = page.request.get(f"{up.url}/api/hosts").json()["hosts"]
+    path = f"{up.url}/api/hosts/{host['host_id']}/processes?at={at_ms}"
+
+    def there() -> bool:
+        answer = page.request.get(path)
+        return answer.ok and any(row["pid"] == pid for row in answer.json()["processes"])
+
+    until(page, there, 25, f"process {pid} is on record")

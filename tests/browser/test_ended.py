@@ -67,8 +67,15 @@ def test_the_list_of_a_stretch_tells_how_each_ended_and_leads_to_its_row(
     count = len(short_lives)
     until(page, lambda: len(short_lives) > count + 8, 20, "some more short lives")
     chosen = short_lives[count + 3]
+    (host,) = page.request.get(f"{up.url}/api/hosts").json()["hosts"]
+    exits = f"{up.url}/api/hosts/{host['host_id']}/exits?from={begin - 20_000}&limit=5000"
+
+    def recorded() -> bool:
+        answer = page.request.get(f"{exits}&to={int(time.time() * 1000)}")
+        return any(entry["pid"] == chosen for entry in answer.json()["exits"])
+
     # Blocks reach the store within ten seconds.
-    page.wait_for_timeout(12_000)
+    until(page, recorded, 25, "its end is on record")
     end = int(time.time() * 1000)
     page.goto(f"{up.url}/over-time?from={begin - 20_000}&to={end}&at={begin}&pick={begin}-{end}")
     panel = page.get_by_role("region", name="Who did it")

@@ -6,7 +6,7 @@ import sys
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser._parts import KEEP_OFF, cell, open_dialog, order_of, row, type_filter, until
+from tests.browser._parts import KEEP_OFF, cell, next_samples, open_dialog, order_of, row, type_filter, until
 from tests.browser.conftest import BUSY, IDLE, Spawn, listen, new_link
 from tests.support.running import Up
 
@@ -115,12 +115,11 @@ def test_rows_keep_their_places_while_a_dialog_is_open(live: Page, spawn: Spawn)
     dialog = open_dialog(live, quiet.pid)
     # The pointer leaves the table: it is the dialog alone that holds the order.
     live.mouse.move(*KEEP_OFF)
-    beats = int(live.locator("main").get_attribute("data-beats") or 0)
     loud.kill()
     loud.wait()
     newcomer = spawn(BUSY, "hold-still")
     expect(row(live, newcomer.pid)).to_be_visible(timeout=3000)
-    until(live, lambda: int(live.locator("main").get_attribute("data-beats") or 0) > beats + 2, 6, "news")
+    next_samples(live, 2)
     assert order_of(live) == [loud.pid, quiet.pid, newcomer.pid]
     expect(cell(live, loud.pid, "name")).to_contain_text("ended")
     expect(dialog.get_by_role("heading")).to_contain_text(str(quiet.pid))
@@ -136,7 +135,7 @@ def test_rows_keep_their_places_under_the_pointer(live: Page, spawn: Spawn) -> N
     expect(live.get_by_text("order held")).to_be_visible()
     busy = spawn(BUSY, "under-pointer")
     expect(row(live, busy.pid)).to_be_visible(timeout=3000)
-    live.wait_for_timeout(1500)
+    next_samples(live, 2)
     assert order_of(live) == [quiet.pid, busy.pid]
     live.mouse.move(*KEEP_OFF)
     until(live, lambda: order_of(live) == [busy.pid, quiet.pid], 3, "the order moves again")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bench._load import processes
-from tests.browser._parts import type_filter, until
+from tests.browser._parts import next_samples, type_filter, until
 from tests.support.running import Up
 
 COUNT = 10_000
@@ -34,7 +34,7 @@ def shown(page: Page) -> int:
 def test_ten_thousand_rows_scroll_and_filter_without_a_stutter(live: Page, up: Up) -> None:
     with processes(COUNT, busy=23):
         until(live, lambda: shown(live) > COUNT, 20, "all rows are counted")
-        live.wait_for_timeout(2000)
+        next_samples(live, 2)
         live.evaluate(WATCH)
         rows = live.locator("[role=row][data-pid]").count()
         assert rows < 100, "only what is in sight is in the document"
@@ -45,6 +45,7 @@ def test_ten_thousand_rows_scroll_and_filter_without_a_stutter(live: Page, up: U
         began = time.monotonic()
         while time.monotonic() - began < 4:
             live.mouse.wheel(0, 1500)
+            # As often as a screen shows a frame.
             live.wait_for_timeout(16)
         assert grid.evaluate("(grid) => grid.scrollTop") > 20_000
         expect(live.locator("[role=row][data-pid]").first).to_be_visible()
@@ -56,14 +57,14 @@ def test_ten_thousand_rows_scroll_and_filter_without_a_stutter(live: Page, up: U
         filter_field.fill("")
         until(live, lambda: shown(live) > COUNT, 5, "all rows again")
         live.get_by_role("button", name="Tree", exact=True).click()
-        live.wait_for_timeout(2500)
+        next_samples(live, 2)
         live.get_by_role("button", name="Tree", exact=True).click()
         grouping = live.get_by_label("Group by")
         for label in ("name", "user", "unit"):
             grouping.select_option(label=label)
-            live.wait_for_timeout(1500)
+            next_samples(live, 1)
         live.get_by_role("button", name="Open all").click()
-        live.wait_for_timeout(1500)
+        next_samples(live, 1)
         grouping.select_option(label="none")
         longest = live.evaluate("() => window.longest")
         print(json.dumps({"rows": COUNT, "longest_frame_ms": round(longest, 1)}))

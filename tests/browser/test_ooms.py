@@ -16,8 +16,14 @@ def test_a_process_killed_for_want_of_memory_is_marked_and_leads_to_its_last_sec
     with little_memory() as (folder, path):
         pid = eat(folder, "tukur-hungry")
     killed_ms = int(time.time() * 1000)
+    (host,) = page.request.get(f"{up.url}/api/hosts").json()["hosts"]
+    ooms = f"{up.url}/api/hosts/{host['host_id']}/ooms?from={killed_ms - 60_000}&to={killed_ms + 5_000}"
+
+    def recorded() -> bool:
+        return str(pid) in page.request.get(ooms).text()
+
     # Blocks reach the store within ten seconds.
-    time.sleep(12)
+    until(page, recorded, 25, "the kill is on record")
     span = f"from={killed_ms - 60_000}&to={killed_ms + 5_000}"
     page.goto(f"{up.url}/over-time?{span}&at={killed_ms}&pick={killed_ms - 10_000}-{killed_ms + 5_000}")
     strip = page.get_by_role("region", name="Killed for want of memory")

@@ -1,5 +1,6 @@
 """The over-time page: any recorded second, and who did it."""
 
+import contextlib
 import re
 import sys
 import time
@@ -11,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser._parts import KEEP_OFF, cell, open_dialog, row, type_filter, until
-from tests.browser.conftest import BUSY, IDLE, Spawn
-from tests.support.running import Up
+from tests.browser._parts import KEEP_OFF, cell, open_dialog, recorded, row, type_filter, until
+from tests.browser.conftest import BUSY, IDLE, Spawn, new_link
+from tests.support.running import Up, newest_ms, row_of, the_host
+from tests.support.waiting import eventually
 
 
 @dataclass
@@ -29,15 +31,24 @@ class Past:
 @pytest.fixture(scope="module")
 def past(up: Up) -> Iterator[Past]:
     living = Popen([sys.executable, "-c", IDLE, "lives-on"])
-    time.sleep(1)
     ended = Popen([sys.executable, "-c", BUSY, "lived-once"])
-    time.sleep(3)
-    lived_ms = int(time.time()) * 1000
-    time.sleep(2)
-    ended.kill()
-    ended.wait()
-    # Blocks reach the store within ten seconds.
-    time.sleep(12)
+    with contextlib.closing(up.sign_in_by(new_link(up))) as client:
+        host_id = the_host(client)["host_id"]
+
+        def works() -> bool:
+            row = row_of(client, host_id, ended.pid)
+            return row is not None and row["cpu"] > 0.2
+
+        eventually(works, 10, "it is in the table with its CPU")
+        # What is chosen of the record must have a length: two seconds on each side.
+        time.sleep(2)
+        lived_ms = int(time.time()) * 1000
+        time.sleep(2)
+        ended.kill()
+        ended.wait()
+        # Blocks reach the store within ten seconds.
+        over_ms = int(time.time() * 1000) + 1000
+        eventually(lambda: newest_ms(client) > over_ms, 30, "its end is on record")
     yield Past(ended.pid, lived_ms, living)
     living.kill()
     living.wait()
@@ -98,13 +109,9 @@ def test_a_process_of_the_past_that_still_lives_is_stopped_by_its_key(
     began_ms = int(time.time() * 1000)
     then.goto(f"{up.url}/over-time?from={began_ms - 30_000}&to={began_ms + 30_000}&at={began_ms + 2000}")
     type_filter(then, "stop-me-later")
-
-    def recorded() -> bool:
-        then.get_by_role("button", name="+1 s", exact=True).click()
-        then.wait_for_timeout(1000)
-        return row(then, child.pid).count() == 1
-
-    until(then, recorded, 25, "the record shows it")
+    recorded(then, up, began_ms + 3000, child.pid)
+    then.get_by_role("button", name="+1 s", exact=True).click()
+    expect(row(then, child.pid)).to_be_visible(timeout=10_000)
     dialog = open_dialog(then, child.pid)
     dialog.get_by_role("button", name=re.compile("Send TERM to")).click()
     expect(dialog.locator("[data-outcome=exited]")).to_contain_text("Exited by signal 15")

@@ -17,8 +17,8 @@ def last_ms(page: Page, up: Up) -> int:
 def test_a_stretch_without_a_record_is_told_with_its_reason_and_leads_to_it(page: Page, up: Up) -> None:
     before_ms = last_ms(page, up)
     eventually(lambda: last_ms(page, up) > before_ms, 30, "a block is recorded")
-    # What is not in a block yet goes with the agent.
-    time.sleep(5)
+    # What is not in a block yet goes with the agent: some seconds, for a gap that can be seen.
+    time.sleep(3)
     up.kill("agent")
     killed_ms = int(time.time() * 1000)
     eventually(lambda: last_ms(page, up) > killed_ms + 1000, 40, "it records again")

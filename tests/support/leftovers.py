@@ -66,7 +66,7 @@ def resources() -> Resources:
 class Leftovers:
     """Compares what there is with what was there when a test began.
 
-    `shared`: the test's event loop serves the whole module, and so may a hub.
+    `shared`: the test uses something that serves other tests too, such as a hub or its client.
     """
 
     def __init__(self, *, shared: bool = False) -> None:

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,32 @@ def the_host(client: httpx.Client) -> dict[str, Any]:
         return hosts[0] if hosts and hosts[0]["online"] else None
 
     return eventually(look, 20, "the local host is online")
+
+
+def row_of(client: httpx.Client, host: str, pid: int, **query: Any) -> dict[str, Any] | None:
+    """A process in the table of a host: the live one, or that of an instant; None: it is not there."""
+    found = client.get(f"/api/hosts/{host}/processes", params=query)
+    if found.status_code == 404 and found.json()["code"] == "nothing_recorded":
+        return None
+    table = found.raise_for_status().json()
+    return next((row for row in table["processes"] if row["pid"] == pid), None)
+
+
+def newest_ms(client: httpx.Client) -> int:
+    """Up to when the one host is on record, in milliseconds."""
+    return int(the_host(client)["last_ms"] or 0)
+
+
+def next_sample(client: httpx.Client) -> None:
+    """Waits until the one host has been sampled anew: what is older is not taken for what comes now."""
+    path = f"/api/hosts/{the_host(client)['host_id']}/processes"
+
+    def sampled_ms() -> int:
+        answer = client.get(path)
+        return int(answer.json()["at_ms"]) if answer.status_code == 200 else 0
+
+    now_ms = int(time.time() * 1000)
+    eventually(lambda: sampled_ms() > now_ms, 20, "the host is sampled")
 
 
 def tukur(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.cgroups import Cgroups, cgroups
 from tests.support.memory import eat, little_memory
-from tests.support.running import the_host
+from tests.support.running import next_sample, the_host
 from tests.support.waiting import eventually
 
 POD = "2c48913c-b29f-11e7-9350-020968147796"
@@ -41,7 +41,7 @@ def test_lives_of_milliseconds_belong_to_cgroups_that_are_gone_and_made_again(
     client: httpx.Client, made: Cgroups
 ) -> None:
     needs_exits(client)
-    time.sleep(1.5)
+    next_sample(client)
     begin = int(time.time() * 1000)
     wanted: dict[int, tuple[str, str, str, str]] = {}
     made.make("/tukur.slice")
@@ -63,7 +63,7 @@ def test_lives_of_milliseconds_belong_to_cgroups_that_are_gone_and_made_again(
 
 def test_what_a_unit_did_is_added_up_over_its_lives(client: httpx.Client, made: Cgroups) -> None:
     needs_exits(client)
-    time.sleep(1.5)
+    next_sample(client)
     begin = int(time.time() * 1000)
     burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
     pids = {made.run_in("/tukur.slice/tukur-sum.service", "/bin/sh", "-c", burn) for _ in range(5)}

@@ -107,6 +107,7 @@ def test_whoever_is_killed_no_flushed_sample_is_missing_and_none_is_there_twice(
     dice = random.Random(21)
     with running(tmp_path / "data", "--log-level", "debug", *options) as up:
         for _ in range(12):
+            # The moments of the kills are what is tested.
             time.sleep(dice.uniform(0.3, 6.0))
             match dice.choice(["hub", "agent", "database", "stall"]):
                 case "database":
@@ -114,10 +115,12 @@ def test_whoever_is_killed_no_flushed_sample_is_missing_and_none_is_there_twice(
                     mariadb.start()
                 case "stall":
                     with mariadb.stalled():
+                        # For so long no statement is answered.
                         time.sleep(2)
                 case name:
                     up.kill(name)
-        time.sleep(12)
+        before = len(spooled(up))
+        eventually(lambda: len(spooled(up)) > before, 60, "another block is flushed")
         flushed = spooled(up)
         eventually(
             lambda: flushed <= stored(mariadb, address).keys(),

@@ -5,7 +5,6 @@ import contextlib
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,7 +198,8 @@ def test_secrets_of_command_lines_and_environments_never_leave_the_host(tmp_path
         finally:
             child.kill()
             child.wait()
-        time.sleep(0.5)
+        # All that it writes is written then.
+        up.stop()
         log = up.log_path.read_bytes()
     assert WORD not in "".join(shown)
     kept = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.running import Up, the_host
+from tests.support.running import Up, next_sample, the_host
 from tests.support.waiting import eventually
 
 COUNT = 400
@@ -34,7 +34,7 @@ def storm(up: Up, client: httpx.Client) -> Storm:
     found = the_host(client)
     if found["source"] == "procfs":
         pytest.skip("procfs does not see every life")
-    time.sleep(1.5)
+    next_sample(client)
     begin = int(time.time() * 1000)
     truth = {}
     for number in range(COUNT):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.waiting import until
 from tukur.agent.spool.spool import Bounds, Spool, Ticket
 from tukur.blocks import decode_samples
 from tukur.protocol import auth
+from tukur.protocol.messages import Heartbeat
 
 ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "20"))
 
@@ -86,10 +88,27 @@ async def stored(hub: RunningHub) -> dict[int, bytes]:
 
 
 async def all_stored(hub: RunningHub, wanted: set[int], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while missing := wanted - (await stored(hub)).keys():
-        assert time.monotonic() < deadline, f"{len(missing)} of {len(wanted)} flushed blocks are missing"
-        await asyncio.sleep(0.2)
+    async def complete() -> bool:
+        return wanted <= (await stored(hub)).keys()
+
+    await until(complete, seconds, f"all {len(wanted)} flushed blocks are stored")
+
+
+def beat(hub: RunningHub) -> Heartbeat | None:
+    """The last heartbeat of the connection that there is now."""
+    state = hub.parts.presence.get(HOST)
+    return state.heartbeat if state is not None else None
+
+
+def drained(hub: RunningHub) -> bool:
+    """Whether the agent says that its spool is empty."""
+    last = beat(hub)
+    return last is not None and last.spooled == 0
+
+
+def faults(hub: RunningHub) -> dict[str, int]:
+    last = beat(hub)
+    return dict(last.faults) if last is not None else {}
 
 
 def samples(blocks: dict[int, bytes]) -> list[int]:
@@ -114,10 +133,12 @@ async def test_an_agent_that_is_killed_again_and_again_loses_nothing_that_it_flu
     dice = random.Random(7)
     with agent_of(tmp_path / "agent", tmp_path / "log", hub.port) as agent:
         for _ in range(ROUNDS):
+            # The moments of the kills are what is tested.
             await asyncio.sleep(dice.uniform(0.5, 5))
             await asyncio.to_thread(agent.kill)
             agent.start()
-        await asyncio.sleep(11)
+        before = len(agent.flushed())
+        await until(lambda: len(agent.flushed()) > before, 20, "another block is flushed")
         await asyncio.to_thread(agent.stop)
         flushed = agent.flushed()
         assert len(flushed) >= 2
@@ -134,16 +155,15 @@ async def test_over_a_cut_that_is_too_long_for_the_spool_each_second_is_there_or
     async with network(hub.port) as cut:
         with agent_of(tmp_path / "agent", tmp_path / "log", cut.port, "--spool-size", "0.03") as agent:
             await until(lambda: hub.parts.presence.online(HOST), 20)
-            await asyncio.sleep(8)
+            await until(partial(stored, hub), 20, "something is stored before the cut")
             cut.cut()
-            async with asyncio.timeout(150):
-                while agent.log.count("the spool gives up") < 3:
-                    await asyncio.sleep(1)
+            await until(lambda: agent.log.count("the spool gives up") >= 3, 150, "the spool is full")
             assert sum(path.stat().st_size for path in (agent.data / "spool").glob("*.seg")) < 64 * 1024
             cut.mend()
             await until(lambda: hub.parts.presence.online(HOST), 20)
-            # The newest is there before the past is.
-            await asyncio.sleep(12)
+            await until(partial(drained, hub), 30, "the spool is drained")
+            # The gaps go after the blocks, and nothing reports that they are there.
+            await asyncio.sleep(2)
             await asyncio.to_thread(agent.stop)
             left = Spool(agent.data / "spool", Bounds(limit=30 * 1024))
             assert (len(left), left.gaps) == (0, [])
@@ -173,16 +193,13 @@ async def test_over_a_full_disk_nothing_is_lost_while_memory_has_room(
                 with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
                     while True:
                         file.write(bytes(4096))
-                await asyncio.sleep(25)
+                flushed = len(agent.flushed())
+                await until(lambda: len(agent.flushed()) >= flushed + 3, 50, "three blocks wait in memory")
                 cut.mend()
                 await until(lambda: hub.parts.presence.online(HOST), 20)
-                await asyncio.sleep(3)
-                state = hub.parts.presence.get(HOST)
-                assert state is not None
-                assert state.heartbeat is not None
-                assert state.heartbeat.faults["spool.unwritable"] == 1
+                await until(lambda: faults(hub).get("spool.unwritable") == 1, 10)
                 filler.unlink()
-                await asyncio.sleep(11)
+                await until(lambda: "spool.unwritable" not in faults(hub), 20, "blocks are on the disk again")
                 await asyncio.to_thread(agent.stop)
         assert await gaps_of(hub) == []
         found = samples(await stored(hub))

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.running import Up, the_host, tukur
+from tests.support.running import Up, row_of, the_host, tukur
 from tests.support.waiting import eventually
 
 BUSY = "import time\nuntil = time.time() + 60\nwhile time.time() < until: sum(range(1000))"
@@ -21,14 +21,6 @@ def busy() -> Iterator["subprocess.Popen[bytes]"]:
     yield child
     child.kill()
     child.wait()
-
-
-def row_of(client: httpx.Client, host: str, pid: int, **query: Any) -> dict[str, Any] | None:
-    found = client.get(f"/api/hosts/{host}/processes", params=query)
-    if found.status_code == 404 and found.json()["code"] == "nothing_recorded":
-        return None
-    table = found.raise_for_status().json()
-    return next((row for row in table["processes"] if row["pid"] == pid), None)
 
 
 def test_the_link_signs_in_once(up: Up, client: httpx.Client) -> None:
@@ -63,7 +55,14 @@ def test_a_process_of_this_machine_is_in_the_table_with_its_cpu_and_without_its_
 def test_a_past_second_shows_a_process_that_has_ended_since(client: httpx.Client) -> None:
     host = the_host(client)["host_id"]
     child = subprocess.Popen([sys.executable, "-c", BUSY])
-    time.sleep(3)
+
+    def works() -> bool:
+        row = row_of(client, host, child.pid)
+        return row is not None and row["cpu"] > 0.2
+
+    eventually(works, 10, "it is in the table with its CPU")
+    # Another second of it, all of which it works.
+    time.sleep(1)
     lived_ms = int(time.time() * 1000)
     time.sleep(1)
     child.kill()
