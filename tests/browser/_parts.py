@@ -41,7 +41,7 @@ def order_of(page: Page) -> list[int]:
 def open_dialog(page: Page, pid: int) -> Locator:
     """Opens the dialog from the row's own button and waits until it knows the process."""
     row(page, pid).hover()
-    row(page, pid).get_by_role("button", name="Look at or stop").click()
+    row(page, pid).get_by_role("button", name="Details and actions").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Command", exact=True).wait_for()
     return dialog

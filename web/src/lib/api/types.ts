@@ -1,4 +1,4 @@
-/** The API's bodies, by their names there. */
+/** The schemas of the API under their own names. */
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
@@ -16,7 +16,7 @@ export type User = Schemas["User"];
 export type NewUser = Schemas["NewUser"];
 export type UserChange = Schemas["UserChange"];
 export type Invitation = Schemas["Invitation"];
-export type RoleWord = Session["role"];
+export type Role = Session["role"];
 export type Top = Schemas["Top"];
 export type Exit = Schemas["Exit"];
 export type Exits = Schemas["Exits"];

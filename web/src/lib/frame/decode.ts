@@ -83,7 +83,16 @@ export interface Frame {
 export class FrameError extends Error {}
 
 const IMAGE_COLUMNS = [
-  "pid", "start_ns", "name", "user", "cmdline", "exe", "unit", "container", "cgroup", "kthread",
+  "pid",
+  "start_ns",
+  "name",
+  "user",
+  "cmdline",
+  "exe",
+  "unit",
+  "container",
+  "cgroup",
+  "kthread",
 ] as const;
 /** What an older agent does not tell. */
 const LATER_IMAGE_COLUMNS = ["pod", "slice"] as const;
