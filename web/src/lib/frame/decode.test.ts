@@ -1,8 +1,17 @@
 import { encode } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
 import { FrameError, decodeFrame } from "./decode";
+import { HOST_FIELDS } from "./fields";
 
 const bytes = (array: ArrayBufferView) => new Uint8Array(array.buffer);
+
+function host(): Record<string, unknown> {
+  const values = Object.entries(HOST_FIELDS).map(([name, kind]) => [
+    name,
+    kind === "numbers" ? [0.25, 0.75] : 0.5,
+  ]);
+  return Object.fromEntries(values) as Record<string, unknown>;
+}
 
 function raw(): Record<string, unknown> {
   const u4 = (...values: number[]) => bytes(Uint32Array.from(values));
@@ -14,7 +23,7 @@ function raw(): Record<string, unknown> {
     key: false,
     wall_ms: 1234.5,
     boot_id: "b",
-    host: { cpu: 0.5 },
+    host: host(),
     count: 2,
     rows: {
       pid: u4(1, 2),
@@ -64,7 +73,7 @@ describe("decodeFrame", () => {
     expect(frame.key).toBe(false);
   });
 
-  it("reads frames of an agent that tells no pods and slices", () => {
+  it("reads frames of an agent that sends no pods and slices", () => {
     expect(decodeFrame(encode(raw())).images.pod).toEqual([""]);
     const newer = raw();
     Object.assign(newer.images as object, { pod: ["uid"], slice: ["system.slice"] });
@@ -86,5 +95,51 @@ describe("decodeFrame", () => {
 
   it("refuses bytes that are cut off within a value", () => {
     expect(() => decodeFrame(encode({ ...raw(), gone: new Uint8Array(3) }))).toThrow(/multiple of 4/);
+  });
+
+  it.each<[string, (frame: Record<string, unknown>) => void, RegExp]>([
+    [
+      "a host without a field",
+      (frame) => delete (frame.host as Record<string, unknown>).psi_io,
+      /host\.psi_io: nothing found, number expected/,
+    ],
+    [
+      "a host with a text for a number",
+      (frame) => Object.assign(frame.host as object, { cpu: "0.5" }),
+      /host\.cpu: string found, number expected/,
+    ],
+    [
+      "cores that are no list",
+      (frame) => Object.assign(frame.host as object, { cores: 1 }),
+      /host\.cores: number found, numbers expected/,
+    ],
+    [
+      "an image with a number for a name",
+      (frame) => Object.assign(frame.images as object, { name: [7] }),
+      /images\.name: number found, string expected/,
+    ],
+    [
+      "rows without a column",
+      (frame) => delete (frame.rows as Record<string, unknown>).rss,
+      /rows\.rss: nothing found, bytes expected/,
+    ],
+    [
+      "a sequence number that is none",
+      (frame) => Object.assign(frame, { seq: null }),
+      /seq: null found, number expected/,
+    ],
+    ["no rows", (frame) => delete frame.rows, /rows: nothing found, a map expected/],
+  ])("refuses %s", (_, damage, message) => {
+    const frame = raw();
+    damage(frame);
+    expect(() => decodeFrame(encode(frame))).toThrow(message);
+  });
+
+  it("refuses bytes that are not MessagePack", () => {
+    expect(() => decodeFrame(Uint8Array.of(0xc1))).toThrow(FrameError);
+  });
+
+  it("accepts a frame without host figures", () => {
+    expect(decodeFrame(encode({ ...raw(), host: null })).host).toBeNull();
   });
 });

@@ -2,7 +2,8 @@
 import { api } from "../api/client";
 import type { Exits, Host, OomKills, RecordGaps, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
-import { ENDED_FLAG, type ProcessKey } from "../table/store";
+import { ROW_FLAGS } from "../frame/fields";
+import type { ProcessKey } from "../table/store";
 import { lifeText } from "../table/view";
 import { router } from "./router.svelte";
 import type { TableState } from "./table.svelte";
@@ -272,7 +273,7 @@ export class Past {
       const { pid, start_ns, flags } = frame.rows;
       const lives = new Set<string>();
       pid.forEach((each, index) => {
-        if (!((flags[index] as number) & ENDED_FLAG))
+        if (!((flags[index] as number) & ROW_FLAGS.ended))
           lives.add(lifeText({ bootId: frame.bootId, pid: each, startNs: String(start_ns[index]) }));
       });
       this.#alive = { atMs: frame.wallMs, lives };

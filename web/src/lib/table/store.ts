@@ -1,9 +1,6 @@
 /** The process table in columns: one slot per process life, values in typed arrays. */
 import type { Frame, Images, Rows } from "../frame/decode";
-
-export const KTHREAD = 1;
-/** The process ended since the previous sample: the row has its final figures. */
-export const ENDED_FLAG = 4;
+import { ROW_FLAGS } from "../frame/fields";
 
 const NUMBERS = [
   "pid",
@@ -186,9 +183,9 @@ export class TaskStore {
       const slot = this.#slotFor(rows.pid[index] as number, rows.start_ns[index] as bigint);
       this.#seen[slot] = this.#generation;
       for (const name of FROM_ROWS) this.numbers[name][slot] = rows[name][index] as number;
-      this.kernel[slot] = (rows.flags[index] as number) & KTHREAD;
+      this.kernel[slot] = (rows.flags[index] as number) & ROW_FLAGS.kthread;
       this.texts.stateName[slot] = String.fromCharCode(rows.state[index] as number);
-      if ((rows.flags[index] as number) & ENDED_FLAG) this.#depart(slot);
+      if ((rows.flags[index] as number) & ROW_FLAGS.ended) this.#depart(slot);
     }
   }
 
