@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import type { Series } from "../api/types";
 import type { HostRates } from "../frame/decode";
 import { FIELDS, History, stack } from "./history";
 import { byteSplits, sizeLabel, timeLabels } from "./options";
@@ -18,7 +17,7 @@ describe("History", () => {
     expect(samples.map((sample) => sample?.cpu ?? null)).toEqual([null, 0.1, null, null, 0.3]);
   });
 
-  it("fills from the record what was not watched, and nothing else", () => {
+  it("fills seconds without a sample from the record, and no others", () => {
     const history = new History(4);
     history.push(12_000, rates(0.9));
     const figure = { low: [], high: [], mean: [0.2, null, 0.5] };
@@ -29,7 +28,7 @@ describe("History", () => {
       t_ms: [10_000, 11_000, 12_000],
       gaps: [],
       figures: Object.fromEntries(FIELDS.map((field) => [field, figure])),
-    } as Series);
+    });
     expect(history.window(13).samples.map((sample) => sample?.cpu ?? null)).toEqual([
       null,
       0.2,

@@ -82,7 +82,8 @@ export function baseOptions(
     padding: [8, 14, 0, 0],
     legend: { show: false },
     axes: axes(colours, kind),
-    scales: { x: { time: true }, y: { range: (_, __, max) => [0, top(max ?? 0)] } },
+    // `max` is null where there is no data, whatever its type says.
+    scales: { x: { time: true }, y: { range: (_, __, max) => [0, top(max || 0)] } },
     cursor: {
       y: false,
       points: { show: false },

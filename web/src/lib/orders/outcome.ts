@@ -78,7 +78,7 @@ function detailOf(order: Order): string {
   if (order.outcome === "exited" && !order.final) return "Checking whether it is restarted.";
   if (order.outcome === "exited")
     return [restarted(order), freed(order), zombie(order)].filter(Boolean).join(" ");
-  return ["alive", "gone", "not_permitted", "no_answer"].includes(order.outcome) ? (order.detail ?? "") : "";
+  return ["alive", "gone", "not_permitted", "no_answer"].includes(order.outcome) ? order.detail : "";
 }
 
 function restarted(order: Order): string {

@@ -9,7 +9,7 @@ export function isProtected(policy: Policy | null, pid: number, name: string): b
   if (pid === 1) return true;
   if (!policy) return false;
   let names = cache.get(policy);
-  if (!names) cache.set(policy, (names = new Map()));
+  if (!names) cache.set(policy, (names = new Map<string, boolean>()));
   let found = names.get(name);
   if (found === undefined) {
     found = [...policy.dangerous, ...policy.protect.names].some((pattern) => matchesPattern(name, pattern));
