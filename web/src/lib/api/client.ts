@@ -37,7 +37,7 @@ export class ApiError extends Error {
 const FRAME_TYPE = "application/vnd.tukur.frame";
 
 /** A process table of the past. */
-export interface Instant {
+interface Instant {
   frame: Frame;
   atMs: number;
   exact: boolean;

@@ -5,7 +5,7 @@ import type { ColourName } from "./colours";
 import type { Points } from "./history";
 import type { RangeKind } from "./options";
 
-export interface ChartFigure {
+interface ChartFigure {
   name: string;
   label: string;
   kind: RangeKind;
@@ -63,7 +63,7 @@ export const OTHERS: readonly ChartFigure[] = [
   },
 ];
 
-export interface Band {
+interface Band {
   times: number[];
   low: Points;
   mean: Points;

@@ -41,7 +41,7 @@ export function sizeLabel(value: number): string {
         .replace(/(\.\d*?)0+ /, "$1 ");
 }
 
-export function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
+function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
   const common = {
     stroke: colours.dim,
     font: FONT,

@@ -25,7 +25,7 @@ export const PRESETS: readonly Preset[] = [
   { label: "all", ms: null },
 ];
 
-export const MIN_RANGE_MS = 10 * SECOND;
+const MIN_RANGE_MS = 10 * SECOND;
 
 /** The range that a preset names, ending at `now`. */
 export function presetRange(preset: Preset, now: number, firstMs: number | null): Range {
@@ -67,10 +67,10 @@ export function parseRange(from: string | null, to: string | null): Range | null
 
 /** A second at which a process can be seen: the middle of the overlap of its life and the range. */
 export function secondWithin(range: Range, firstMs: number, lastMs: number): number {
-  const begin = Math.max(range.from, firstMs);
+  const start = Math.max(range.from, firstMs);
   const end = Math.min(range.to, lastMs);
-  if (end < begin) return firstMs > range.to ? firstMs : lastMs;
-  return Math.floor((begin + end) / 2);
+  if (end < start) return firstMs > range.to ? firstMs : lastMs;
+  return Math.floor((start + end) / 2);
 }
 
 /** A step of the series: "1 s", "5 min". */

@@ -60,7 +60,7 @@ describe("instants", () => {
     expect(started(new Date(2024, 0, 2).getTime(), now)).toBe("2024-01-02");
   });
 
-  it("understands a day with a time, and a time alone on the day at hand", () => {
+  it("understands a day with a time, and a time alone on a given day", () => {
     expect(parseInstant("2026-11-22 14:03:22", now)).toBe(new Date(2026, 10, 22, 14, 3, 22).getTime());
     expect(parseInstant(" 2026-11-22 14:03 ", now)).toBe(new Date(2026, 10, 22, 14, 3).getTime());
     expect(parseInstant("4:05:06", now)).toBe(new Date(2026, 10, 23, 4, 5, 6).getTime());

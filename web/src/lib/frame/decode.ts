@@ -119,7 +119,7 @@ function describe(value: unknown): string {
   return Array.isArray(value) ? "a list" : typeof value;
 }
 
-/** Copies packed values: they lie at any offset within the message, and a typed array needs an aligned one. */
+/** Copies packed values: they can be at any offset within the message, and a typed array needs an aligned one. */
 function toArray<Type extends keyof Arrays>(value: unknown, type: Type, name: string): Arrays[Type] {
   if (!(value instanceof Uint8Array))
     throw new FrameError(`${name}: ${describe(value)} found, bytes expected`);

@@ -1,6 +1,6 @@
 /** How a process exited, as text. */
 
-export interface ExitStatus {
+interface ExitStatus {
   exit_code?: number | null;
   exit_signal?: number | null;
   cause?: string;
@@ -28,7 +28,7 @@ const SIGNAL_NAMES: Record<number, string> = {
 };
 
 /** A signal's name by its number in Linux; numbers of real-time signals as they are. */
-export function signalName(number: number): string {
+function signalName(number: number): string {
   return SIGNAL_NAMES[number] ?? String(number);
 }
 

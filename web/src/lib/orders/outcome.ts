@@ -3,9 +3,9 @@ import type { Order } from "../api/types";
 import { bytes, milliseconds } from "../format/units";
 import { actionText } from "./actions";
 
-export type Tone = "waiting" | "done" | "warning" | "refused";
+type Tone = "waiting" | "done" | "warning" | "refused";
 
-export interface Outcome {
+interface Outcome {
   tone: Tone;
   text: string;
   /** A second sentence; may be empty. */

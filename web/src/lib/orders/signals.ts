@@ -1,7 +1,7 @@
 /** The signals that can be sent, each with a description of its effect. */
 import type { Signal } from "../api/types";
 
-export interface SignalChoice {
+interface SignalChoice {
   name: Signal;
   description: string;
 }
@@ -16,7 +16,7 @@ export const SIGNALS: readonly SignalChoice[] = [
 ];
 
 /** The process states of proc(5). */
-export const STATES: Record<string, string> = {
+const STATES: Record<string, string> = {
   R: "running",
   S: "sleeping",
   D: "uninterruptible sleep",

@@ -5,7 +5,7 @@ import { type Frame, type HostRates, decodeFrame } from "../frame/decode";
 import { session } from "./session.svelte";
 
 /** live: recent frames. late: connected, but no recent frame. offline: the agent is not connected. lost: no hub. */
-export type LiveState = "connecting" | "live" | "late" | "offline" | "lost";
+type LiveState = "connecting" | "live" | "late" | "offline" | "lost";
 
 const LATE_MS = 3500;
 const MAX_BACKOFF_MS = 10_000;

@@ -183,7 +183,7 @@ export class Past {
           nowMs: frame.wallMs,
         });
         this.shownMs = instant.atMs;
-        // A sample may be taken slightly before the full second that it stands for.
+        // A sample may be taken slightly before the full second that it represents.
         this.exact = instant.exact || Math.abs(instant.atMs - cursorMs) < 1000;
         this.tableProblem = "";
         this.loading = false;

@@ -17,7 +17,7 @@ import { isBoolean, isTexts, recall, remember } from "./prefs";
 import { router } from "./router.svelte";
 
 /** Why the order of the rows is pinned. */
-export type PinReason = "dialog" | "pointer" | "keyboard";
+type PinReason = "dialog" | "pointer" | "keyboard";
 
 const isGroupByOrNull = (value: unknown): value is GroupBy | null => value === null || isGroupBy(value);
 const isText = (value: unknown): value is string => typeof value === "string";

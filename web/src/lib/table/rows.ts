@@ -48,7 +48,7 @@ export interface GroupView {
   cells: (Cell | null)[];
 }
 
-export type Line = { kind: "process"; row: RowView } | { kind: "group"; row: GroupView };
+type Line = { kind: "process"; row: RowView } | { kind: "group"; row: GroupView };
 
 /** The rows from index `from` up to but not including `to`: processes and groups. */
 export function lineViews(

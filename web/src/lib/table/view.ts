@@ -24,7 +24,7 @@ export interface ViewSpec {
 }
 
 /** The entry of a group within `order`, where a process has its slot. */
-export function entryOfGroup(id: number): number {
+function entryOfGroup(id: number): number {
   return -1 - id;
 }
 
