@@ -40,16 +40,18 @@ def install(web: Path) -> None:
 
 
 def check(root: Path) -> None:
-    """Types of TypeScript and Svelte, and whether the API's types are current. Raises PageError."""
+    """Formatting, lint, types, and whether the generated types are current. Raises PageError."""
     web = _web(root)
     install(web)
+    _frame_fields(root, "--check")
     _npm(web, "run", "check", quiet=False)
 
 
 def types(root: Path) -> None:
-    """Writes the API's types anew from the hub's OpenAPI document. Raises PageError."""
+    """Generates the types of the API and the fields of frames from the Python sources. Raises PageError."""
     web = _web(root)
     install(web)
+    _frame_fields(root)
     _npm(web, "run", "types", quiet=False)
 
 
@@ -58,6 +60,17 @@ def test(root: Path) -> None:
     web = _web(root)
     install(web)
     _npm(web, "run", "test", quiet=False)
+
+
+def _frame_fields(root: Path, *arguments: str) -> None:
+    # A process of its own: building the page must not need the packages that tukur itself needs.
+    command = [sys.executable, "-m", "build_tools.page_types", *arguments]
+    paths = os.pathsep.join((str(root), str(root / "src")))
+    if (
+        subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode
+        != 0
+    ):
+        raise PageError("build_tools.page_types failed")
 
 
 def _web(root: Path) -> Path:

@@ -18,7 +18,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 2000,
     // The licences of what is bundled, beside it.
     license: { fileName: "licenses.md" },
-    rollupOptions: { input: { index: here("index.html"), docs: here("docs.html") } },
+    rolldownOptions: { input: { index: here("index.html"), docs: here("docs.html") } },
   },
   server: { proxy: { "/api": { target: hub, ws: true, changeOrigin: false } } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },

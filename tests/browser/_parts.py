@@ -43,7 +43,7 @@ def order_of(page: Page) -> list[int]:
 def open_dialog(page: Page, pid: int) -> Locator:
     """Opens the dialog from the row's own button and waits until it knows the process."""
     row(page, pid).hover()
-    row(page, pid).get_by_role("button", name="Look at or stop").click()
+    row(page, pid).get_by_role("button", name="Details and actions").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Command", exact=True).wait_for()
     return dialog
@@ -58,7 +58,7 @@ def next_samples(live: Page, count: int) -> None:
     """Waits until the live page has shown so many more samples."""
 
     def shown() -> int:
-        return int(live.locator("main").get_attribute("data-beats") or 0)
+        return int(live.locator("main").get_attribute("data-frames") or 0)
 
     before = shown()
     until(live, lambda: shown() >= before + count, 5 + 2 * count, f"{count} more samples are shown")

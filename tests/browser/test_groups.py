@@ -49,7 +49,7 @@ def test_rows_fold_into_units_with_their_sums_and_open_again(
     until(live, lambda: number(live, "tukur-busy.service", "cpu") > 20, 8, "the sum of both is shown")
     expect(live.get_by_test_id("count")).to_contain_text("groups ·")
     assert "group=unit" in live.url
-    group(live, "tukur-busy.service").get_by_role("button", name="Open the group").click()
+    group(live, "tukur-busy.service").get_by_role("button", name="Expand the group").click()
     live.mouse.move(*KEEP_OFF)
     for child in children[:2]:
         expect(row(live, child.pid)).to_be_visible()
@@ -94,7 +94,7 @@ def test_axe_finds_nothing_serious_in_groups(context: BrowserContext, up: Up, sc
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(f"{up.url}/?group=user")
     page.wait_for_selector("[role=row][data-group]", timeout=20_000)
-    page.get_by_role("button", name="Open all").click()
+    page.get_by_role("button", name="Expand all").click()
     page.wait_for_selector("[role=row][data-pid]")
     assert violations(page) == []
     page.close()

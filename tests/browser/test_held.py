@@ -22,9 +22,9 @@ def test_a_machine_that_came_with_the_hosts_key_is_named_where_troubles_are(
     agent = [*TUKUR, "agent", "run", "--data", str(tmp_path), "--hub", up.url, "--order-key", order_key]
     clone = subprocess.Popen(on_another_boot(agent, tmp_path, BOOT), stderr=subprocess.DEVNULL)
     try:
-        live.get_by_role("button", name=re.compile("what this source sees")).click()
-        told = live.get_by_role("group", name=re.compile("what this source sees"))
-        expect(told).to_contain_text("Other machines with its key", timeout=20_000)
+        live.get_by_role("button", name=re.compile("host and source details")).click()
+        told = live.get_by_role("group", name=re.compile("host and source details"))
+        expect(told).to_contain_text("Other machines with this host's key", timeout=20_000)
         expect(told).to_contain_text(f"at 127.0.0.1, boot {BOOT}")
         expect(told).to_contain_text("tukur host release")
     finally:

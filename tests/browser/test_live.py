@@ -34,7 +34,7 @@ def test_the_link_signs_in_once_and_leaves_no_token_behind(
     with browser.new_context() as other:
         page = other.new_page()
         page.goto(link)
-        expect(page.get_by_role("alert")).to_contain_text("did not sign you in")
+        expect(page.get_by_role("alert")).to_contain_text("did not work")
         expect(page.get_by_text("tukur sign-in-link").first).to_be_visible()
 
 
@@ -74,8 +74,8 @@ def test_a_process_is_killed_from_its_row_and_the_page_says_how_it_ended(live: P
     )
     assert child.wait(2) == -9
     dialog.get_by_role("button", name="Close").last.click()
-    live.get_by_role("button", name="Orders that were sent").click()
-    expect(live.get_by_role("group", name="Orders that were sent")).to_contain_text("Exited by signal 9")
+    live.get_by_role("button", name="Recent orders").click()
+    expect(live.get_by_role("group", name="Recent orders")).to_contain_text("Exited by signal 9")
 
 
 def test_a_process_that_ignores_term_is_still_there_and_kill_is_offered(live: Page) -> None:
@@ -86,7 +86,7 @@ def test_a_process_that_ignores_term_is_still_there_and_kill_is_offered(live: Pa
         dialog = open_dialog(live, child.pid)
         dialog.get_by_role("button", name=re.compile("Send TERM to")).click()
         alive = dialog.locator("[data-outcome=alive]")
-        expect(alive).to_contain_text("Still there after 5 s", timeout=8000)
+        expect(alive).to_contain_text("Still running after 5 s", timeout=8000)
         alive.get_by_role("button", name=re.compile("Send KILL to")).click()
         expect(dialog.locator("[data-outcome=exited]")).to_contain_text("Exited by signal 9", timeout=8000)
         assert child.wait(2) == -9
@@ -123,7 +123,7 @@ def test_rows_keep_their_places_while_a_dialog_is_open(live: Page, spawn: Spawn)
     assert order_of(live) == [loud.pid, quiet.pid, newcomer.pid]
     expect(cell(live, loud.pid, "name")).to_contain_text("ended")
     expect(dialog.get_by_role("heading")).to_contain_text(str(quiet.pid))
-    expect(live.get_by_text("order held")).to_be_visible()
+    expect(live.get_by_text("order pinned")).to_be_visible()
     live.keyboard.press("Escape")
     until(live, lambda: order_of(live) == [newcomer.pid, quiet.pid], 5, "the order moves again")
 
@@ -132,7 +132,7 @@ def test_rows_keep_their_places_under_the_pointer(live: Page, spawn: Spawn) -> N
     quiet = spawn(IDLE, "under-pointer")
     type_filter(live, "under-pointer")
     row(live, quiet.pid).hover()
-    expect(live.get_by_text("order held")).to_be_visible()
+    expect(live.get_by_text("order pinned")).to_be_visible()
     busy = spawn(BUSY, "under-pointer")
     expect(row(live, busy.pid)).to_be_visible(timeout=3000)
     next_samples(live, 2)
@@ -174,7 +174,7 @@ def test_the_tree_stands_children_under_their_parents_and_sums_closed_branches(
         levels = [int(row(live, pid).get_attribute("aria-level") or 0) for pid in (parent.pid, child)]
         assert levels[1] == levels[0] + 1
         type_filter(live, "")
-        row(live, parent.pid).get_by_role("button", name="Close the branch").click()
+        row(live, parent.pid).get_by_role("button", name="Collapse the branch").click()
         expect(row(live, child)).to_have_count(0)
         live.mouse.move(*KEEP_OFF)
         cpu = cell(live, parent.pid, "cpu")
@@ -185,19 +185,19 @@ def test_the_tree_stands_children_under_their_parents_and_sums_closed_branches(
 
 
 def test_columns_are_chosen_and_remembered(live: Page) -> None:
-    live.get_by_role("button", name="Columns to show").click()
+    live.get_by_role("button", name="Choose columns").click()
     live.get_by_role("checkbox", name="PPID").check()
     expect(live.get_by_role("columnheader", name="PPID")).to_be_visible()
     live.reload()
     expect(live.get_by_role("columnheader", name="PPID")).to_be_visible()
-    live.get_by_role("button", name="Columns to show").click()
-    live.get_by_role("button", name="As they were").click()
+    live.get_by_role("button", name="Choose columns").click()
+    live.get_by_role("button", name="Reset columns").click()
     expect(live.get_by_role("columnheader", name="PPID")).to_have_count(0)
 
 
 def test_a_lost_hub_is_told_and_comes_back_by_itself(up: Up, live: Page, complaints: list[str]) -> None:
     up.kill("hub")
-    expect(live.get_by_text("The connection to the hub is lost")).to_be_visible(timeout=5000)
+    expect(live.get_by_text("Connection to the hub lost")).to_be_visible(timeout=5000)
     expect(live.locator(".grid.stale")).to_be_visible()
     live.wait_for_selector("main[data-state=live]", timeout=30_000)
     expect(live.locator(".grid.stale")).to_have_count(0)

@@ -63,7 +63,7 @@ def test_ten_thousand_rows_scroll_and_filter_without_a_stutter(live: Page, up: U
         for label in ("name", "user", "unit"):
             grouping.select_option(label=label)
             next_samples(live, 1)
-        live.get_by_role("button", name="Open all").click()
+        live.get_by_role("button", name="Expand all").click()
         next_samples(live, 1)
         grouping.select_option(label="none")
         longest = live.evaluate("() => window.longest")

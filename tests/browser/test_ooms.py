@@ -26,11 +26,11 @@ def test_a_process_killed_for_want_of_memory_is_marked_and_leads_to_its_last_sec
     until(page, recorded, 25, "the kill is on record")
     span = f"from={killed_ms - 60_000}&to={killed_ms + 5_000}"
     page.goto(f"{up.url}/over-time?{span}&at={killed_ms}&pick={killed_ms - 10_000}-{killed_ms + 5_000}")
-    strip = page.get_by_role("region", name="Killed for want of memory")
-    words = f"tukur-hungry (PID {pid}) killed for want of memory in {path}"
+    strip = page.get_by_role("region", name="OOM kills")
+    words = f"tukur-hungry (PID {pid}) killed by the OOM killer: memory limit of {path}"
     expect(strip).to_contain_text(words, timeout=15_000)
     told = strip.get_by_role("button").filter(has_text=words)
-    expect(told).to_have_attribute("title", re.compile(r"memory was asked for by tukur-hungry"))
+    expect(told).to_have_attribute("title", re.compile(r"allocation by: tukur-hungry"))
     told.click()
 
     def stands() -> bool:
@@ -38,7 +38,7 @@ def test_a_process_killed_for_want_of_memory_is_marked_and_leads_to_its_last_sec
         return at is not None and killed_ms - 6000 < int(at) < killed_ms
 
     until(page, stands, 5, "the page stands on the second before")
-    panel = page.get_by_role("region", name="Who did it")
+    panel = page.get_by_role("region", name="Top processes")
     panel.get_by_role("button", name="Ended", exact=True).click()
     expect(panel).to_contain_text("tukur-hungry", timeout=5000)
 
@@ -46,7 +46,7 @@ def test_a_process_killed_for_want_of_memory_is_marked_and_leads_to_its_last_sec
 def test_who_did_it_follows_the_tables_groups(page: Page, up: Up) -> None:
     now = int(time.time() * 1000)
     page.goto(f"{up.url}/over-time?from={now - 60_000}&to={now}&group=user&pick={now - 60_000}-{now}")
-    panel = page.get_by_role("region", name="Who did it")
+    panel = page.get_by_role("region", name="Top processes")
     entry = panel.get_by_role("button", name=re.compile("^root"))
     expect(entry).to_be_visible(timeout=15_000)
     entry.click()

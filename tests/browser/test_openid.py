@@ -54,14 +54,14 @@ def test_who_has_a_group_is_let_in_with_its_role_and_comes_back_to_where_it_was(
     stranger.wait_for_url("**/over-time*")
     expect(stranger.get_by_title("Signed in as ada (operator)")).to_be_visible()
     stranger.goto(f"{up.url}/account")
-    expect(stranger.get_by_text("the OpenID provider's")).to_be_visible()
+    expect(stranger.get_by_text("managed by the OpenID provider")).to_be_visible()
     stranger.get_by_role("button", name="Sign out").last.click()
     expect(stranger.get_by_role("heading", name="Sign in to tukur")).to_be_visible()
 
 
 def test_who_has_none_of_the_groups_is_told_so(up: Up, stranger: Page) -> None:
     sign_in(stranger, up, "eve")
-    expect(stranger.get_by_role("alert")).to_contain_text("nothing gives you a role here")
+    expect(stranger.get_by_role("alert")).to_contain_text("you have no role here")
     assert stranger.request.get(f"{up.url}/api/session").status == 401
 
 

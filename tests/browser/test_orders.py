@@ -42,7 +42,7 @@ def test_a_priority_is_changed_and_the_dialog_says_so(live: Page, spawn: Spawn) 
     expect(dialog.get_by_role("radio", name=re.compile("FREEZE"))).to_be_disabled()
     dialog.get_by_role("radio", name=re.compile("NICE")).check()
     dialog.get_by_role("button", name=re.compile("^NICE: ")).click()
-    expect(dialog.locator(".outcome[data-outcome=changed]")).to_contain_text("read back", timeout=10_000)
+    expect(dialog.locator(".outcome[data-outcome=changed]")).to_contain_text("verified", timeout=10_000)
     nice = subprocess.run(
         ["ps", "-o", "ni=", "-p", str(child.pid)], capture_output=True, text=True, check=True
     )
@@ -61,10 +61,10 @@ def test_an_order_waits_until_another_person_approves_it(
         live.wait_for_selector("main[data-state=live] [role=row][data-pid]")
         type_filter(live, "tukur-awaits")
         dialog = open_dialog(live, child.pid)
-        expect(dialog.get_by_text("wait until a second person approves")).to_be_visible()
+        expect(dialog.get_by_text("require approval by a second person")).to_be_visible()
         dialog.get_by_label("Reason").fill("it hurts")
         dialog.get_by_role("button", name=re.compile("^Send TERM")).click()
-        expect(dialog.locator(".outcome")).to_contain_text("Waits for a second person")
+        expect(dialog.locator(".outcome")).to_contain_text("Waiting for approval by a second person")
         assert child.poll() is None
         # The same person in another browser sees it wait, and cannot approve.
         assert _decides(browser, new_link(up), complaints) == 0
@@ -93,5 +93,5 @@ def _decides(browser: Browser, link: str, complaints: list[str]) -> int:
             approve.click()
             expect(approve).to_have_count(0)
         else:
-            expect(page.get_by_text("A second person has to approve it")).to_be_visible()
+            expect(page.get_by_text("A second person must approve it")).to_be_visible()
         return offered

@@ -92,7 +92,7 @@ def test_a_second_at_which_it_lived_shows_an_ended_process_with_its_cpu(then: Pa
     expect(row(then, past.ended_pid)).to_be_visible()
     assert float(cell(then, past.ended_pid, "cpu").inner_text()) > 20
     expect(cell(then, past.ended_pid, "name")).to_contain_text("ended")
-    expect(then.get_by_test_id("recorded")).to_contain_text("All processes as they were at")
+    expect(then.get_by_test_id("recorded")).to_contain_text("All processes at")
 
 
 def test_of_an_ended_process_the_dialog_says_so_and_offers_nothing(then: Page, past: Past) -> None:
@@ -123,7 +123,7 @@ def test_a_picked_stretch_tells_who_did_it_and_leads_to_where_it_lived(then: Pag
     then.wait_for_selector("main[data-shown] [role=row][data-pid]")
     expect(row(then, past.ended_pid)).to_have_count(0)
     drag(then, 0.3, 0.7, shift=True)
-    who = then.get_by_role("region", name="Who did it")
+    who = then.get_by_role("region", name="Top processes")
     entry = who.get_by_role("button", name=re.compile(rf"python.* {past.ended_pid}"))
     expect(entry).to_be_visible()
     expect(entry).to_contain_text(re.compile("KILL|ended"))
@@ -170,5 +170,5 @@ def test_a_link_shows_the_same_second_again(then: Page, past: Past) -> None:
 def test_where_nothing_is_recorded_it_says_how_near_the_record_comes(then: Page, up: Up, past: Past) -> None:
     long_ago = past.lived_ms - 3_600_000
     then.goto(f"{up.url}/over-time?from={long_ago}&to={long_ago + 60_000}&at={long_ago}")
-    expect(then.get_by_test_id("recorded")).to_contain_text("Nothing is recorded of that second")
+    expect(then.get_by_test_id("recorded")).to_contain_text("Nothing was recorded at that second")
     expect(then.get_by_test_id("recorded")).to_contain_text("after it")

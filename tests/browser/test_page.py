@@ -89,9 +89,9 @@ def test_help_opens_by_the_question_mark(live: Page) -> None:
 
 
 def test_the_source_says_what_it_cannot_see(live: Page) -> None:
-    live.get_by_role("button", name="what this source sees").click()
-    expect(live.get_by_text("What it cannot see")).to_be_visible()
-    expect(live.get_by_text("Seconds missed")).to_be_visible()
+    live.get_by_role("button", name="host and source details").click()
+    expect(live.get_by_text("Blind spots")).to_be_visible()
+    expect(live.get_by_text("Missed samples")).to_be_visible()
 
 
 def test_the_api_describes_itself_under_the_same_policy(

@@ -24,7 +24,7 @@ def test_a_stretch_without_a_record_is_told_with_its_reason_and_leads_to_it(page
     eventually(lambda: last_ms(page, up) > killed_ms + 1000, 40, "it records again")
     page.goto(f"{up.url}/over-time?from={killed_ms - 60_000}&to={killed_ms + 20_000}")
     strip = page.get_by_role("region", name="Not recorded")
-    told = strip.get_by_role("button").filter(has_text="no agent ran, or the machine was off or suspended")
+    told = strip.get_by_role("button").filter(has_text="the agent was not running, or the machine was off or suspended")
     expect(told.first).to_be_visible(timeout=15_000)
     told.first.click()
     expect(page.locator("main")).to_have_attribute("data-at", re.compile(r"^\d+$"))
@@ -33,15 +33,15 @@ def test_a_stretch_without_a_record_is_told_with_its_reason_and_leads_to_it(page
 
 
 def test_the_menu_of_the_record_says_what_it_takes_and_how_far_back_it_reaches(live: Page) -> None:
-    live.get_by_role("button", name="What the record takes").click()
-    menu = live.get_by_role("group", name="What the record takes")
-    expect(menu).to_contain_text(re.compile(r"It takes\s*[\d.]+ [KMG]iB"))
+    live.get_by_role("button", name="Record storage").click()
+    menu = live.get_by_role("group", name="Record storage")
+    expect(menu).to_contain_text(re.compile(r"Used\s*[\d.]+ [KMG]iB"))
     expect(menu).to_contain_text(re.compile(r"Every second\s*7 d"))
-    expect(menu).to_contain_text("How it grows is known after an hour.")
+    expect(menu).to_contain_text("The growth rate is known after an hour.")
 
 
 def test_a_hosts_clock_is_told_beside_the_hubs(live: Page) -> None:
-    live.get_by_role("button", name=re.compile("what this source sees")).click()
-    expect(live.get_by_role("group", name=re.compile("what this source sees"))).to_contain_text(
-        "As the hub's, as far as can be told"
+    live.get_by_role("button", name=re.compile("host and source details")).click()
+    expect(live.get_by_role("group", name=re.compile("host and source details"))).to_contain_text(
+        "In sync with the hub"
     )

@@ -1,4 +1,4 @@
-/** The API's description for a reader, made of /api/openapi.json. */
+/** The API reference page, rendered from /api/openapi.json. */
 import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import "swagger-ui-dist/swagger-ui.css";
 import "./styles/docs.css";
@@ -9,6 +9,6 @@ SwaggerUI({
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
-  // The document itself is checked by our own tests; nothing is sent elsewhere.
+  // The tests validate the document; nothing is sent to an external validator.
   validatorUrl: null,
 });

@@ -3,6 +3,6 @@ import App from "./App.svelte";
 import "./styles/tokens.css";
 import "./styles/base.css";
 
-const place = document.getElementById("app");
-if (!place) throw new Error("index.html has no #app");
-mount(App, { target: place });
+const root = document.getElementById("app");
+if (!root) throw new Error("index.html has no #app");
+mount(App, { target: root });

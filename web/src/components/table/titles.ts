@@ -1,5 +1,5 @@
-/** What a cell says when the pointer rests on it. */
-import { stateWords } from "../../lib/orders/signals";
+/** The tooltips of cells. */
+import { stateText } from "../../lib/orders/signals";
 import type { ColumnId } from "../../lib/table/columns";
 import type { RowView } from "../../lib/table/rows";
 
@@ -14,7 +14,7 @@ export function cellTitle(column: ColumnId, row: RowView, text: string): string 
     case "cgroup":
       return row.cgroup || undefined;
     case "state":
-      return stateWords(row.state);
+      return stateText(row.state);
     default:
       return undefined;
   }

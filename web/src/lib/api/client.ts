@@ -1,11 +1,31 @@
-/** Calls of the hub's API. A refusal is an ApiError with the hub's own code and words. */
+/** The client of the hub's API. An error response becomes an ApiError with the hub's code and text. */
 import { type Frame, decodeFrame } from "../frame/decode";
 import type { ProcessKey } from "../table/store";
-import type { Account, AuditEntries, Exits, Host, Invitation, NewUser, OomKills, Order, OrderRequest, ProcessDetail, RecordGaps, SecondFactorSecret, Series, Session, StoreUsage, TopBy, TopList, User, UserChange } from "./types";
+import type {
+  Account,
+  AuditEntries,
+  Exits,
+  Host,
+  Invitation,
+  NewUser,
+  OomKills,
+  Order,
+  OrderRequest,
+  ProcessDetail,
+  RecordGaps,
+  SecondFactorSecret,
+  Series,
+  Session,
+  StoreUsage,
+  TopBy,
+  TopList,
+  User,
+  UserChange,
+} from "./types";
 
 export class ApiError extends Error {
   constructor(
-    /** The HTTP status; 0: the hub was not reached. */
+    /** The HTTP status; 0: the hub could not be reached. */
     readonly status: number,
     readonly code: string,
     detail: string,
@@ -17,7 +37,7 @@ export class ApiError extends Error {
 const FRAME_TYPE = "application/vnd.tukur.frame";
 
 /** A process table of the past. */
-export interface Instant {
+interface Instant {
   frame: Frame;
   atMs: number;
   exact: boolean;
@@ -27,9 +47,9 @@ type Options = { method?: string; body?: unknown; accept?: string; signal?: Abor
 
 let onSignedOut: () => void = () => undefined;
 
-/** Sets what happens where the hub says that nobody is signed in (any more). */
-export function whenSignedOut(act: () => void): void {
-  onSignedOut = act;
+/** Sets the callback for a response that says that the session has ended. */
+export function whenSignedOut(callback: () => void): void {
+  onSignedOut = callback;
 }
 
 async function request(path: string, options: Options = {}): Promise<Response> {
@@ -40,26 +60,26 @@ async function request(path: string, options: Options = {}): Promise<Response> {
     init.body = JSON.stringify(body);
   }
   if (signal) init.signal = signal;
-  let answer: Response;
+  let response: Response;
   try {
-    answer = await fetch(path, init);
+    response = await fetch(path, init);
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, "unreachable", "the hub does not answer");
+    throw new ApiError(0, "unreachable", "the hub does not respond");
   }
-  if (answer.ok) return answer;
-  const problem = await problemOf(answer);
-  if (answer.status === 401 && path !== "/api/session") onSignedOut();
+  if (response.ok) return response;
+  const problem = await problemOf(response);
+  if (response.status === 401 && path !== "/api/session") onSignedOut();
   throw problem;
 }
 
-async function problemOf(answer: Response): Promise<ApiError> {
-  const fallback = `the hub answered ${answer.status} ${answer.statusText}`.trim();
+async function problemOf(response: Response): Promise<ApiError> {
+  const fallback = `the hub responded with ${response.status} ${response.statusText}`.trim();
   try {
-    const body = (await answer.json()) as { code?: string; detail?: string };
-    return new ApiError(answer.status, body.code ?? "", body.detail ?? fallback);
+    const body = (await response.json()) as { code?: string; detail?: string };
+    return new ApiError(response.status, body.code ?? "", body.detail ?? fallback);
   } catch {
-    return new ApiError(answer.status, "", fallback);
+    return new ApiError(response.status, "", fallback);
   }
 }
 
@@ -68,24 +88,28 @@ async function json<T>(path: string, options?: Options): Promise<T> {
 }
 
 const userPath = (name: string) => `/api/users/${encodeURIComponent(name)}`;
-const host = (id: string) => `/api/hosts/${encodeURIComponent(id)}`;
+const hostPath = (id: string) => `/api/hosts/${encodeURIComponent(id)}`;
 
 export const api = {
   signIn: (token: string) => json<Session>("/api/session", { method: "POST", body: { token } }),
-  signInAs: (user: string, password: string, code: string) => json<Session>("/api/session", { method: "POST", body: { user, password, code } }),
+  signInAs: (user: string, password: string, code: string) =>
+    json<Session>("/api/session", { method: "POST", body: { user, password, code } }),
   signInWays: () => json<{ provider: string | null }>("/api/sign-in"),
   session: () => json<Session>("/api/session"),
   signOut: async () => {
     await request("/api/session", { method: "DELETE" });
   },
   account: () => json<Account>("/api/account"),
-  setPassword: (password: string, present: string) => request("/api/account/password", { method: "PUT", body: { new: password, present } }),
-  endSession: (id: string) => request(`/api/account/sessions/${encodeURIComponent(id)}`, { method: "DELETE" }),
+  setPassword: (password: string, present: string) =>
+    request("/api/account/password", { method: "PUT", body: { new: password, present } }),
+  endSession: (id: string) =>
+    request(`/api/account/sessions/${encodeURIComponent(id)}`, { method: "DELETE" }),
   endOtherSessions: () => request("/api/account/sessions", { method: "DELETE" }),
   beginSecondFactor: () => json<SecondFactorSecret>("/api/account/second-factor", { method: "POST" }),
   confirmSecondFactor: async (code: string) =>
     (await json<{ codes: string[] }>("/api/account/second-factor", { method: "PUT", body: { code } })).codes,
-  endSecondFactor: (code: string) => request("/api/account/second-factor/off", { method: "POST", body: { code } }),
+  endSecondFactor: (code: string) =>
+    request("/api/account/second-factor/off", { method: "POST", body: { code } }),
   users: async () => (await json<{ users: User[] }>("/api/users")).users,
   addUser: (body: NewUser) => json<Invitation>("/api/users", { method: "POST", body }),
   changeUser: (name: string, body: UserChange) => json<User>(userPath(name), { method: "PATCH", body }),
@@ -94,39 +118,60 @@ export const api = {
     json<Invitation>(`${userPath(name)}/reset`, { method: "POST", body: { second_factor: secondFactor } }),
   endUsersSessions: (name: string) => request(`${userPath(name)}/sessions`, { method: "DELETE" }),
   hosts: async () => (await json<{ hosts: Host[] }>("/api/hosts")).hosts,
-  host: (id: string) => json<Host>(host(id)),
+  host: (id: string) => json<Host>(hostPath(id)),
   series: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>
-    json<Series>(`${host(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, { signal }),
+    json<Series>(`${hostPath(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, {
+      signal,
+    }),
   instant: async (id: string, atMs: number, signal?: AbortSignal): Promise<Instant> => {
-    const answer = await request(`${host(id)}/processes?at=${Math.floor(atMs)}`, { accept: FRAME_TYPE, signal });
-    const frame = decodeFrame(new Uint8Array(await answer.arrayBuffer()));
+    const response = await request(`${hostPath(id)}/processes?at=${Math.floor(atMs)}`, {
+      accept: FRAME_TYPE,
+      signal,
+    });
+    const frame = decodeFrame(new Uint8Array(await response.arrayBuffer()));
     return {
       frame,
-      atMs: Number(answer.headers.get("Tukur-At-Ms") ?? frame.wallMs),
-      exact: answer.headers.get("Tukur-Exact") !== "false",
+      atMs: Number(response.headers.get("Tukur-At-Ms") ?? frame.wallMs),
+      exact: response.headers.get("Tukur-Exact") !== "false",
     };
   },
   now: async (id: string, signal?: AbortSignal): Promise<Frame> => {
-    const answer = await request(`${host(id)}/processes`, { accept: FRAME_TYPE, signal });
-    return decodeFrame(new Uint8Array(await answer.arrayBuffer()));
+    const response = await request(`${hostPath(id)}/processes`, { accept: FRAME_TYPE, signal });
+    return decodeFrame(new Uint8Array(await response.arrayBuffer()));
   },
   top: (id: string, fromMs: number, toMs: number, by: TopBy, group: TopList["group"], signal?: AbortSignal) =>
-    json<TopList>(`${host(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&group=${group}&limit=50`, { signal }),
+    json<TopList>(
+      `${hostPath(id)}/top?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&by=${by}&group=${group}&limit=50`,
+      { signal },
+    ),
   ooms: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
-    json<OomKills>(`${host(id)}/ooms?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=500`, { signal }),
+    json<OomKills>(`${hostPath(id)}/ooms?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=500`, {
+      signal,
+    }),
   gaps: (id: string, fromMs: number, toMs: number, signal?: AbortSignal) =>
-    json<RecordGaps>(`${host(id)}/gaps?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=100`, { signal }),
+    json<RecordGaps>(`${hostPath(id)}/gaps?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=100`, {
+      signal,
+    }),
   audit: (filter: Record<string, string>, before: number | null) =>
-    json<AuditEntries>(`/api/audit?${new URLSearchParams({ ...filter, ...(before === null ? {} : { before: String(before) }) })}`),
+    json<AuditEntries>(
+      `/api/audit?${new URLSearchParams({ ...filter, ...(before === null ? {} : { before: String(before) }) })}`,
+    ),
   store: () => json<StoreUsage>("/api/store"),
-  exits: (id: string, fromMs: number, toMs: number, onlyFailed: boolean, after: string | null, signal?: AbortSignal) =>
+  exits: (
+    id: string,
+    fromMs: number,
+    toMs: number,
+    onlyFailed: boolean,
+    after: string | null,
+    signal?: AbortSignal,
+  ) =>
     json<Exits>(
-      `${host(id)}/exits?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&only=${onlyFailed ? "failed" : "all"}${after ? `&after=${after}` : ""}`,
+      `${hostPath(id)}/exits?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&only=${onlyFailed ? "failed" : "all"}${after ? `&after=${after}` : ""}`,
       { signal },
     ),
   process: (id: string, key: ProcessKey, signal?: AbortSignal) =>
-    json<ProcessDetail>(`${host(id)}/processes/${key.bootId}/${key.pid}/${key.startNs}`, { signal }),
-  order: (id: string, body: OrderRequest) => json<Order>(`${host(id)}/orders`, { method: "POST", body }),
+    json<ProcessDetail>(`${hostPath(id)}/processes/${key.bootId}/${key.pid}/${key.startNs}`, { signal }),
+  order: (id: string, body: OrderRequest) => json<Order>(`${hostPath(id)}/orders`, { method: "POST", body }),
   follow: (orderId: string, signal?: AbortSignal) =>
     json<Order>(`/api/orders/${encodeURIComponent(orderId)}?wait_s=6`, { signal }),
   decide: (orderId: string, approve: boolean) =>

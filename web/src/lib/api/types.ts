@@ -1,22 +1,20 @@
-/** The API's bodies, by their names there. */
+/** The schemas of the API under their own names. */
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 export type Host = Schemas["Host"];
 export type Series = Schemas["Series"];
-export type Figure = Schemas["Figure"];
 export type ProcessDetail = Schemas["ProcessDetail"];
 export type Order = Schemas["Order"];
 export type OrderRequest = Schemas["OrderRequest"];
 export type Session = Schemas["Session"];
 export type Account = Schemas["Account"];
-export type OpenSession = Schemas["OpenSession"];
 export type SecondFactorSecret = Schemas["SecondFactorSecret"];
 export type User = Schemas["User"];
 export type NewUser = Schemas["NewUser"];
 export type UserChange = Schemas["UserChange"];
 export type Invitation = Schemas["Invitation"];
-export type RoleWord = Session["role"];
+export type Role = Session["role"];
 export type Top = Schemas["Top"];
 export type Exit = Schemas["Exit"];
 export type Exits = Schemas["Exits"];

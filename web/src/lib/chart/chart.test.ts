@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { Series } from "../api/types";
 import type { HostRates } from "../frame/decode";
 import { FIELDS, History, stack } from "./history";
 import { byteSplits, sizeLabel, timeLabels } from "./options";
 import { PRESETS, between, panned, parseRange, presetRange, secondWithin, zoomedOut } from "./range";
 
-const rates = (cpu: number) => Object.fromEntries(FIELDS.map((field) => [field, cpu])) as unknown as HostRates;
+const rates = (cpu: number) =>
+  Object.fromEntries(FIELDS.map((field) => [field, cpu])) as unknown as HostRates;
 
 describe("History", () => {
   it("has a place for each second, empty where nothing is known", () => {
@@ -17,20 +17,33 @@ describe("History", () => {
     expect(samples.map((sample) => sample?.cpu ?? null)).toEqual([null, 0.1, null, null, 0.3]);
   });
 
-  it("fills from the record what was not watched, and nothing else", () => {
+  it("fills seconds without a sample from the record, and no others", () => {
     const history = new History(4);
     history.push(12_000, rates(0.9));
     const figure = { low: [], high: [], mean: [0.2, null, 0.5] };
     history.merge({
-      from_ms: 10_000, to_ms: 13_000, step_ms: 1000, t_ms: [10_000, 11_000, 12_000], gaps: [],
+      from_ms: 10_000,
+      to_ms: 13_000,
+      step_ms: 1000,
+      t_ms: [10_000, 11_000, 12_000],
+      gaps: [],
       figures: Object.fromEntries(FIELDS.map((field) => [field, figure])),
-    } as Series);
-    expect(history.window(13).samples.map((sample) => sample?.cpu ?? null)).toEqual([null, 0.2, null, 0.9, null]);
+    });
+    expect(history.window(13).samples.map((sample) => sample?.cpu ?? null)).toEqual([
+      null,
+      0.2,
+      null,
+      0.9,
+      null,
+    ]);
   });
 
   it("stacks layers so that each ends on top of the one below", () => {
     const sample = { ...rates(0), cpu_user: 0.3, cpu_system: 0.2 };
-    expect(stack([sample, null], [(s) => s.cpu_user, (s) => s.cpu_system])).toEqual([[0.3, null], [0.5, null]]);
+    expect(stack([sample, null], [(s) => s.cpu_user, (s) => s.cpu_system])).toEqual([
+      [0.3, null],
+      [0.5, null],
+    ]);
   });
 });
 
@@ -63,7 +76,13 @@ describe("ranges", () => {
 
   it("are read from the address only where they make sense", () => {
     expect(parseRange("1000", "9000")).toEqual({ from: 1000, to: 9000 });
-    for (const [from, to] of [[null, "1"], ["x", "9000"], ["9000", "1000"], ["", ""]] as const) expect(parseRange(from, to)).toBeNull();
+    for (const [from, to] of [
+      [null, "1"],
+      ["x", "9000"],
+      ["9000", "1000"],
+      ["", ""],
+    ] as const)
+      expect(parseRange(from, to)).toBeNull();
   });
 
   it("give a second at which a process lived, within the range where it can", () => {
@@ -75,10 +94,12 @@ describe("ranges", () => {
 });
 
 describe("labels", () => {
-  it("step in powers of two", () => expect(byteSplits(24 * 2 ** 30).map(sizeLabel)).toEqual(["0", "8 GiB", "16 GiB", "24 GiB"]));
-  it("keep the zeros of whole numbers", () => expect([sizeLabel(160 * 2 ** 30), sizeLabel(1.5 * 2 ** 30)]).toEqual(["160 GiB", "1.5 GiB"]));
+  it("step in powers of two", () =>
+    expect(byteSplits(24 * 2 ** 30).map(sizeLabel)).toEqual(["0", "8 GiB", "16 GiB", "24 GiB"]));
+  it("keep the zeros of whole numbers", () =>
+    expect([sizeLabel(160 * 2 ** 30), sizeLabel(1.5 * 2 ** 30)]).toEqual(["160 GiB", "1.5 GiB"]));
   it("show seconds only where the step is of seconds", () => {
-    const at = new Date(2026, 10, 23, 3, 12, 30).getTime() / 1000;
-    expect([timeLabels([at], 15)[0], timeLabels([at], 60)[0]]).toEqual(["03:12:30", "03:12"]);
+    const seconds = new Date(2026, 10, 23, 3, 12, 30).getTime() / 1000;
+    expect([timeLabels([seconds], 15)[0], timeLabels([seconds], 60)[0]]).toEqual(["03:12:30", "03:12"]);
   });
 });

@@ -1,16 +1,31 @@
-/** The page's colours for a canvas, which knows no custom properties. */
+/** The page's colours for a canvas, which does not support custom properties. */
 
 const NAMES = [
-  "text", "dim", "faint", "line", "line-soft", "surface", "amber", "cpu-user", "cpu-system", "cpu-iowait", "cpu-steal",
-  "mem-used", "mem-cached", "mem-swap", "heat", "heat-mem", "danger",
+  "text",
+  "dim",
+  "faint",
+  "line",
+  "line-soft",
+  "surface",
+  "amber",
+  "cpu-user",
+  "cpu-system",
+  "cpu-iowait",
+  "cpu-steal",
+  "mem-used",
+  "mem-cached",
+  "mem-swap",
+  "heat",
+  "heat-mem",
+  "danger",
 ] as const;
 export type ColourName = (typeof NAMES)[number];
 export type Colours = Record<ColourName, string>;
 
-/** What each custom property is right now, as a plain colour: light-dark() is resolved only in a real property. */
-export function readColours(inside: HTMLElement): Colours {
+/** The current value of each custom property as a plain colour: light-dark() is resolved only in a real property. */
+export function readColours(parent: HTMLElement): Colours {
   const probe = document.createElement("span");
-  inside.append(probe);
+  parent.append(probe);
   const colours = {} as Colours;
   for (const name of NAMES) {
     probe.style.color = `var(--${name})`;
@@ -20,7 +35,7 @@ export function readColours(inside: HTMLElement): Colours {
   return colours;
 }
 
-/** A colour of `readColours` at some opacity. */
+/** A colour of `readColours` with an opacity. */
 export function faded(colour: string, opacity: number): string {
   return colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${opacity})`);
 }

@@ -1,9 +1,17 @@
-/** The last minutes of one host, a sample for each second, ready to be drawn. */
+/** The last minutes of one host, one sample per second, for the live charts. */
 import type { Series } from "../api/types";
 import type { HostRates } from "../frame/decode";
 
 export const FIELDS = [
-  "cpu", "cpu_user", "cpu_system", "cpu_iowait", "cpu_steal", "mem_used", "mem_available", "mem_free", "swap_used",
+  "cpu",
+  "cpu_user",
+  "cpu_system",
+  "cpu_iowait",
+  "cpu_steal",
+  "mem_used",
+  "mem_available",
+  "mem_free",
+  "swap_used",
 ] as const;
 type Field = (typeof FIELDS)[number];
 export type Sample = Record<Field, number>;
@@ -14,7 +22,7 @@ export class History {
 
   constructor(readonly seconds = 300) {}
 
-  /** What one second was; a later word on the same second replaces the one before. */
+  /** Adds the sample of one second; replaces an earlier one of the same second. */
   push(wallMs: number, rates: HostRates): void {
     const second = Math.round(wallMs / 1000);
     const sample = {} as Sample;
@@ -23,15 +31,15 @@ export class History {
     for (const old of this.#samples.keys()) if (old < second - this.seconds) this.#samples.delete(old);
   }
 
-  /** Fills in what the record knows of seconds that were not watched. */
+  /** Adds recorded samples for seconds that have none. */
   merge(series: Series): void {
     if (series.step_ms > 2000) return;
-    series.t_ms.forEach((ms, at) => {
+    series.t_ms.forEach((ms, index) => {
       const second = Math.round(ms / 1000);
       if (this.#samples.has(second)) return;
       const sample = {} as Sample;
       for (const field of FIELDS) {
-        const value = series.figures[field]?.mean[at];
+        const value = series.figures[field]?.mean[index];
         if (value == null) return;
         sample[field] = value;
       }
@@ -39,25 +47,24 @@ export class History {
     });
   }
 
-  clear(): void {
-    this.#samples.clear();
-  }
-
-  /** The seconds up to `end` and the samples at them; null where there is none. */
+  /** The seconds up to `end` and their samples; null: no sample. */
   window(end: number): { times: number[]; samples: (Sample | null)[] } {
-    const times = Array.from({ length: this.seconds + 1 }, (_, at) => end - this.seconds + at);
+    const times = Array.from({ length: this.seconds + 1 }, (_, index) => end - this.seconds + index);
     return { times, samples: times.map((time) => this.#samples.get(time) ?? null) };
   }
 }
 
-/** Layers as the heights at which each ends, the first at the bottom. */
-export function stack(samples: readonly (Sample | null)[], layers: readonly ((sample: Sample) => number)[]): Points[] {
+/** The upper edge of each layer when stacked, the first at the bottom. */
+export function stack(
+  samples: readonly (Sample | null)[],
+  layers: readonly ((sample: Sample) => number)[],
+): Points[] {
   const columns: Points[] = layers.map(() => []);
   for (const sample of samples) {
     let height = 0;
-    layers.forEach((layer, at) => {
+    layers.forEach((layer, index) => {
       if (sample) height += Math.max(layer(sample), 0);
-      columns[at]?.push(sample ? height : null);
+      columns[index]?.push(sample ? height : null);
     });
   }
   return columns;

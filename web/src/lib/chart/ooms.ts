@@ -1,28 +1,28 @@
-/** Kills for want of memory, as marks over a chart and in words. */
+/** OOM kills: their text, and the one nearest to a point in time. */
 import type { OomKill } from "../api/types";
 
-/** Whose memory was full. */
+/** Where memory ran out. */
 function where(kill: OomKill): string {
   switch (kill.constraint) {
     case "memcg":
-      return kill.memcg ? ` in ${kill.memcg}` : " in a cgroup";
+      return kill.memcg ? `: memory limit of ${kill.memcg}` : ": memory limit of a cgroup";
     case "none":
-      return " on the whole machine";
+      return ": system out of memory";
     case "cpuset":
-      return " on the memory nodes of its cpuset";
+      return ": memory nodes of its cpuset";
     case "memory_policy":
-      return " on the memory nodes of its policy";
+      return ": memory nodes of its memory policy";
     default:
       return "";
   }
 }
 
-/** "python (PID 123) killed for want of memory in /system.slice/x.service". */
+/** "python (PID 123) killed by the OOM killer: memory limit of /system.slice/x.service". */
 export function oomText(kill: OomKill): string {
-  return `${kill.name || "?"} (PID ${kill.pid}) killed for want of memory${where(kill)}`;
+  return `${kill.name || "?"} (PID ${kill.pid}) killed by the OOM killer${where(kill)}`;
 }
 
-/** The kill nearest to a time, at most so far from it; ms. */
+/** The kill nearest to a time, no further away than `withinMs`; null: none. */
 export function nearest(kills: readonly OomKill[], atMs: number, withinMs: number): OomKill | null {
   let found: OomKill | null = null;
   let distance = withinMs;

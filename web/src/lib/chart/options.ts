@@ -1,4 +1,4 @@
-/** What the charts look like: uPlot's options, made by functions of data and colours alone. */
+/** The look of the charts: uPlot options as pure functions of data and colours. */
 import type uPlot from "uplot";
 import { bytes, count, two } from "../format/units";
 import { type Colours, faded } from "./colours";
@@ -17,27 +17,31 @@ const FONT = '11px ui-monospace, "SF Mono", "Noto Sans Mono", "DejaVu Sans Mono"
 /** "14:03:22" for narrow steps, "14:03" for wider ones, "23 Nov" for days. */
 export function timeLabels(splits: readonly number[], step: number): string[] {
   return splits.map((second) => {
-    const at = new Date(second * 1000);
-    if (step >= 86_400) return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-    const minutes = `${two(at.getHours())}:${two(at.getMinutes())}`;
-    return step < 60 ? `${minutes}:${two(at.getSeconds())}` : minutes;
+    const date = new Date(second * 1000);
+    if (step >= 86_400) return date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+    const minutes = `${two(date.getHours())}:${two(date.getMinutes())}`;
+    return step < 60 ? `${minutes}:${two(date.getSeconds())}` : minutes;
   });
 }
 
-/** Round steps of bytes: powers of two, about four to the axis. */
+/** Axis steps in bytes: powers of two, about four per axis. */
 export function byteSplits(top: number): number[] {
   if (top <= 0) return [0];
   const step = 2 ** Math.ceil(Math.log2(top / 4));
   const splits: number[] = [];
-  for (let at = 0; at <= top; at += step) splits.push(at);
+  for (let value = 0; value <= top; value += step) splits.push(value);
   return splits;
 }
 
 export function sizeLabel(value: number): string {
-  return value === 0 ? "0" : bytes(value).replace(/\.0+ /, " ").replace(/(\.\d*?)0+ /, "$1 ");
+  return value === 0
+    ? "0"
+    : bytes(value)
+        .replace(/\.0+ /, " ")
+        .replace(/(\.\d*?)0+ /, "$1 ");
 }
 
-export function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
+function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
   const common = {
     stroke: colours.dim,
     font: FONT,
@@ -51,23 +55,35 @@ export function axes(colours: Colours, kind: RangeKind): uPlot.Axis[] {
     space: 90,
     values: (_, splits, __, ___, step) => timeLabels(splits, step),
   };
-  const y: uPlot.Axis = { ...common, size: kind === "share" || kind === "count" ? 40 : 58, gap: 4, space: 26 };
+  const y: uPlot.Axis = {
+    ...common,
+    size: kind === "share" || kind === "count" ? 40 : 58,
+    gap: 4,
+    space: 26,
+  };
   if (kind === "share") y.values = (_, splits) => splits.map((value) => `${Math.round(value * 100)}%`);
-  else if (kind === "count") y.values = (_, splits) => splits.map((value) => (value < 10 ? String(value) : count(value)));
+  else if (kind === "count")
+    y.values = (_, splits) => splits.map((value) => (value < 10 ? String(value) : count(value)));
   else {
     y.splits = (_, __, ___, top) => byteSplits(top);
-    y.values = (_, splits) => splits.map((value) => sizeLabel(value) + (kind === "rate" && value > 0 ? "/s" : ""));
+    y.values = (_, splits) =>
+      splits.map((value) => sizeLabel(value) + (kind === "rate" && value > 0 ? "/s" : ""));
   }
   return [x, y];
 }
 
-/** The options that all charts share. `top` is what the y axis ends at. */
-export function baseOptions(colours: Colours, kind: RangeKind, top: (max: number) => number): Omit<uPlot.Options, "width" | "height" | "series"> {
+/** The options that all charts share. `top` gives the upper end of the y axis. */
+export function baseOptions(
+  colours: Colours,
+  kind: RangeKind,
+  top: (max: number) => number,
+): Omit<uPlot.Options, "width" | "height" | "series"> {
   return {
     padding: [8, 14, 0, 0],
     legend: { show: false },
     axes: axes(colours, kind),
-    scales: { x: { time: true }, y: { range: (_, __, max) => [0, top(max ?? 0)] } },
+    // `max` is null where there is no data, whatever its type says.
+    scales: { x: { time: true }, y: { range: (_, __, max) => [0, top(max || 0)] } },
     cursor: {
       y: false,
       points: { show: false },
@@ -92,7 +108,7 @@ export function seriesOf(layers: readonly Layer[]): uPlot.Series[] {
 }
 
 export function cpuLayers(colours: Colours): Layer[] {
-  // The tallest first: each next one is drawn over it.
+  // The tallest first: each layer is drawn over the one before.
   return (["cpu-iowait", "cpu-steal", "cpu-system", "cpu-user"] as const).map((name) => ({
     label: name,
     stroke: colours[name],
@@ -108,7 +124,7 @@ export function memoryLayers(colours: Colours): Layer[] {
   ];
 }
 
-/** Lowest, highest and mean of one figure: two lines with a band between them, and one over it. */
+/** Minimum, maximum and mean of one figure: two lines with a band between them, and one over it. */
 export function bandLayers(colour: string): Layer[] {
   const edge = faded(colour, 0.45);
   return [
@@ -124,17 +140,17 @@ export function bandFill(colour: string): uPlot.Band[] {
 
 export type RangeKind = "share" | "bytes" | "rate" | "count";
 
-/** What lies over a chart of a range; read at each drawing, so that a change needs no new chart. */
+/** What is drawn over a range chart; read on each draw, so that a change needs no new chart. */
 export interface Overlay {
   /** Seconds since the epoch, as all here. */
-  at: number | null;
-  picked: readonly [number, number] | null;
+  cursor: number | null;
+  selection: readonly [number, number] | null;
   gaps: readonly (readonly [number, number])[];
-  /** Instants at which something broke. */
+  /** OOM kills. */
   marks: readonly number[];
 }
 
-/** Draws the gaps under the lines; the picked stretch, the marks and the cursor over them. */
+/** Draws the gaps under the lines; the selection, the marks and the cursor over them. */
 export function overlayHooks(colours: Colours, overlay: () => Overlay): uPlot.Hooks.Arrays {
   const stripe = (u: uPlot, from: number, to: number, colour: string) => {
     const left = Math.max(u.valToPos(from, "x", true), u.bbox.left);
@@ -164,12 +180,13 @@ export function overlayHooks(colours: Colours, overlay: () => Overlay): uPlot.Ho
     ],
     draw: [
       (u) => {
-        const { at, picked, marks } = overlay();
-        if (picked) stripe(u, picked[0], picked[1], faded(colours.amber, 0.2));
+        const { cursor, selection, marks } = overlay();
+        if (selection) stripe(u, selection[0], selection[1], faded(colours.amber, 0.2));
         const { min, max } = u.scales.x ?? {};
-        for (const second of marks) if (min != null && max != null && second >= min && second <= max) flag(u, second);
-        if (at === null || min == null || max == null || at < min || at > max) return;
-        const x = Math.round(u.valToPos(at, "x", true));
+        for (const second of marks)
+          if (min != null && max != null && second >= min && second <= max) flag(u, second);
+        if (cursor === null || min == null || max == null || cursor < min || cursor > max) return;
+        const x = Math.round(u.valToPos(cursor, "x", true));
         const width = Math.max(Math.round(devicePixelRatio * 1.5), 1);
         u.ctx.fillStyle = colours.amber;
         u.ctx.fillRect(x, u.bbox.top, width, u.bbox.height);

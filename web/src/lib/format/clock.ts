@@ -1,10 +1,10 @@
-/** A host's clock beside the hub's, in words. */
+/** The offset of a host's clock from the hub's, as text. */
 import { shortSpan } from "./units";
 
-/** Below this nobody can tell: a message takes its time. */
-const SAME_MS = 100;
+/** Smaller offsets cannot be measured: a message takes time. */
+const TOLERANCE_MS = 100;
 
 export function clockText(aheadMs: number): string {
-  if (Math.abs(aheadMs) < SAME_MS) return "As the hub's, as far as can be told";
-  return `${shortSpan(Math.abs(aheadMs) / 1000)} ${aheadMs > 0 ? "ahead of" : "behind"} the hub's`;
+  if (Math.abs(aheadMs) < TOLERANCE_MS) return "In sync with the hub";
+  return `${shortSpan(Math.abs(aheadMs) / 1000)} ${aheadMs > 0 ? "ahead of" : "behind"} the hub`;
 }

@@ -1,4 +1,4 @@
-/** Figures as a person reads them. Sizes are powers of 1024, percent has one decimal. */
+/** Figures as text. Sizes use powers of 1024, percentages have one decimal. */
 
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 
@@ -32,7 +32,7 @@ export function rate(value: number): string {
   return `${bytes(value)}/s`;
 }
 
-/** A share as percent without the sign: 0.1234 → "12.3"; from 100 on no decimal. */
+/** A share as percent without the sign: 0.1234 → "12.3"; no decimal from 100 up. */
 export function percent(share: number): string {
   const value = share * 100;
   return value >= 99.95 ? value.toFixed(0) : value.toFixed(1);
@@ -49,7 +49,7 @@ export function cpuTime(seconds: number): string {
   return span(seconds);
 }
 
-/** A length of time, roughly: "45 s", "12 min 5 s", "3 h 04 min", "12 d 3 h". */
+/** A duration, rounded: "45 s", "12 min 5 s", "3 h 04 min", "12 d 3 h". */
 export function span(seconds: number): string {
   const whole = Math.round(Math.max(seconds, 0));
   if (whole < 60) return `${whole} s`;
@@ -58,7 +58,7 @@ export function span(seconds: number): string {
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }
 
-/** A short length of time: "12 ms", "5.2 s", then as `span`. */
+/** A short duration: "12 ms", "5.2 s", then as `span`. */
 export function milliseconds(ms: number): string {
   if (ms < 1) return "under 1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -66,7 +66,7 @@ export function milliseconds(ms: number): string {
   return span(ms / 1000);
 }
 
-/** A time that may be a millisecond or a day. */
+/** A duration from milliseconds to days. */
 export function shortSpan(seconds: number): string {
   return seconds < 10 ? milliseconds(seconds * 1000) : span(seconds);
 }

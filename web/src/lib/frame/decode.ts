@@ -1,74 +1,33 @@
-/** Frames of the live road and of the time machine: see src/tukur/protocol/frames.py. */
+/** Decodes frames, of the live feed and of the record: see src/tukur/protocol/frames.py. */
 import { decode } from "@msgpack/msgpack";
+import { FRAME_VERSION, HOST_FIELDS, IMAGE_FIELDS, OPTIONAL_IMAGES, ROW_FIELDS } from "./fields";
 
-export const FRAME_VERSION = 1;
-
-export interface HostRates {
-  cpu: number;
-  cpu_user: number;
-  cpu_system: number;
-  cpu_iowait: number;
-  cpu_steal: number;
-  cores: number[];
-  mem_total: number;
-  mem_used: number;
-  mem_available: number;
-  mem_cached: number;
-  mem_free: number;
-  swap_total: number;
-  swap_used: number;
-  load1: number;
-  load5: number;
-  load15: number;
-  psi_cpu: number;
-  psi_memory: number;
-  psi_io: number;
-  disk_read: number;
-  disk_write: number;
-  net_rx: number;
-  net_tx: number;
-  uptime_s: number;
-  processes: number;
+/** The types of the values in `HOST_FIELDS` and `IMAGE_FIELDS`. */
+interface Kinds {
+  number: number;
+  numbers: number[];
+  string: string;
+  boolean: boolean;
 }
 
-export interface Rows {
-  pid: Uint32Array;
-  ppid: Uint32Array;
-  uid: Uint32Array;
-  threads: Uint32Array;
-  start_ns: BigUint64Array;
-  state: Uint8Array;
-  flags: Uint8Array;
-  nice: Int16Array;
-  cpu: Float32Array;
-  cpu_time: Float64Array;
-  rss: Float64Array;
-  swap: Float64Array;
-  vsz: Float64Array;
-  read_rate: Float32Array;
-  write_rate: Float32Array;
-  fault_rate: Float32Array;
-  switch_rate: Float32Array;
-}
+/** The typed arrays of `ROW_FIELDS`. */
+const ARRAYS = {
+  u1: Uint8Array,
+  u4: Uint32Array,
+  u8: BigUint64Array,
+  i2: Int16Array,
+  f4: Float32Array,
+  f8: Float64Array,
+} as const;
+type Arrays = { [Type in keyof typeof ARRAYS]: (typeof ARRAYS)[Type]["prototype"] };
 
-export interface Images {
-  pid: number[];
-  start_ns: string[];
-  name: string[];
-  user: string[];
-  cmdline: string[];
-  exe: string[];
-  unit: string[];
-  container: string[];
-  pod: string[];
-  slice: string[];
-  cgroup: string[];
-  kthread: boolean[];
-}
+export type HostRates = { [Name in keyof typeof HOST_FIELDS]: Kinds[(typeof HOST_FIELDS)[Name]] };
+export type Rows = { [Name in keyof typeof ROW_FIELDS]: Arrays[(typeof ROW_FIELDS)[Name]] };
+export type Images = { [Name in keyof typeof IMAGE_FIELDS]: Kinds[(typeof IMAGE_FIELDS)[Name]][] };
 
 export interface Frame {
   seq: number;
-  /** Whether `rows` and `images` hold everything rather than what changed since `seq` - 1. */
+  /** Whether `rows` and `images` contain everything rather than what changed since `seq` - 1. */
   key: boolean;
   wallMs: number;
   bootId: string;
@@ -79,89 +38,106 @@ export interface Frame {
   images: Images;
 }
 
-/** Bytes that are no frame that this page can read. */
+/** The data is not a frame that this page can read. */
 export class FrameError extends Error {}
 
-const IMAGE_COLUMNS = [
-  "pid", "start_ns", "name", "user", "cmdline", "exe", "unit", "container", "cgroup", "kthread",
-] as const;
-/** What an older agent does not tell. */
-const LATER_IMAGE_COLUMNS = ["pod", "slice"] as const;
+type Values = Record<string, unknown>;
 
-type Raw = Record<string, unknown>;
-
-/** One frame of its bytes. Throws FrameError. */
+/** Decodes and checks one frame. Throws FrameError. */
 export function decodeFrame(data: Uint8Array): Frame {
-  const raw = mapOf(decode(data), "the frame");
-  if (raw.v !== FRAME_VERSION) {
-    throw new FrameError(`frame version ${String(raw.v)} found, ${FRAME_VERSION} expected: reload the page`);
+  const values = toMap(parse(data), "the frame");
+  if (values.v !== FRAME_VERSION) {
+    throw new FrameError(
+      `frame version ${String(values.v)} found, ${FRAME_VERSION} expected: reload the page`,
+    );
   }
   return {
-    seq: Number(raw.seq),
-    key: raw.key === true,
-    wallMs: Number(raw.wall_ms),
-    bootId: String(raw.boot_id),
-    host: raw.host == null ? null : (mapOf(raw.host, "host") as unknown as HostRates),
-    count: Number(raw.count),
-    rows: rowsOf(mapOf(raw.rows, "rows")),
-    gone: new Uint32Array(packed(raw.gone, "gone", 4)),
-    images: imagesOf(mapOf(raw.images, "images")),
+    seq: checked(values.seq, "number", "seq"),
+    key: checked(values.key, "boolean", "key"),
+    wallMs: checked(values.wall_ms, "number", "wall_ms"),
+    bootId: checked(values.boot_id, "string", "boot_id"),
+    host: values.host == null ? null : toHost(toMap(values.host, "host")),
+    count: checked(values.count, "number", "count"),
+    rows: toRows(toMap(values.rows, "rows")),
+    gone: toArray(values.gone, "u4", "gone"),
+    images: toImages(toMap(values.images, "images")),
   };
 }
 
-function rowsOf(raw: Raw): Rows {
-  const at = (name: string, width: number) => packed(raw[name], `rows.${name}`, width);
-  const rows: Rows = {
-    pid: new Uint32Array(at("pid", 4)),
-    ppid: new Uint32Array(at("ppid", 4)),
-    uid: new Uint32Array(at("uid", 4)),
-    threads: new Uint32Array(at("threads", 4)),
-    start_ns: new BigUint64Array(at("start_ns", 8)),
-    state: new Uint8Array(at("state", 1)),
-    flags: new Uint8Array(at("flags", 1)),
-    nice: new Int16Array(at("nice", 2)),
-    cpu: new Float32Array(at("cpu", 4)),
-    cpu_time: new Float64Array(at("cpu_time", 8)),
-    rss: new Float64Array(at("rss", 8)),
-    swap: new Float64Array(at("swap", 8)),
-    vsz: new Float64Array(at("vsz", 8)),
-    read_rate: new Float32Array(at("read_rate", 4)),
-    write_rate: new Float32Array(at("write_rate", 4)),
-    fault_rate: new Float32Array(at("fault_rate", 4)),
-    switch_rate: new Float32Array(at("switch_rate", 4)),
-  };
-  for (const [name, column] of Object.entries(rows)) {
-    if (column.length !== rows.pid.length) {
-      throw new FrameError(`rows.${name}: ${column.length} rows found, ${rows.pid.length} expected`);
-    }
+function parse(data: Uint8Array): unknown {
+  try {
+    return decode(data);
+  } catch (error) {
+    throw new FrameError(`not valid MessagePack: ${error instanceof Error ? error.message : String(error)}`);
   }
-  return rows;
 }
 
-function imagesOf(raw: Raw): Images {
-  const length = Array.isArray(raw.pid) ? raw.pid.length : -1;
-  for (const name of LATER_IMAGE_COLUMNS) raw[name] ??= Array<string>(Math.max(length, 0)).fill("");
-  for (const name of [...IMAGE_COLUMNS, ...LATER_IMAGE_COLUMNS]) {
-    const column = raw[name];
+function toHost(values: Values): HostRates {
+  for (const [name, kind] of Object.entries(HOST_FIELDS)) {
+    // An older agent sends fewer figures: what it does not send is unknown, not 0.
+    values[name] ??= kind === "numbers" ? [] : NaN;
+    checked(values[name], kind, `host.${name}`);
+  }
+  return values as HostRates;
+}
+
+function toRows(values: Values): Rows {
+  const rows: Record<string, Arrays[keyof Arrays]> = {};
+  const length = toArray(values.pid, ROW_FIELDS.pid, "rows.pid").length;
+  for (const [name, type] of Object.entries(ROW_FIELDS)) {
+    // As the hub's own reader does: a column that an older agent does not send is 0.
+    const column =
+      values[name] === undefined ? new ARRAYS[type](length) : toArray(values[name], type, `rows.${name}`);
+    if (column.length !== length) {
+      throw new FrameError(`rows.${name}: ${column.length} rows found, ${length} expected`);
+    }
+    rows[name] = column;
+  }
+  return rows as Rows;
+}
+
+function toImages(values: Values): Images {
+  const length = Array.isArray(values.pid) ? values.pid.length : 0;
+  for (const name of OPTIONAL_IMAGES) values[name] ??= Array<string>(length).fill("");
+  for (const [name, kind] of Object.entries(IMAGE_FIELDS)) {
+    const column = values[name];
     if (!Array.isArray(column) || column.length !== length) {
       throw new FrameError(`images.${name}: a list of ${length} expected`);
     }
+    for (const value of column) checked(value, kind, `images.${name}`);
   }
-  return raw as unknown as Images;
+  return values as Images;
 }
 
-/** A copy of packed values: within the message they lie at any offset, typed arrays need an even one. */
-function packed(value: unknown, name: string, width: number): ArrayBuffer {
-  if (!(value instanceof Uint8Array)) throw new FrameError(`${name}: bytes expected`);
-  if (value.length % width !== 0) {
-    throw new FrameError(`${name}: ${value.length} bytes found, a multiple of ${width} expected`);
-  }
-  return value.slice().buffer;
+function checked<Kind extends keyof Kinds>(value: unknown, kind: Kind, name: string): Kinds[Kind] {
+  const valid =
+    kind === "numbers"
+      ? Array.isArray(value) && value.every((each) => typeof each === "number")
+      : typeof value === kind;
+  if (!valid) throw new FrameError(`${name}: ${describe(value)} found, ${kind} expected`);
+  return value as Kinds[Kind];
 }
 
-function mapOf(value: unknown, name: string): Raw {
+function describe(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  return Array.isArray(value) ? "a list" : typeof value;
+}
+
+/** Copies packed values: they can be at any offset within the message, and a typed array needs an aligned one. */
+function toArray<Type extends keyof Arrays>(value: unknown, type: Type, name: string): Arrays[Type] {
+  if (!(value instanceof Uint8Array))
+    throw new FrameError(`${name}: ${describe(value)} found, bytes expected`);
+  const size = ARRAYS[type].BYTES_PER_ELEMENT;
+  if (value.length % size !== 0) {
+    throw new FrameError(`${name}: ${value.length} bytes found, a multiple of ${size} expected`);
+  }
+  return new ARRAYS[type](value.slice().buffer) as Arrays[Type];
+}
+
+function toMap(value: unknown, name: string): Values {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new FrameError(`${name}: a map expected`);
+    throw new FrameError(`${name}: ${describe(value)} found, a map expected`);
   }
-  return value as Raw;
+  return value as Values;
 }

@@ -1,21 +1,22 @@
-/** What became of an order, as a sentence: what was observed, nothing else. */
+/** The outcome of an order as a sentence: only what was observed. */
 import type { Order } from "../api/types";
 import { bytes, milliseconds } from "../format/units";
-import { whatOf } from "./deeds";
+import { actionText } from "./actions";
 
-export type Tone = "waiting" | "done" | "warning" | "refused";
+type Tone = "waiting" | "done" | "warning" | "refused";
 
-export interface Outcome {
+interface Outcome {
   tone: Tone;
   text: string;
-  /** More of it, where there is more to say; else empty. */
+  /** A second sentence; may be empty. */
   detail: string;
-  /** Whether KILL is the next thing to offer. */
+  /** Whether to offer KILL next. */
   offersKill: boolean;
 }
 
 export function outcomeOf(order: Order): Outcome {
-  const offersKill = order.final && order.outcome === "alive" && !["KILL", "STOP", "CONT"].includes(order.signal);
+  const offersKill =
+    order.final && order.outcome === "alive" && !["KILL", "STOP", "CONT"].includes(order.signal);
   return { tone: toneOf(order), text: sentence(order), detail: detailOf(order), offersKill };
 }
 
@@ -29,62 +30,64 @@ function sentence(order: Order): string {
   const after = order.after_ms == null ? "" : ` after ${milliseconds(order.after_ms)}`;
   switch (order.outcome) {
     case "waiting":
-      return "Waits for a second person to approve it";
+      return "Waiting for approval by a second person";
     case "declined":
-      return order.approver ? `Declined by ${order.approver}` : "Declined: nobody approved it in time";
+      return order.approver ? `Declined by ${order.approver}` : "Declined: not approved in time";
     case "pending":
-      return `${whatOf(order)} is on its way`;
+      return `${actionText(order)} sent to the host`;
     case "delivered":
-      return `${whatOf(order)} was delivered; watching what it does`;
+      return `${actionText(order)} delivered; waiting for the result`;
     case "exited":
-      return ended(order) + after;
+      return exitedText(order) + after;
     case "changed":
-      return `Done${after}, and read back`;
+      return `Changed${after}, and verified`;
     case "frozen":
-      return `Frozen${after}: nothing of it runs until it is thawed`;
+      return `Frozen${after}; THAW resumes it`;
     case "thawed":
       return `Thawed${after}`;
     case "stopped":
-      return `Stopped${after}; CONT lets it run on`;
+      return `Stopped${after}; CONT resumes it`;
     case "running":
       return `Running again${after}`;
     case "alive":
-      return order.members.length > 1 ? `Not all ended${after}` : `Still there${after}`;
+      return order.members.length > 1 ? `Some are still running${after}` : `Still running${after}`;
     case "gone":
-      return "Already gone: it had ended before the signal";
+      return "Not sent: the process had already exited";
     case "reused":
-      return "Refused: its PID belongs to another process now";
+      return "Refused: the PID now belongs to another process";
     case "refused":
       return `Refused by the host's policy: ${order.detail || order.code}`;
     case "not_permitted":
       return "Not permitted by the kernel";
     case "no_answer":
-      return "No answer from the host: whether the signal arrived is not known";
+      return "No response from the host: unknown whether the order was carried out";
     default:
       return `Failed: ${order.detail || order.code || order.outcome}`;
   }
 }
 
-function ended(order: Order): string {
-  if (order.members.length > 1) return `${order.members.filter((each) => each.outcome === "exited").length + order.more} exited`;
+function exitedText(order: Order): string {
+  if (order.members.length > 1)
+    return `${order.members.filter((each) => each.outcome === "exited").length + order.more} exited`;
   if (order.exit_signal != null) return `Exited by signal ${order.exit_signal}`;
   if (order.exit_code != null) return `Exited with code ${order.exit_code}`;
   return "Exited";
 }
 
 function detailOf(order: Order): string {
-  if (order.outcome === "exited" && !order.final) return "Watching whether it is started again.";
-  if (order.outcome === "exited") return [again(order), freed(order), zombie(order)].filter(Boolean).join(" ");
-  return ["alive", "gone", "not_permitted", "no_answer"].includes(order.outcome) ? (order.detail ?? "") : "";
+  if (order.outcome === "exited" && !order.final) return "Checking whether it is restarted.";
+  if (order.outcome === "exited")
+    return [restarted(order), freed(order), zombie(order)].filter(Boolean).join(" ");
+  return ["alive", "gone", "not_permitted", "no_answer"].includes(order.outcome) ? order.detail : "";
 }
 
-function again(order: Order): string {
+function restarted(order: Order): string {
   if (order.respawned_pid == null) return "";
-  return `It was started again as PID ${order.respawned_pid}${order.respawned_unit ? ` by ${order.respawned_unit}` : ""}.`;
+  return `It was restarted as PID ${order.respawned_pid}${order.respawned_unit ? ` by ${order.respawned_unit}` : ""}.`;
 }
 
 function freed(order: Order): string {
-  return order.freed ? `${bytes(order.freed)} of memory of its own became free.` : "";
+  return order.freed ? `${bytes(order.freed)} of memory was freed.` : "";
 }
 
 function zombie(order: Order): string {

@@ -9,17 +9,19 @@ function lines(signals: string[], more: Partial<NonNullable<Host["policy"]>> | n
   return policyLines({ signals, policy });
 }
 
-it("says what a host lets be done, and to whom", () => {
-  expect(lines([], {})).toEqual(["Nothing: it is monitor-only."]);
-  expect(lines([], null)).toEqual(["Nothing: it is monitor-only."]);
-  expect(lines(["TERM"], null)).toEqual(["Signals: TERM.", "Else: nothing."]);
-  expect(lines([], { problem: "unknown key" })).toEqual(["Nothing: its policy file cannot be used. unknown key"]);
+it("describes which orders a host allows, and for which processes", () => {
+  expect(lines([], {})).toEqual(["Monitor-only: no orders are allowed."]);
+  expect(lines([], null)).toEqual(["Monitor-only: no orders are allowed."]);
+  expect(lines(["TERM"], null)).toEqual(["Signals: TERM.", "Other actions: none."]);
+  expect(lines([], { problem: "unknown key" })).toEqual([
+    "No orders are allowed: the policy file is not valid. unknown key",
+  ]);
   const allow = { ...none, users: ["app"], names: ["python3*"] };
   const protect = { ...none, units: ["db.service"] };
   expect(lines(["TERM", "KILL"], { actions: ["renice"], allow, protect })).toEqual([
     "Signals: TERM, KILL.",
-    "Else: renice.",
-    "Only to users app; programs python3*.",
-    "Never to units db.service.",
+    "Other actions: renice.",
+    "Only for users app; programs python3*.",
+    "Never for units db.service.",
   ]);
 });

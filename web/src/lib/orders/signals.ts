@@ -1,28 +1,33 @@
-/** The signals that can be sent, and what each does, in one sentence. */
+/** The signals that can be sent, each with a description of its effect. */
 import type { Signal } from "../api/types";
 
-export interface SignalChoice {
+interface SignalChoice {
   name: Signal;
-  says: string;
-  /** Ends the process, or may. */
-  ends: boolean;
+  description: string;
 }
 
 export const SIGNALS: readonly SignalChoice[] = [
-  { name: "TERM", says: "Asks it to end; it may tidy up first, or refuse.", ends: true },
-  { name: "KILL", says: "Ends it at once; it cannot tidy up and cannot refuse.", ends: true },
-  { name: "STOP", says: "Freezes it where it is, until CONT; it keeps its memory.", ends: false },
-  { name: "CONT", says: "Lets it run on after STOP.", ends: false },
-  { name: "INT", says: "As Ctrl+C in a terminal: most programs end.", ends: true },
-  { name: "HUP", says: "Many services read their settings again; other programs end.", ends: true },
+  { name: "TERM", description: "Asks the process to exit; it can clean up first, or ignore the signal." },
+  { name: "KILL", description: "Ends the process immediately; it cannot clean up or ignore the signal." },
+  { name: "STOP", description: "Pauses the process until CONT; it keeps its memory." },
+  { name: "CONT", description: "Resumes the process after STOP." },
+  { name: "INT", description: "Same as Ctrl+C in a terminal: most programs exit." },
+  { name: "HUP", description: "Many services reload their configuration; other programs exit." },
 ];
 
-/** State letters of proc(5) in words. */
-export const STATES: Record<string, string> = {
-  R: "running", S: "sleeping", D: "waiting in the kernel", T: "stopped", t: "traced", Z: "zombie", X: "dead", I: "idle",
+/** The process states of proc(5). */
+const STATES: Record<string, string> = {
+  R: "running",
+  S: "sleeping",
+  D: "uninterruptible sleep",
+  T: "stopped",
+  t: "traced",
+  Z: "zombie",
+  X: "dead",
+  I: "idle",
 };
 
-export function stateWords(letter: string): string {
-  const words = STATES[letter];
-  return words ? `${words} (${letter})` : letter;
+export function stateText(letter: string): string {
+  const text = STATES[letter];
+  return text ? `${text} (${letter})` : letter;
 }

@@ -1,9 +1,9 @@
-/** The hosts, and the one that is looked at. */
+/** The hosts, and the one that is shown. */
 import { api } from "../api/client";
 import type { Host } from "../api/types";
 import { router } from "./router.svelte";
 
-const EVERY_MS = 5000;
+const INTERVAL_MS = 5000;
 
 class Hosts {
   all = $state<Host[]>([]);
@@ -11,16 +11,16 @@ class Hosts {
   problem = $state("");
   #timer = 0;
 
-  /** The one that the address names, else the first. */
+  /** The host that the URL names, else the first. */
   get current(): Host | null {
-    const asked = router.query.get("host");
-    return this.all.find((host) => host.host_id === asked) ?? this.all[0] ?? null;
+    const hostId = router.query.get("host");
+    return this.all.find((host) => host.host_id === hostId) ?? this.all[0] ?? null;
   }
 
-  /** Keeps them fresh until the returned function is called. */
+  /** Refreshes the list regularly until the returned function is called. */
   watch(): () => void {
     void this.refresh();
-    this.#timer = window.setInterval(() => void this.refresh(), EVERY_MS);
+    this.#timer = window.setInterval(() => void this.refresh(), INTERVAL_MS);
     return () => clearInterval(this.#timer);
   }
 

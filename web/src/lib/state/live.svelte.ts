@@ -1,42 +1,42 @@
-/** One host, each second, over a WebSocket that comes back by itself. */
+/** The live frames of one host over a WebSocket that reconnects by itself. */
 import { api } from "../api/client";
 import { History } from "../chart/history";
 import { type Frame, type HostRates, decodeFrame } from "../frame/decode";
 import { session } from "./session.svelte";
 
-/** live: a frame within the last seconds. late: connected, none came. offline: the host's agent is not there. */
-export type LiveState = "connecting" | "live" | "late" | "offline" | "lost";
+/** live: recent frames. late: connected, but no recent frame. offline: the agent is not connected. lost: no hub. */
+type LiveState = "connecting" | "live" | "late" | "offline" | "lost";
 
 const LATE_MS = 3500;
-const LONGEST_WAIT_MS = 10_000;
-/** The record lies up to ten seconds back: what it lacked at the start is there by then. */
+const MAX_BACKOFF_MS = 10_000;
+/** The record lags by up to ten seconds: what is missing at the start is there by then. */
 const FILL_AFTER_MS = 13_000;
 
 export class LiveFeed {
   state = $state<LiveState>("connecting");
   host = $state.raw<HostRates | null>(null);
-  /** When the newest frame was taken, ms since the epoch; 0: none yet. */
+  /** The time of the latest frame, ms since the epoch; 0: none yet. */
   wallMs = $state(0);
-  /** Counts up with each frame. */
-  beats = $state(0);
-  /** Why frames cannot be read; empty: they can. */
+  /** Incremented with each frame. */
+  frameCount = $state(0);
+  /** Why the last frame could not be read; empty: it could. */
   problem = $state("");
   readonly history = new History();
 
   #socket: WebSocket | null = null;
   #seq = -1;
-  #last = 0;
-  #tries = 0;
+  #lastFrameAt = 0;
+  #retries = 0;
   #timers: number[] = [];
   #closed = false;
 
   constructor(
     readonly hostId: string,
     private readonly onFrame: (frame: Frame) => void,
-    /** What is added to the times that the host tells. */
+    /** The correction that is added to the host's times. */
     private readonly shiftMs: () => number,
   ) {
-    this.#timers.push(window.setInterval(() => this.#watch(), 500));
+    this.#timers.push(window.setInterval(() => this.#checkLate(), 500));
     this.#connect();
     void this.fill();
     this.#timers.push(window.setTimeout(() => void this.fill(), FILL_AFTER_MS));
@@ -48,14 +48,16 @@ export class LiveFeed {
     this.#socket?.close();
   }
 
-  /** The last minutes from the record. */
+  /** Loads the last minutes from the record. */
   async fill(): Promise<void> {
     const to = Date.now();
     try {
-      this.history.merge(await api.series(this.hostId, to - this.history.seconds * 1000, to, this.history.seconds));
-      this.beats += 1;
+      this.history.merge(
+        await api.series(this.hostId, to - this.history.seconds * 1000, to, this.history.seconds),
+      );
+      this.frameCount += 1;
     } catch {
-      // The chart then begins now; the page's banner tells of a hub that does not answer.
+      // The chart then starts empty; the page's banner reports a hub that does not respond.
     }
   }
 
@@ -67,13 +69,13 @@ export class LiveFeed {
     this.#socket = socket;
     this.#seq = -1;
     socket.onopen = () => {
-      this.#last = performance.now();
+      this.#lastFrameAt = performance.now();
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
       if (typeof event.data === "string") this.#status(event.data);
       else this.#frame(new Uint8Array(event.data));
     };
-    socket.onclose = () => this.#lost();
+    socket.onclose = () => this.#onClose();
   }
 
   #frame(bytes: Uint8Array): void {
@@ -91,8 +93,8 @@ export class LiveFeed {
       return;
     }
     this.#seq = frame.seq;
-    this.#last = performance.now();
-    this.#tries = 0;
+    this.#lastFrameAt = performance.now();
+    this.#retries = 0;
     this.problem = "";
     if (frame.host) {
       this.history.push(frame.wallMs, frame.host);
@@ -101,7 +103,7 @@ export class LiveFeed {
     this.wallMs = frame.wallMs;
     this.state = "live";
     this.onFrame(frame);
-    this.beats += 1;
+    this.frameCount += 1;
   }
 
   #status(text: string): void {
@@ -110,25 +112,26 @@ export class LiveFeed {
     if (status.online === false) this.state = "offline";
     else if (this.state === "offline") {
       this.state = "connecting";
-      this.#last = performance.now();
+      this.#lastFrameAt = performance.now();
     }
   }
 
-  #watch(): void {
-    const quiet = performance.now() - this.#last > LATE_MS;
-    if (quiet && (this.state === "live" || (this.state === "connecting" && this.#last > 0))) this.state = "late";
+  #checkLate(): void {
+    const late = performance.now() - this.#lastFrameAt > LATE_MS;
+    if (late && (this.state === "live" || (this.state === "connecting" && this.#lastFrameAt > 0)))
+      this.state = "late";
   }
 
-  #lost(): void {
+  #onClose(): void {
     if (this.#closed) return;
     this.state = "lost";
-    const wait = Math.min(500 * 2 ** this.#tries, LONGEST_WAIT_MS) * (0.75 + Math.random() / 2);
-    this.#tries += 1;
-    this.#timers.push(window.setTimeout(() => void this.#again(), wait));
+    const wait = Math.min(500 * 2 ** this.#retries, MAX_BACKOFF_MS) * (0.75 + Math.random() / 2);
+    this.#retries += 1;
+    this.#timers.push(window.setTimeout(() => void this.#reconnect(), wait));
   }
 
-  /** A closed connection may mean that the session ended: the API tells, a WebSocket does not. */
-  async #again(): Promise<void> {
+  /** A closed connection may mean that the session has ended: only the API says so, not the WebSocket. */
+  async #reconnect(): Promise<void> {
     if (this.#closed) return;
     await session.check();
     if (session.current) {

@@ -1,8 +1,8 @@
-/** What the reader chose, kept in this browser. */
+/** The user's preferences, stored in this browser. */
 
 const PREFIX = "tukur.";
 
-/** The stored value where `accepts` takes it, else `fallback`. */
+/** The stored value if `accepts` returns true for it, else `fallback`. */
 export function recall<T>(name: string, fallback: T, accepts: (value: unknown) => value is T): T {
   try {
     const value: unknown = JSON.parse(localStorage.getItem(PREFIX + name) ?? "null");
@@ -16,7 +16,7 @@ export function remember(name: string, value: unknown): void {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    // A browser that keeps nothing (private mode, full) still works; it only forgets.
+    // Without storage (private mode, quota) the page still works; it only forgets preferences.
   }
 }
 

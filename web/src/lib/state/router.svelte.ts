@@ -1,4 +1,4 @@
-/** Which page is shown, and what its address says beside the path. */
+/** The page that is shown, and the query of its URL. */
 
 export type Page = "/" | "/over-time" | "/audit" | "/users" | "/account" | "/sign-in";
 type Values = Record<string, string | number | null>;
@@ -15,7 +15,7 @@ class Router {
     return new URLSearchParams(this.search);
   }
 
-  /** Another page; a new entry in the history unless `replace`. */
+  /** Goes to another page, as a new history entry unless `replace`. */
   go(path: Page, values: Values = {}, replace = false): void {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
@@ -23,7 +23,7 @@ class Router {
     this.#write(path + (text ? `?${text}` : ""), replace);
   }
 
-  /** Changes some values of the address; null takes one away. */
+  /** Changes some values of the query; null removes one. */
   set(values: Values, replace = true): void {
     const query = this.query;
     for (const [name, value] of Object.entries(values)) {

@@ -1,4 +1,4 @@
-/** Who is signed in. */
+/** The session of the signed-in user. */
 import { ApiError, api, whenSignedOut } from "../api/client";
 import type { Session } from "../api/types";
 import { router } from "./router.svelte";
@@ -7,62 +7,62 @@ const RETURN = "tukur.return";
 
 class SessionState {
   current = $state<Session | null>(null);
-  /** Until it is known whether anybody is. */
+  /** Whether the first check for a session is done. */
   settled = $state(false);
-  /** Came by a link, and will need another one unless a password is set. */
+  /** The user signed in by a link and has no password. */
   lacksPassword = $state(false);
-  /** Why a sign-in did not work; empty: it did, or none was tried. */
+  /** Why the last sign-in failed; empty: it did not fail. */
   problem = $state("");
 
   constructor() {
-    whenSignedOut(() => this.#leave());
+    whenSignedOut(() => this.#requireSignIn());
   }
 
-  /** The role on all hosts, or those on groups of them. */
+  /** The role on all hosts, or the roles on host groups. */
   get rights(): string {
     const { role = "none", grants = {} } = this.current ?? {};
-    const given = Object.entries(grants).map(([group, word]) => `${word} of ${group}`);
-    return role === "none" && given.length ? given.join(", ") : role;
+    const roles = Object.entries(grants).map(([group, word]) => `${word} of ${group}`);
+    return role === "none" && roles.length ? roles.join(", ") : role;
   }
 
-  /** Uses the link's token if there is one, else asks whether the cookie still holds. */
-  async begin(): Promise<void> {
+  /** Signs in with the token of a link if the URL has one, else checks the session cookie. */
+  async start(): Promise<void> {
     this.problem = "";
     const token = new URLSearchParams(location.hash.slice(1)).get("token");
     // The token is used once and must not stay in the address bar or the history.
     if (token !== null) history.replaceState(null, "", location.pathname + location.search);
     try {
       this.current = token === null ? await api.session() : await api.signIn(token);
-      if (router.path === "/sign-in") this.#comeBack();
-      if (token !== null) void this.#lookForPassword();
+      if (router.path === "/sign-in") this.#returnToPage();
+      if (token !== null) void this.#checkPassword();
     } catch (error) {
       if (token !== null) await this.#linkFailed(error);
       else if (!(error instanceof ApiError) || error.status !== 401) this.problem = message(error);
-      if (this.current === null) this.#leave();
+      if (this.current === null) this.#requireSignIn();
     } finally {
       this.settled = true;
     }
   }
 
-  /** Signs in by a password. Throws ApiError; `code_needed` where the user has a second factor. */
+  /** Signs in with a password. Throws ApiError: `code_needed` if the user has a second factor. */
   async signInAs(user: string, password: string, code: string): Promise<void> {
     this.current = await api.signInAs(user, password, code);
     this.problem = "";
-    this.#comeBack();
+    this.#returnToPage();
   }
 
-  /** Whoever came by a link for want of a password is offered to set one. */
-  async #lookForPassword(): Promise<void> {
+  /** After a sign-in by link: whether to suggest setting a password. */
+  async #checkPassword(): Promise<void> {
     const account = await api.account().catch(() => null);
     this.lacksPassword = account !== null && !account.password;
   }
 
-  /** Asks whether the session still holds; where it does not, leads to the sign-in page. */
+  /** Checks the session; goes to the sign-in page if it has ended. */
   async check(): Promise<void> {
     try {
       this.current = await api.session();
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.#leave();
+      if (error instanceof ApiError && error.status === 401) this.#requireSignIn();
     }
   }
 
@@ -72,22 +72,22 @@ class SessionState {
     router.go("/sign-in");
   }
 
-  /** A link that was used by a reload of the same page is no failure where the session holds. */
+  /** A link that was already used, by a reload of the page, is no failure if the session is valid. */
   async #linkFailed(error: unknown): Promise<void> {
-    const known = await api.session().catch(() => null);
-    this.current = known;
-    if (known) this.#comeBack();
+    const existing = await api.session().catch(() => null);
+    this.current = existing;
+    if (existing) this.#returnToPage();
     else this.problem = message(error);
   }
 
-  #leave(): void {
+  #requireSignIn(): void {
     this.current = null;
     if (router.path === "/sign-in") return;
     sessionStorage.setItem(RETURN, location.pathname + location.search);
     router.go("/sign-in", {}, true);
   }
 
-  #comeBack(): void {
+  #returnToPage(): void {
     const target = sessionStorage.getItem(RETURN) ?? "/";
     sessionStorage.removeItem(RETURN);
     const url = new URL(target, location.origin);

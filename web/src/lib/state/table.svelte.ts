@@ -1,6 +1,14 @@
-/** One process table on the page: its rows, their order, and when that order may change. */
+/** The state of one process table: its rows, their order, and what pins that order. */
 import type { Frame } from "../frame/decode";
-import { COLUMNS, type CellContext, type Column, type ColumnId, columnOf, firstDescending, isColumnId } from "../table/columns";
+import {
+  COLUMNS,
+  type CellContext,
+  type Column,
+  type ColumnId,
+  columnOf,
+  firstDescending,
+  isColumnId,
+} from "../table/columns";
 import { type Filter, parseFilter } from "../table/filter";
 import { type GroupBy, isGroupBy } from "../table/groups";
 import { type ProcessKey, TaskStore } from "../table/store";
@@ -8,23 +16,23 @@ import { TableView, type ViewSpec, lifeText } from "../table/view";
 import { isBoolean, isTexts, recall, remember } from "./prefs";
 import { router } from "./router.svelte";
 
-/** What keeps the rows in their places. */
-export type Hold = "dialog" | "pointer" | "keyboard";
+/** Why the order of the rows is pinned. */
+type PinReason = "dialog" | "pointer" | "keyboard";
 
-const isGroupOrNone = (value: unknown): value is GroupBy | null => value === null || isGroupBy(value);
+const isGroupByOrNull = (value: unknown): value is GroupBy | null => value === null || isGroupBy(value);
 const isText = (value: unknown): value is string => typeof value === "string";
-/** Without these a row could not be told from another. */
+/** The columns that identify a row are always shown. */
 const ALWAYS: readonly ColumnId[] = ["pid", "name"];
 
 export class TableState {
   readonly store = new TaskStore();
   readonly view = new TableView(this.store);
-  /** Counts up with each change of rows or order. */
+  /** Incremented with each change of rows or order. */
   version = $state(0);
   filterText = $state("");
   context = $state.raw<CellContext>({ memTotal: 0, bootedMs: 0, nowMs: 0 });
   selected = $state.raw<ProcessKey | null>(null);
-  /** The group whose line is chosen, by name; then no process is. */
+  /** The name of the selected group; then no process is selected. */
   chosenGroup = $state<string | null>(null);
   sort = $state<ColumnId>("cpu");
   descending = $state(true);
@@ -33,61 +41,59 @@ export class TableState {
   departed = $state(true);
   collapsed = $state.raw<ReadonlySet<string>>(new Set());
   group = $state<GroupBy | null>(null);
-  /** Groups that show their members, by name. */
+  /** The names of expanded groups. */
   opened = $state.raw<ReadonlySet<string>>(new Set());
   columns = $state.raw<Column[]>([]);
-  #holds = $state.raw<ReadonlySet<Hold>>(new Set());
+  #pins = $state.raw<ReadonlySet<PinReason>>(new Set());
   readonly filter: Filter = $derived(parseFilter(this.filterText, this.context.memTotal));
 
   constructor(private readonly name: string) {
     const sort = recall(`${name}.sort`, "cpu", isText);
     if (isColumnId(sort)) this.sort = sort;
     this.descending = recall(`${name}.descending`, true, isBoolean);
-    // The address comes first: it may be somebody else's, passed on.
-    const asked = router.query.get("group");
-    this.group = isGroupBy(asked) ? asked : recall(`${name}.group`, null, isGroupOrNone);
+    // The URL comes first: it may be a link that somebody shared.
+    const fromUrl = router.query.get("group");
+    this.group = isGroupBy(fromUrl) ? fromUrl : recall(`${name}.group`, null, isGroupByOrNull);
     this.tree = this.group === null && recall(`${name}.tree`, false, isBoolean);
     this.kernel = recall("kernel", false, isBoolean);
     this.departed = recall("departed", true, isBoolean);
-    const chosen = recall<string[] | null>("columns", null, (value): value is string[] | null => isTexts(value));
-    this.columns = COLUMNS.filter((column) =>
-      ALWAYS.includes(column.id) || (chosen ? chosen.includes(column.id) : !column.optional),
+    const chosen = recall<string[] | null>("columns", null, (value): value is string[] | null =>
+      isTexts(value),
+    );
+    this.columns = COLUMNS.filter(
+      (column) => ALWAYS.includes(column.id) || (chosen ? chosen.includes(column.id) : !column.optional),
     );
   }
 
-  get held(): Hold | null {
-    for (const hold of ["dialog", "pointer", "keyboard"] as const) if (this.#holds.has(hold)) return hold;
+  get pinned(): PinReason | null {
+    for (const reason of ["dialog", "pointer", "keyboard"] as const)
+      if (this.#pins.has(reason)) return reason;
     return null;
   }
 
-  /** Begins or ends keeping the rows in their places. */
-  setHold(hold: Hold, on: boolean): void {
-    if (this.#holds.has(hold) === on) return;
-    const holds = new Set(this.#holds);
-    if (on) holds.add(hold);
-    else holds.delete(hold);
-    this.#holds = holds;
-    if (holds.size === 0) this.arrange();
+  /** Pins or releases the order of the rows for one reason. */
+  setPinned(reason: PinReason, on: boolean): void {
+    if (this.#pins.has(reason) === on) return;
+    const pins = new Set(this.#pins);
+    if (on) pins.add(reason);
+    else pins.delete(reason);
+    this.#pins = pins;
+    if (pins.size === 0) this.arrange();
   }
 
-  /** Takes in a frame. Values change at once; the order only where nothing holds it. */
-  take(frame: Frame, context: CellContext): void {
+  /** Applies a frame. Values change immediately; the order only if it is not pinned. */
+  apply(frame: Frame, context: CellContext): void {
     this.store.apply(frame);
     this.context = context;
-    if (this.held) this.view.hold(this.#spec());
+    if (this.pinned) this.view.appendNew(this.#spec());
     else this.view.arrange(this.#spec());
     this.version += 1;
   }
 
-  /** Puts the rows in order now: the reader asked for it, or nothing holds them any more. */
+  /** Sorts the rows now: the user asked for it, or the order is no longer pinned. */
   arrange(): void {
     this.view.arrange(this.#spec());
     this.version += 1;
-  }
-
-  clear(): void {
-    this.store.clear();
-    this.arrange();
   }
 
   sortBy(id: ColumnId): void {
@@ -110,7 +116,7 @@ export class TableState {
     this.arrange();
   }
 
-  /** Folds the rows by something that they have in common; null: by nothing. */
+  /** Groups the rows by a field; null: no grouping. */
   groupBy(group: GroupBy | null): void {
     this.#setGroup(group);
     if (group) this.tree = false;
@@ -126,7 +132,7 @@ export class TableState {
     router.set({ group });
   }
 
-  /** Opens or closes one group. */
+  /** Expands or collapses one group. */
   openGroup(name: string, open: boolean): void {
     const opened = new Set(this.opened);
     if (open) opened.add(name);
@@ -152,7 +158,7 @@ export class TableState {
     this.arrange();
   }
 
-  /** Opens or closes one branch. */
+  /** Expands or collapses one branch of the tree. */
   fold(key: ProcessKey, closed: boolean): void {
     const folded = new Set(this.collapsed);
     if (closed) folded.add(lifeText(key));

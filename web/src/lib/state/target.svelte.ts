@@ -1,8 +1,8 @@
-/** The process that the dialog is about: by its key, never by where its row stands. */
+/** The process that the dialog shows: identified by its key, never by its row. */
 import type { ProcessKey, TaskStore } from "../table/store";
 
-/** What a table knows of a process; the record may know nothing yet of one that just began. */
-export interface Seen {
+/** The texts of a process in the table; the record may not have a new process yet. */
+export interface ProcessTexts {
   name: string;
   user: string;
   cmdline: string;
@@ -16,15 +16,21 @@ export interface Seen {
 export interface Target {
   hostId: string;
   key: ProcessKey;
-  seen: Seen;
+  texts: ProcessTexts;
 }
 
-/** The texts of one slot, as they are now: later the slot may be another process's. */
-export function seenIn(store: TaskStore, slot: number): Seen {
-  const text = (name: keyof Seen) => store.texts[name][slot] ?? "";
+/** A copy of the texts of one slot: the slot may be reused for another process later. */
+export function textsOf(store: TaskStore, slot: number): ProcessTexts {
+  const text = (name: keyof ProcessTexts) => store.texts[name][slot] ?? "";
   return {
-    name: text("name"), user: text("user"), cmdline: text("cmdline"), exe: text("exe"), unit: text("unit"),
-    container: text("container"), pod: text("pod"), slice: text("slice"),
+    name: text("name"),
+    user: text("user"),
+    cmdline: text("cmdline"),
+    exe: text("exe"),
+    unit: text("unit"),
+    container: text("container"),
+    pod: text("pod"),
+    slice: text("slice"),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Dark or light: the system's, or what the reader chose. */
+/** Dark or light: the system's theme, or the user's choice. */
 
 type Choice = "system" | "dark" | "light";
 const KEY = "tukur.theme";
@@ -18,7 +18,7 @@ class Theme {
     return this.choice === "system" ? this.#systemDark : this.choice === "dark";
   }
 
-  /** The other one; back to the system's where that is the same. */
+  /** Switches the theme; returns to the system's if that is the same. */
   toggle(): void {
     const wanted: Choice = this.dark ? "light" : "dark";
     this.choice = (wanted === "dark") === this.#systemDark ? "system" : wanted;

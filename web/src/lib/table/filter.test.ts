@@ -1,13 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { parseFilter } from "./filter";
 import { TaskStore } from "./store";
-import { GIB, frameOf } from "./support";
+import { GIB, frameOf } from "../../../tests/frames";
 
 const store = new TaskStore();
 store.apply(
   frameOf([
-    { pid: 10, name: "postgres", user: "postgres", cmdline: "postgres: walwriter", unit: "postgresql.service", rss: 2 * GIB },
-    { pid: 11, name: "nginx", user: "www-data", cmdline: "nginx: worker process", container: "docker:abcdef012345", cpu: 0.5 },
+    {
+      pid: 10,
+      name: "postgres",
+      user: "postgres",
+      cmdline: "postgres: walwriter",
+      unit: "postgresql.service",
+      rss: 2 * GIB,
+    },
+    {
+      pid: 11,
+      name: "nginx",
+      user: "www-data",
+      cmdline: "nginx: worker process",
+      container: "docker:abcdef012345",
+      cpu: 0.5,
+    },
     { pid: 12, name: "kworker/0:1", kernel: true, state: "I" },
     { pid: 13, name: "dd", cmdline: "dd if=/dev/zero of=/x", state: "D", cpu: 1.2, threads: 3 },
   ]),
@@ -55,9 +69,9 @@ describe("parseFilter", () => {
     expect(pids(text)).toEqual(expected);
   });
 
-  it("says what it does not understand, and goes by the rest", () => {
+  it("reports terms with errors, and applies the others", () => {
     const filter = parseFilter("cpu>much nginx");
-    expect(filter.problems).toEqual(["cpu>much: a number is expected"]);
+    expect(filter.problems).toEqual(["cpu>much: expected a number"]);
     expect(pids("cpu>much nginx")).toEqual([11]);
     expect(parseFilter("threads>1k").problems).toHaveLength(1);
   });

@@ -1,10 +1,10 @@
 /**
- * What one types to narrow the table.
+ * The filter language of the table.
  *
  * Words must all occur in name, command, user, unit, pod or PID. `user:root`, `name:`, `cmd:`, `unit:`,
  * `container:`, `pod:`, `slice:`, `cgroup:`, `exe:`, `state:`, `pid:` look in one field; `cpu>10`, `rss>=1g`,
- * `threads<3` compare (CPU and RAM in percent, sizes with k, m, g, t). A `-` before a term turns it round; "quotes"
- * hold blanks together.
+ * `threads<3` compare (CPU and RAM in percent, sizes with k, m, g, t). A `-` before a term negates it; "quotes"
+ * keep spaces together.
  */
 import type { NumberField, TaskStore, TextField } from "./store";
 
@@ -13,24 +13,33 @@ export type Match = (store: TaskStore, slot: number) => boolean;
 export interface Filter {
   match: Match;
   empty: boolean;
-  /** What could not be understood, a sentence each; such a term is left out. */
+  /** Errors, a sentence each; the terms with errors are ignored. */
   problems: string[];
 }
 
-interface Measure {
+interface NumericTerm {
   field: NumberField;
-  /** What one of the typed number is in the field's unit. */
+  /** The factor from the typed number to the field's unit. */
   scale: number;
   sizes?: boolean;
   ofMemory?: boolean;
 }
 
 const TEXT_FIELDS: Record<string, TextField> = {
-  user: "user", name: "name", cmd: "cmdline", command: "cmdline", unit: "unit", container: "container",
-  pod: "pod", slice: "slice", cgroup: "cgroup", exe: "exe", state: "stateName",
+  user: "user",
+  name: "name",
+  cmd: "cmdline",
+  command: "cmdline",
+  unit: "unit",
+  container: "container",
+  pod: "pod",
+  slice: "slice",
+  cgroup: "cgroup",
+  exe: "exe",
+  state: "stateName",
 };
 
-const MEASURES: Record<string, Measure> = {
+const NUMERIC_TERMS: Record<string, NumericTerm> = {
   cpu: { field: "cpu", scale: 0.01 },
   mem: { field: "rss", scale: 0.01, ofMemory: true },
   ram: { field: "rss", scale: 0.01, ofMemory: true },
@@ -59,7 +68,7 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
 
 const SIZE: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
-/** The predicate of a typed text; `memTotal` in bytes is what shares of RAM are of. */
+/** Parses a filter; `memTotal` is the host's RAM in bytes, for percentages of RAM. */
 export function parseFilter(text: string, memTotal = 0): Filter {
   const matches: Match[] = [];
   const problems: string[] = [];
@@ -78,23 +87,23 @@ export function parseFilter(text: string, memTotal = 0): Filter {
 
 function parseTerm(term: string, memTotal: number): Match | string {
   const found = /^([a-z]+)(>=|<=|[:<>=])(.*)$/i.exec(term);
-  if (!found) return words(term);
+  if (!found) return textMatch(term);
   const field = (found[1] as string).toLowerCase();
   const operator = found[2] as string;
   const value = unquoted(found[3] as string).toLowerCase();
-  const known = field in TEXT_FIELDS || field in MEASURES;
-  // "http://x" and "foo=bar" are words as well, not fields that do not exist.
-  if (!known) return words(term);
+  const known = field in TEXT_FIELDS || field in NUMERIC_TERMS;
+  // "http://x" and "foo=bar" are plain words, not unknown fields.
+  if (!known) return textMatch(term);
   if (value === "") return () => true;
-  return field in TEXT_FIELDS ? inField(field, value) : measured(field, operator, value, memTotal);
+  return field in TEXT_FIELDS ? fieldMatch(field, value) : numberMatch(field, operator, value, memTotal);
 }
 
-function words(term: string): Match {
-  const wanted = unquoted(term).toLowerCase();
-  return (store, slot) => (store.haystack[slot] as string).includes(wanted);
+function textMatch(term: string): Match {
+  const expected = unquoted(term).toLowerCase();
+  return (store, slot) => (store.searchText[slot] as string).includes(expected);
 }
 
-function inField(field: string, value: string): Match {
+function fieldMatch(field: string, value: string): Match {
   const name = TEXT_FIELDS[field] as TextField;
   if (name === "stateName") {
     return (store, slot) => value.includes((store.texts.stateName[slot] as string).toLowerCase());
@@ -102,15 +111,16 @@ function inField(field: string, value: string): Match {
   return (store, slot) => (store.texts[name][slot] as string).toLowerCase().includes(value);
 }
 
-function measured(field: string, operator: string, value: string, memTotal: number): Match | string {
-  const measure = MEASURES[field] as Measure;
+function numberMatch(field: string, operator: string, value: string, memTotal: number): Match | string {
+  const numeric = NUMERIC_TERMS[field] as NumericTerm;
   const found = /^(-?[0-9]*\.?[0-9]+)([kmgt]?)(?:i?b)?(?:\/s)?%?$/.exec(value);
-  if (!found || (found[2] && !measure.sizes)) {
-    return `${field}${operator}${value}: a number${measure.sizes ? " (with k, m, g, t)" : ""} is expected`;
+  if (!found || (found[2] && !numeric.sizes)) {
+    return `${field}${operator}${value}: expected a number${numeric.sizes ? " (with k, m, g or t)" : ""}`;
   }
-  const wanted = Number(found[1]) * measure.scale * (SIZE[found[2] as string] ?? 1) * (measure.ofMemory ? memTotal : 1);
+  const expected =
+    Number(found[1]) * numeric.scale * (SIZE[found[2] as string] ?? 1) * (numeric.ofMemory ? memTotal : 1);
   const compare = COMPARE[operator === ":" ? "=" : operator] as (a: number, b: number) => boolean;
-  return (store, slot) => compare(store.numbers[measure.field][slot] as number, wanted);
+  return (store, slot) => compare(store.numbers[numeric.field][slot] as number, expected);
 }
 
 function unquoted(text: string): string {

@@ -1,4 +1,4 @@
-/** What the rendered rows say: plain texts, made only for those in sight. */
+/** The contents of the rendered rows, computed only for the visible ones. */
 import { type CellContext, type Column, type NumberColumn, cellText } from "./columns";
 import { groupingOf, shortName } from "./groups";
 import type { ProcessKey } from "./store";
@@ -8,12 +8,12 @@ export interface Cell {
   text: string;
   /** From 0 to 1; null: the cell has no bar. */
   weight: number | null;
-  /** A zero: shown faintly, so that what is not zero stands out. */
+  /** A zero: shown in a faint colour, so that other values stand out. */
   faint: boolean;
 }
 
 export interface RowView {
-  /** One number for each life: what the DOM is keyed by. */
+  /** A unique number of the process life: the key in the DOM. */
   life: number;
   index: number;
   slot: number;
@@ -23,34 +23,34 @@ export interface RowView {
   cells: Cell[];
   ended: boolean;
   kernel: boolean;
-  bystander: boolean;
+  ancestorOnly: boolean;
   depth: number;
-  /** Of a branch whether it is closed; null: nothing hangs below it. */
+  /** Whether the branch is collapsed; null: no children. */
   closed: boolean | null;
-  /** Processes below it. */
+  /** The number of descendants. */
   below: number;
   cgroup: string;
   state: string;
 }
 
-/** A group's line: the sums of its members. */
+/** The row of a group: the sums of its members. */
 export interface GroupView {
-  /** As of a process, and never the same. */
+  /** As of a process, but never equal to one. */
   life: number;
   index: number;
   id: string;
-  /** What its members have in common; empty: they belong nowhere. */
+  /** The common value of the members; empty: they have none. */
   name: string;
   label: string;
   count: number;
   open: boolean;
-  /** One for each column; null: nothing can be said of all together. */
+  /** One for each column; null: the column has no sum. */
   cells: (Cell | null)[];
 }
 
-export type Line = { kind: "process"; row: RowView } | { kind: "group"; row: GroupView };
+type Line = { kind: "process"; row: RowView } | { kind: "group"; row: GroupView };
 
-/** The lines from index `from` to before `to`: processes and groups. */
+/** The rows from index `from` up to but not including `to`: processes and groups. */
 export function lineViews(
   view: TableView,
   columns: readonly Column[],
@@ -62,13 +62,14 @@ export function lineViews(
 ): Line[] {
   const lines: Line[] = [];
   for (let index = Math.max(from, 0); index < Math.min(to, view.order.length); index += 1) {
-    if ((view.order[index] as number) < 0) lines.push({ kind: "group", row: groupView(view, columns, context, opened, index) });
+    if ((view.order[index] as number) < 0)
+      lines.push({ kind: "group", row: groupView(view, columns, context, opened, index) });
     else lines.push({ kind: "process", row: rowView(view, columns, context, collapsed, index) });
   }
   return lines;
 }
 
-/** The rows from index `from` to before `to`, where there are no groups. */
+/** The same for a table without groups. */
 export function rowViews(
   view: TableView,
   columns: readonly Column[],
@@ -106,7 +107,7 @@ function rowView(
     cells: columns.map((column) => cellOf(view, column, slot, context, closed === true)),
     ended: store.isEnded(slot),
     kernel: store.kernel[slot] === 1,
-    bystander: view.isBystander(slot),
+    ancestorOnly: view.isAncestorOnly(slot),
     depth: view.depth[index] ?? 0,
     closed,
     below: branches ? (forest?.branch[slot] ?? 1) - 1 : 0,
@@ -123,7 +124,7 @@ function groupView(
   index: number,
 ): GroupView {
   const groups = view.groups;
-  if (!groups) throw new RangeError("a group's line without groups");
+  if (!groups) throw new RangeError("group row without groups");
   const id = -1 - (view.order[index] as number);
   const name = groups.names[id] as string;
   const life = view.groupLife(name);
@@ -143,7 +144,8 @@ function groupView(
 }
 
 function cellOf(view: TableView, column: Column, slot: number, context: CellContext, summed: boolean): Cell {
-  if (column.kind === "text") return { text: cellText(column, view.store, slot, context), weight: null, faint: false };
+  if (column.kind === "text")
+    return { text: cellText(column, view.store, slot, context), weight: null, faint: false };
   const sum = summed && column.sums ? view.forest?.sums[column.field]?.[slot] : undefined;
   return valueCell(column, sum ?? (view.store.numbers[column.field][slot] as number), context);
 }
@@ -157,10 +159,15 @@ function valueCell(column: NumberColumn, value: number, context: CellContext): C
   };
 }
 
-/** Which rows are in sight, with some above and below so that scrolling meets no void. */
-export function windowOf(scrollTop: number, height: number, rowHeight: number, total: number): { from: number; to: number } {
-  const spare = 8;
-  const from = Math.max(Math.floor(scrollTop / rowHeight) - spare, 0);
-  const to = Math.min(Math.ceil((scrollTop + height) / rowHeight) + spare, total);
+/** The visible rows, plus some above and below so that fast scrolling shows no blank area. */
+export function windowOf(
+  scrollTop: number,
+  height: number,
+  rowHeight: number,
+  total: number,
+): { from: number; to: number } {
+  const overscan = 8;
+  const from = Math.max(Math.floor(scrollTop / rowHeight) - overscan, 0);
+  const to = Math.min(Math.ceil((scrollTop + height) / rowHeight) + overscan, total);
   return { from: Math.min(from, Math.max(total - 1, 0)), to };
 }

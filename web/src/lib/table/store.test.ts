@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { TaskStore } from "./store";
-import { GIB, frameOf } from "./support";
+import { GIB, frameOf } from "../../../tests/frames";
 
 const slots = (store: TaskStore) => {
   const found: number[] = [];
@@ -21,7 +21,7 @@ describe("TaskStore", () => {
     expect(store.size).toBe(1);
   });
 
-  it("keeps an ended process in its place, marked, until it is swept", () => {
+  it("keeps an ended process in its place, marked, until it is removed", () => {
     const store = new TaskStore();
     store.apply(frameOf([{ pid: 5, name: "gone" }]));
     const slot = store.slotOf(5) as number;
@@ -29,12 +29,12 @@ describe("TaskStore", () => {
     store.apply(frameOf([], { key: false, gone: Uint32Array.of(5) }));
     expect(store.isEnded(slot)).toBe(true);
     expect(store.find(key)).toBe(slot);
-    store.sweep();
+    store.removeEnded();
     expect(store.find(key)).toBeUndefined();
     expect(slots(store)).toEqual([]);
   });
 
-  it("takes a reused PID for another process: the old one has ended", () => {
+  it("treats a reused PID as another process: the old one has ended", () => {
     const store = new TaskStore();
     store.apply(frameOf([{ pid: 5, start: 1n, name: "old" }]));
     const old = store.slotOf(5) as number;
@@ -47,7 +47,7 @@ describe("TaskStore", () => {
     expect(store.find({ bootId: "boot", pid: 5, startNs: "1" })).toBe(old);
   });
 
-  it("ends whatever a key frame does not hold", () => {
+  it("ends whatever a key frame does not contain", () => {
     const store = new TaskStore();
     store.apply(frameOf([{ pid: 1 }, { pid: 2 }]));
     store.apply(frameOf([{ pid: 2 }]));
@@ -69,22 +69,27 @@ describe("TaskStore", () => {
     store.apply(frameOf([{ pid: 1, name: "nginx", cmdline: "nginx -g" }], { key: false }));
     const slot = store.slotOf(1) as number;
     expect(store.texts.name[slot]).toBe("nginx");
-    expect(store.haystack[slot]).toContain("nginx -g");
+    expect(store.searchText[slot]).toContain("nginx -g");
   });
 
   it("grows past any size it began with", () => {
     const store = new TaskStore(2);
-    store.apply(frameOf(Array.from({ length: 100 }, (_, at) => ({ pid: at + 1, rss: at }))));
+    store.apply(frameOf(Array.from({ length: 100 }, (_, index) => ({ pid: index + 1, rss: index }))));
     expect(store.size).toBe(100);
     expect(store.numbers.rss[store.slotOf(100) as number]).toBe(99);
     expect(store.numbers.rss[store.slotOf(1) as number]).toBe(0);
   });
 
-  it("shows a life that ended within the sample, holding nothing, and lets go of it with the next", () => {
+  it("shows a process that ended within the sample without memory, and removes it with the next", () => {
     const store = new TaskStore();
     store.apply(frameOf([{ pid: 1 }, { pid: 7, cpu: 0.5, rss: GIB, departed: true }]));
     const slot = store.slotOf(7) as number;
-    expect([store.size, store.departed, store.isEnded(slot), store.isDeparted(slot)]).toEqual([1, 1, true, true]);
+    expect([store.size, store.departed, store.isEnded(slot), store.isDeparted(slot)]).toEqual([
+      1,
+      1,
+      true,
+      true,
+    ]);
     expect([store.numbers.cpu[slot], store.numbers.rss[slot]]).toEqual([0.5, 0]);
     expect(store.texts.name[slot]).toBe("p7");
     store.apply(frameOf([], { key: false, gone: Uint32Array.of(7) }));

@@ -1,19 +1,40 @@
-/** The process table as columns: a slot for each process life, values in typed arrays. */
+/** The process table in columns: one slot per process life, values in typed arrays. */
 import type { Frame, Images, Rows } from "../frame/decode";
-
-export const KTHREAD = 1;
-/** The life ended since the sample before: the row is its last account. */
-export const ENDED_FLAG = 4;
+import { ROW_FLAGS } from "../frame/fields";
 
 const NUMBERS = [
-  "pid", "ppid", "uid", "threads", "start", "nice", "cpu", "cpu_time", "rss", "swap", "vsz", "read_rate",
-  "write_rate", "fault_rate", "switch_rate",
+  "pid",
+  "ppid",
+  "uid",
+  "threads",
+  "start",
+  "nice",
+  "cpu",
+  "cpu_time",
+  "rss",
+  "swap",
+  "vsz",
+  "read_rate",
+  "write_rate",
+  "fault_rate",
+  "switch_rate",
 ] as const;
 const TEXTS = ["name", "user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup"] as const;
-/** Columns that a frame's rows give as they are; `start` is start_ns in seconds. */
+/** Columns copied unchanged from a frame's rows; `start` is start_ns in seconds. */
 const FROM_ROWS = [
-  "ppid", "uid", "threads", "nice", "cpu", "cpu_time", "rss", "swap", "vsz", "read_rate", "write_rate",
-  "fault_rate", "switch_rate",
+  "ppid",
+  "uid",
+  "threads",
+  "nice",
+  "cpu",
+  "cpu_time",
+  "rss",
+  "swap",
+  "vsz",
+  "read_rate",
+  "write_rate",
+  "fault_rate",
+  "switch_rate",
 ] as const;
 
 export type NumberField = (typeof NUMBERS)[number];
@@ -29,26 +50,26 @@ export interface ProcessKey {
 const FREE = 0;
 const ALIVE = 1;
 const ENDED = 2;
-/** It ended within the sample that is shown: its row counts in it. */
+/** It ended within the current sample: its figures count in it. */
 const DEPARTED = 3;
 
 export class TaskStore {
   bootId = "";
-  /** When the newest applied frame was taken; 0: none yet. */
+  /** The time of the last applied frame; 0: none yet. */
   wallMs = 0;
   readonly numbers: Record<NumberField, Float64Array>;
   readonly texts: Record<TextField, string[]>;
-  /** Lower-case name, command, user, unit, pod and pid: what words are looked for in. */
-  readonly haystack: string[] = [];
+  /** Lower-case name, command, user, unit, pod and pid, for plain words of a filter. */
+  readonly searchText: string[] = [];
   kernel: Uint8Array;
-  /** Counts up with each life that gets a slot: tells two lives in one slot apart. */
+  /** A unique number for each life, which distinguishes lives that used the same slot. */
   life: Float64Array;
-  /** Slots that were filled since the last `takeFresh`. */
-  #fresh: number[] = [];
+  /** Slots filled since the last `drainAdded`. */
+  #added: number[] = [];
   #starts: BigUint64Array;
   #status: Uint8Array;
   #seen: Uint32Array;
-  #round = 0;
+  #generation = 0;
   #lives = 0;
   #used = 0;
   #alive = 0;
@@ -71,12 +92,12 @@ export class TaskStore {
     this.#seen = new Uint32Array(capacity);
   }
 
-  /** Processes that live. */
+  /** The number of living processes. */
   get size(): number {
     return this.#alive;
   }
 
-  /** Lives that ended within the sample that is shown. */
+  /** The number of lives that ended within the current sample. */
   get departed(): number {
     return this.#departed;
   }
@@ -85,12 +106,12 @@ export class TaskStore {
     return this.#status[slot] === ENDED || this.#status[slot] === DEPARTED;
   }
 
-  /** Whether it ended within the sample that is shown: what it used still counts there. */
+  /** Whether it ended within the current sample: its figures still count. */
   isDeparted(slot: number): boolean {
     return this.#status[slot] === DEPARTED;
   }
 
-  /** Whether it is no more part of the sample that is shown, and only not yet swept away. */
+  /** Whether it is no longer part of the current sample, only not removed yet. */
   isStale(slot: number): boolean {
     return this.#status[slot] === ENDED;
   }
@@ -100,25 +121,25 @@ export class TaskStore {
     return this.#slots.get(pid);
   }
 
-  /** The slot that a process life has, also once it has ended; undefined: none. */
+  /** The slot of a process life, also after it has ended; undefined: none. */
   find(key: ProcessKey): number | undefined {
     if (key.bootId !== this.bootId) return undefined;
     const start = BigInt(key.startNs);
     const slot = this.#slots.get(key.pid);
     if (slot !== undefined && this.#starts[slot] === start) return slot;
-    return this.#ended.find((at) => this.numbers.pid[at] === key.pid && this.#starts[at] === start);
+    return this.#ended.find((index) => this.numbers.pid[index] === key.pid && this.#starts[index] === start);
   }
 
   keyOf(slot: number): ProcessKey {
     return { bootId: this.bootId, pid: this.numbers.pid[slot] ?? 0, startNs: String(this.#starts[slot]) };
   }
 
-  /** Calls back with each filled slot, ended ones included. */
+  /** Calls `visit` for each filled slot, including ended ones. */
   each(visit: (slot: number) => void): void {
     for (let slot = 0; slot < this.#used; slot += 1) if (this.#status[slot] !== FREE) visit(slot);
   }
 
-  /** Takes in what a frame says. Rows that it takes away stay, marked as ended, until `sweep`. */
+  /** Applies a frame. Rows that it removes stay, marked as ended, until `removeEnded`. */
   apply(frame: Frame): void {
     if (frame.bootId !== this.bootId) {
       this.clear();
@@ -126,13 +147,13 @@ export class TaskStore {
     }
     this.wallMs = frame.wallMs;
     for (const pid of frame.gone) this.#end(pid);
-    this.#takeRows(frame.rows);
+    this.#applyRows(frame.rows);
     if (frame.key) this.#endUnseen();
-    this.#takeImages(frame.images);
+    this.#applyImages(frame.images);
   }
 
-  /** Lets go of the rows that have ended. */
-  sweep(): void {
+  /** Frees the slots of the rows that have ended. */
+  removeEnded(): void {
     for (const slot of this.#ended) {
       this.#status[slot] = FREE;
       this.#free.push(slot);
@@ -140,11 +161,11 @@ export class TaskStore {
     this.#ended = [];
   }
 
-  /** The slots that were filled since the last call. */
-  takeFresh(): number[] {
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    return fresh;
+  /** Returns the slots filled since the last call. */
+  drainAdded(): number[] {
+    const added = this.#added;
+    this.#added = [];
+    return added;
   }
 
   clear(): void {
@@ -153,18 +174,18 @@ export class TaskStore {
     this.#used = this.#alive = this.#departed = 0;
     this.#free = [];
     this.#ended = [];
-    this.#fresh = [];
+    this.#added = [];
   }
 
-  #takeRows(rows: Rows): void {
-    this.#round += 1;
-    for (let at = 0; at < rows.pid.length; at += 1) {
-      const slot = this.#slotFor(rows.pid[at] as number, rows.start_ns[at] as bigint);
-      this.#seen[slot] = this.#round;
-      for (const name of FROM_ROWS) this.numbers[name][slot] = rows[name][at] as number;
-      this.kernel[slot] = (rows.flags[at] as number) & KTHREAD;
-      this.texts.stateName[slot] = String.fromCharCode(rows.state[at] as number);
-      if ((rows.flags[at] as number) & ENDED_FLAG) this.#depart(slot);
+  #applyRows(rows: Rows): void {
+    this.#generation += 1;
+    for (let index = 0; index < rows.pid.length; index += 1) {
+      const slot = this.#slotFor(rows.pid[index] as number, rows.start_ns[index] as bigint);
+      this.#seen[slot] = this.#generation;
+      for (const name of FROM_ROWS) this.numbers[name][slot] = rows[name][index] as number;
+      this.kernel[slot] = (rows.flags[index] as number) & ROW_FLAGS.kthread;
+      this.texts.stateName[slot] = String.fromCharCode(rows.state[index] as number);
+      if ((rows.flags[index] as number) & ROW_FLAGS.ended) this.#depart(slot);
     }
   }
 
@@ -175,7 +196,7 @@ export class TaskStore {
       this.#end(pid);
     }
     const slot = this.#free.pop() ?? this.#used++;
-    if (slot >= this.capacity) this.#widen();
+    if (slot >= this.capacity) this.#grow();
     this.#status[slot] = ALIVE;
     this.#alive += 1;
     this.#slots.set(pid, slot);
@@ -185,27 +206,28 @@ export class TaskStore {
     this.numbers.start[slot] = Number(start) / 1e9;
     for (const name of TEXTS) this.texts[name][slot] = "";
     this.texts.place[slot] = "";
-    this.haystack[slot] = String(pid);
-    this.#fresh.push(slot);
+    this.searchText[slot] = String(pid);
+    this.#added.push(slot);
     return slot;
   }
 
-  #widen(): void {
+  #grow(): void {
     this.capacity *= 2;
-    const wider = <T extends { set(from: T): void }>(made: T, from: T): T => {
-      made.set(from);
-      return made;
+    const grown = <T extends { set(from: T): void }>(array: T, from: T): T => {
+      array.set(from);
+      return array;
     };
-    for (const name of NUMBERS) this.numbers[name] = wider(new Float64Array(this.capacity), this.numbers[name]);
-    this.kernel = wider(new Uint8Array(this.capacity), this.kernel);
-    this.life = wider(new Float64Array(this.capacity), this.life);
-    this.#starts = wider(new BigUint64Array(this.capacity), this.#starts);
-    this.#status = wider(new Uint8Array(this.capacity), this.#status);
-    this.#seen = wider(new Uint32Array(this.capacity), this.#seen);
+    for (const name of NUMBERS)
+      this.numbers[name] = grown(new Float64Array(this.capacity), this.numbers[name]);
+    this.kernel = grown(new Uint8Array(this.capacity), this.kernel);
+    this.life = grown(new Float64Array(this.capacity), this.life);
+    this.#starts = grown(new BigUint64Array(this.capacity), this.#starts);
+    this.#status = grown(new Uint8Array(this.capacity), this.#status);
+    this.#seen = grown(new Uint32Array(this.capacity), this.#seen);
   }
 
   #depart(slot: number): void {
-    // The frame tells the most that it held; now it holds nothing, and sums must say so.
+    // The frame has its peak RSS; now its RSS is 0, which sums must reflect.
     this.numbers.rss[slot] = 0;
     if (this.#status[slot] !== ALIVE) return;
     this.#status[slot] = DEPARTED;
@@ -224,19 +246,20 @@ export class TaskStore {
   }
 
   #endUnseen(): void {
-    for (const [pid, slot] of [...this.#slots]) if (this.#seen[slot] !== this.#round) this.#end(pid);
+    for (const [pid, slot] of [...this.#slots]) if (this.#seen[slot] !== this.#generation) this.#end(pid);
   }
 
-  #takeImages(images: Images): void {
-    for (let at = 0; at < images.pid.length; at += 1) {
-      const pid = images.pid[at] as number;
+  #applyImages(images: Images): void {
+    for (let index = 0; index < images.pid.length; index += 1) {
+      const pid = images.pid[index] as number;
       const slot = this.#slots.get(pid);
-      if (slot === undefined || String(this.#starts[slot]) !== images.start_ns[at]) continue;
-      for (const name of TEXTS) this.texts[name][slot] = images[name][at] as string;
+      if (slot === undefined || String(this.#starts[slot]) !== images.start_ns[index]) continue;
+      for (const name of TEXTS) this.texts[name][slot] = images[name][index] as string;
       const { name, user, cmdline, unit, container, pod } = this.texts;
       const place = container[slot] || unit[slot] || "";
       this.texts.place[slot] = place;
-      this.haystack[slot] = `${name[slot]}\n${cmdline[slot]}\n${user[slot]}\n${place}\n${unit[slot]}\n${pod[slot]}\n${pid}`.toLowerCase();
+      this.searchText[slot] =
+        `${name[slot]}\n${cmdline[slot]}\n${user[slot]}\n${place}\n${unit[slot]}\n${pod[slot]}\n${pid}`.toLowerCase();
     }
   }
 }

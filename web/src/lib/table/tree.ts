@@ -1,30 +1,30 @@
-/** The table as a tree of parents and children, with the sums of each branch. */
+/** The processes as a tree of parents and children, with the sums of each branch. */
 import { SUMMED } from "./columns";
-import type { Compare } from "./order";
+import type { Compare } from "./sort";
 import type { NumberField, TaskStore } from "./store";
 
 export interface Forest {
   roots: number[];
   children: Map<number, number[]>;
   parents: Map<number, number>;
-  /** Every slot, each before those below it. */
-  downward: number[];
-  /** Of each slot its branch's sum, itself included, for each field that can be added up. */
+  /** All slots, each before its descendants. */
+  topDown: number[];
+  /** The sum of each slot's branch, including itself, for each field that has sums. */
   sums: Partial<Record<NumberField, Float64Array>>;
-  /** Processes in the branch, itself included. */
+  /** The number of processes in the branch, including the slot itself. */
   branch: Float64Array;
 }
 
-/** Who is whose child. A slot whose parent is not among `slots` is a root. */
-export function grow(store: TaskStore, slots: readonly number[]): Forest {
-  const inside = new Set(slots);
+/** Builds the tree. A slot whose parent is not in `slots` is a root. */
+export function buildForest(store: TaskStore, slots: readonly number[]): Forest {
+  const included = new Set(slots);
   const children = new Map<number, number[]>();
   const parents = new Map<number, number>();
   const roots: number[] = [];
   for (const slot of slots) {
     const parent = store.slotOf(store.numbers.ppid[slot] as number);
-    // A parent is older than its child: anything else is a PID that came round, and could make a ring.
-    if (parent === undefined || !inside.has(parent) || !older(store, parent, slot)) {
+    // A parent is older than its child: anything else is a reused PID, and could form a cycle.
+    if (parent === undefined || !included.has(parent) || !isOlder(store, parent, slot)) {
       roots.push(slot);
       continue;
     }
@@ -33,30 +33,30 @@ export function grow(store: TaskStore, slots: readonly number[]): Forest {
     if (siblings) siblings.push(slot);
     else children.set(parent, [slot]);
   }
-  const downward = [...roots];
-  for (let at = 0; at < downward.length; at += 1) {
-    for (const child of children.get(downward[at] as number) ?? []) downward.push(child);
+  const topDown = [...roots];
+  for (let index = 0; index < topDown.length; index += 1) {
+    for (const child of children.get(topDown[index] as number) ?? []) topDown.push(child);
   }
-  return { roots, children, parents, downward, ...addUp(store, parents, downward) };
+  return { roots, children, parents, topDown, ...branchSums(store, parents, topDown) };
 }
 
-function older(store: TaskStore, parent: number, child: number): boolean {
+function isOlder(store: TaskStore, parent: number, child: number): boolean {
   const { start, pid } = store.numbers;
   const early = start[parent] as number;
   const late = start[child] as number;
   return early < late || (early === late && (pid[parent] as number) < (pid[child] as number));
 }
 
-function addUp(
+function branchSums(
   store: TaskStore,
   parents: Map<number, number>,
-  downward: readonly number[],
+  topDown: readonly number[],
 ): Pick<Forest, "sums" | "branch"> {
   const branch = new Float64Array(store.life.length).fill(1);
   const sums: Partial<Record<NumberField, Float64Array>> = {};
   for (const field of SUMMED) sums[field] = store.numbers[field].slice();
-  for (let at = downward.length - 1; at >= 0; at -= 1) {
-    const slot = downward[at] as number;
+  for (let index = topDown.length - 1; index >= 0; index -= 1) {
+    const slot = topDown[index] as number;
     const parent = parents.get(slot);
     if (parent === undefined) continue;
     branch[parent] = (branch[parent] as number) + (branch[slot] as number);
@@ -68,7 +68,7 @@ function addUp(
   return { sums, branch };
 }
 
-/** The forest as lines from the top down: slots and how deep each lies. */
+/** Flattens the forest into rows from top to bottom: slots and their depths. */
 export function flatten(
   forest: Forest,
   compare: Compare,
@@ -77,13 +77,13 @@ export function flatten(
 ): { order: number[]; depth: number[] } {
   const order: number[] = [];
   const depth: number[] = [];
-  const waiting: [slot: number, level: number][] = [];
+  const stack: [slot: number, level: number][] = [];
   const push = (slots: readonly number[], level: number) => {
     const sorted = slots.filter(shows).sort(compare);
-    for (let at = sorted.length - 1; at >= 0; at -= 1) waiting.push([sorted[at] as number, level]);
+    for (let index = sorted.length - 1; index >= 0; index -= 1) stack.push([sorted[index] as number, level]);
   };
   push(forest.roots, 0);
-  for (let next = waiting.pop(); next; next = waiting.pop()) {
+  for (let next = stack.pop(); next; next = stack.pop()) {
     const [slot, level] = next;
     order.push(slot);
     depth.push(level);
@@ -93,11 +93,11 @@ export function flatten(
   return { order, depth };
 }
 
-/** The slots that match, and all above them, so that each can be seen where it hangs. */
+/** The matching slots and all their ancestors, so that each match is shown in its place. */
 export function withAncestors(forest: Forest, matches: (slot: number) => boolean): Set<number> {
-  const kept = new Set(forest.downward.filter(matches));
-  for (let at = forest.downward.length - 1; at >= 0; at -= 1) {
-    const slot = forest.downward[at] as number;
+  const kept = new Set(forest.topDown.filter(matches));
+  for (let index = forest.topDown.length - 1; index >= 0; index -= 1) {
+    const slot = forest.topDown[index] as number;
     const parent = forest.parents.get(slot);
     if (parent !== undefined && kept.has(slot)) kept.add(parent);
   }

@@ -3,16 +3,27 @@ import { parseFilter } from "./filter";
 import { COLUMNS, columnOf } from "./columns";
 import { rowViews, windowOf } from "./rows";
 import { TaskStore } from "./store";
-import { type Made, frameOf } from "./support";
+import { type FakeProcess, frameOf } from "../../../tests/frames";
 import { TableView, type ViewSpec, lifeText } from "./view";
 
 const CONTEXT = { memTotal: 1024, bootedMs: 0, nowMs: 0 };
 
 function spec(more: Partial<ViewSpec> = {}): ViewSpec {
-  return { sort: "cpu", descending: true, filter: parseFilter(""), tree: false, kernel: true, departed: true, collapsed: new Set(), group: null, opened: new Set(), ...more };
+  return {
+    sort: "cpu",
+    descending: true,
+    filter: parseFilter(""),
+    tree: false,
+    kernel: true,
+    departed: true,
+    collapsed: new Set(),
+    group: null,
+    opened: new Set(),
+    ...more,
+  };
 }
 
-function viewOf(processes: Made[], how: Partial<ViewSpec> = {}): TableView {
+function viewOf(processes: FakeProcess[], how: Partial<ViewSpec> = {}): TableView {
   const view = new TableView(new TaskStore());
   view.store.apply(frameOf(processes));
   view.arrange(spec(how));
@@ -21,7 +32,7 @@ function viewOf(processes: Made[], how: Partial<ViewSpec> = {}): TableView {
 
 const pids = (view: TableView) => view.order.map((slot) => view.store.numbers.pid[slot]);
 
-const FAMILY: Made[] = [
+const FAMILY: FakeProcess[] = [
   { pid: 1, cpu: 0 },
   { pid: 20, ppid: 1, cpu: 0.1, name: "shell" },
   { pid: 21, ppid: 20, cpu: 0.9, name: "child" },
@@ -30,7 +41,11 @@ const FAMILY: Made[] = [
 
 describe("TableView as a list", () => {
   it("sorts either way, ties by PID", () => {
-    const made = [{ pid: 3, cpu: 0.5 }, { pid: 2, cpu: 0.5 }, { pid: 1, cpu: 0.1 }];
+    const made = [
+      { pid: 3, cpu: 0.5 },
+      { pid: 2, cpu: 0.5 },
+      { pid: 1, cpu: 0.1 },
+    ];
     expect(pids(viewOf(made))).toEqual([2, 3, 1]);
     expect(pids(viewOf(made, { descending: false }))).toEqual([1, 2, 3]);
   });
@@ -42,14 +57,30 @@ describe("TableView as a list", () => {
   });
 
   it("hides kernel threads and what does not match", () => {
-    const made = [{ pid: 1, kernel: true }, { pid: 2, name: "a" }, { pid: 3, name: "b" }];
+    const made = [
+      { pid: 1, kernel: true },
+      { pid: 2, name: "a" },
+      { pid: 3, name: "b" },
+    ];
     expect(pids(viewOf(made, { kernel: false, filter: parseFilter("name:b") }))).toEqual([3]);
   });
 
-  it("keeps every row in its place while held, ended ones too, and puts new ones after the last", () => {
-    const view = viewOf([{ pid: 1, cpu: 0.9 }, { pid: 2, cpu: 0.5 }, { pid: 3, cpu: 0.1 }]);
-    view.store.apply(frameOf([{ pid: 3, cpu: 1 }, { pid: 9, cpu: 1 }], { key: false, gone: Uint32Array.of(2) }));
-    view.hold(spec());
+  it("keeps every row in its place while pinned, ended ones too, and puts new ones after the last", () => {
+    const view = viewOf([
+      { pid: 1, cpu: 0.9 },
+      { pid: 2, cpu: 0.5 },
+      { pid: 3, cpu: 0.1 },
+    ]);
+    view.store.apply(
+      frameOf(
+        [
+          { pid: 3, cpu: 1 },
+          { pid: 9, cpu: 1 },
+        ],
+        { key: false, gone: Uint32Array.of(2) },
+      ),
+    );
+    view.appendNew(spec());
     expect(pids(view)).toEqual([1, 2, 3, 9]);
     const rows = rowViews(view, [columnOf("cpu")], CONTEXT, new Set(), 0, 9);
     expect(rows.map((row) => row.ended)).toEqual([false, true, false, false]);
@@ -58,17 +89,20 @@ describe("TableView as a list", () => {
     expect(pids(view)).toEqual([3, 9, 1]);
   });
 
-  it("never gives the slot of an ended row to another process while held", () => {
-    const view = viewOf([{ pid: 1, start: 1n, cpu: 0.9 }, { pid: 2, cpu: 0.5 }]);
+  it("never gives the slot of an ended row to another process while pinned", () => {
+    const view = viewOf([
+      { pid: 1, start: 1n, cpu: 0.9 },
+      { pid: 2, cpu: 0.5 },
+    ]);
     view.store.apply(frameOf([{ pid: 1, start: 2n, cpu: 0.1 }], { key: false }));
-    view.hold(spec());
+    view.appendNew(spec());
     const keys = view.order.map((slot) => view.store.keyOf(slot).startNs);
     expect(keys).toEqual(["1", "2000000000", "2"]);
   });
 });
 
 describe("TableView as a tree", () => {
-  it("stands children under their parents, the busiest branch first", () => {
+  it("places children under their parents, the busiest branch first", () => {
     const view = viewOf(FAMILY, { tree: true });
     expect(pids(view)).toEqual([1, 20, 21, 30]);
     expect(view.depth).toEqual([0, 1, 2, 1]);
@@ -94,17 +128,23 @@ describe("TableView as a tree", () => {
     const collapsed = new Set([lifeText(store.keyOf(store.slotOf(20) as number))]);
     view.arrange(spec({ tree: true, collapsed, filter: parseFilter("child") }));
     expect(pids(view)).toEqual([1, 20, 21]);
-    expect(view.order.map((slot) => view.isBystander(slot))).toEqual([true, true, false]);
+    expect(view.order.map((slot) => view.isAncestorOnly(slot))).toEqual([true, true, false]);
   });
 
-  it("takes a younger parent for a stranger with the same PID, so that no ring can form", () => {
-    const view = viewOf([{ pid: 5, ppid: 6, start: 10n }, { pid: 6, ppid: 5, start: 20n }], { tree: true });
+  it("treats a younger parent as a reused PID, so that no cycle can form", () => {
+    const view = viewOf(
+      [
+        { pid: 5, ppid: 6, start: 10n },
+        { pid: 6, ppid: 5, start: 20n },
+      ],
+      { tree: true },
+    );
     expect(pids(view)).toEqual([5, 6]);
     expect(view.depth).toEqual([0, 1]);
   });
 
-  it("stands a chain of ten thousand generations", () => {
-    const chain = Array.from({ length: 10_000 }, (_, at) => ({ pid: at + 1, ppid: at }));
+  it("handles a chain of ten thousand generations", () => {
+    const chain = Array.from({ length: 10_000 }, (_, index) => ({ pid: index + 1, ppid: index }));
     const view = viewOf(chain, { tree: true, filter: parseFilter("p10000") });
     expect(view.order).toHaveLength(10_000);
     expect(view.depth.at(-1)).toBe(9999);
@@ -112,46 +152,51 @@ describe("TableView as a tree", () => {
 });
 
 describe("a table of ten thousand", () => {
-  const many = Array.from({ length: 10_000 }, (_, at): Made => ({
-    pid: at + 1, name: `proc-${(at * 7919) % 10_007}`, cpu: ((at * 104_729) % 9973) / 9973, cmdline: `/usr/bin/proc --id ${at}`,
+  const many = Array.from({ length: 10_000 }, (_, index): FakeProcess => ({
+    pid: index + 1,
+    name: `proc-${(index * 7919) % 10_007}`,
+    cpu: ((index * 104_729) % 9973) / 9973,
+    cmdline: `/usr/bin/proc --id ${index}`,
   }));
   const view = viewOf(many);
 
-  // The goals are 10 ms; three times that still tells a quadratic slip from a busy machine.
+  // The goal is 10 ms; three times that still distinguishes quadratic time from a busy machine.
   it.each([
     ["sorts by CPU", spec()],
     ["sorts by name", spec({ sort: "name" })],
     ["filters by words", spec({ filter: parseFilter("proc 99") })],
   ])("%s within the time of a frame", (_, how) => {
     const times = Array.from({ length: 7 }, () => {
-      const began = performance.now();
+      const start = performance.now();
       view.arrange(how);
-      return performance.now() - began;
+      return performance.now() - start;
     }).sort((a, b) => a - b);
     console.info(`${(times[3] as number).toFixed(1)} ms`);
     expect(times[3]).toBeLessThan(30);
   });
 
-  it("takes a whole frame in within the time of a frame", () => {
+  it("applies a whole frame within the time of a frame", () => {
     const frame = frameOf(many);
     const store = new TaskStore();
     store.apply(frame);
-    const began = performance.now();
+    const start = performance.now();
     store.apply({ ...frame, images: frameOf([]).images, key: false });
-    expect(performance.now() - began).toBeLessThan(40);
+    expect(performance.now() - start).toBeLessThan(40);
   });
 
-  it("makes rows only for what is in sight", () => {
+  it("creates rows only for what is visible", () => {
     view.arrange(spec());
-    const sight = windowOf(23 * 5000, 600, 23, 10_000);
-    expect(sight.from).toBe(4992);
-    expect(sight.to - sight.from).toBeLessThan(50);
-    expect(rowViews(view, COLUMNS, CONTEXT, new Set(), sight.from, sight.to)).toHaveLength(sight.to - sight.from);
+    const visible = windowOf(23 * 5000, 600, 23, 10_000);
+    expect(visible.from).toBe(4992);
+    expect(visible.to - visible.from).toBeLessThan(50);
+    expect(rowViews(view, COLUMNS, CONTEXT, new Set(), visible.from, visible.to)).toHaveLength(
+      visible.to - visible.from,
+    );
     expect(windowOf(0, 600, 23, 3)).toEqual({ from: 0, to: 3 });
     expect(windowOf(99_999, 600, 23, 3).from).toBeLessThan(3);
   });
 
-  it("shows or hides lives that have just ended, and counts them with neither", () => {
+  it("shows or hides processes that have just ended, without counting them", () => {
     const made = [{ pid: 1 }, { pid: 2, departed: true, cpu: 1 }];
     const shown = viewOf(made, {});
     expect([pids(shown), shown.matching]).toEqual([[2, 1], 1]);

@@ -1,7 +1,7 @@
 /** Frames made by hand, for tests. */
-import type { Frame, Images, Rows } from "../frame/decode";
+import type { Frame, Images, Rows } from "../src/lib/frame/decode";
 
-export interface Made {
+export interface FakeProcess {
   pid: number;
   ppid?: number;
   start?: bigint;
@@ -23,8 +23,8 @@ export interface Made {
 
 export const GIB = 2 ** 30;
 
-export function frameOf(processes: readonly Made[], more: Partial<Frame> = {}): Frame {
-  const of = (pick: (process: Made) => number) => processes.map(pick);
+export function frameOf(processes: readonly FakeProcess[], more: Partial<Frame> = {}): Frame {
+  const of = (pick: (process: FakeProcess) => number) => processes.map(pick);
   const none = of(() => 0);
   const rows: Rows = {
     pid: Uint32Array.from(of((p) => p.pid)),
@@ -60,7 +60,15 @@ export function frameOf(processes: readonly Made[], more: Partial<Frame> = {}): 
     kthread: processes.map((p) => p.kernel ?? false),
   };
   return {
-    seq: 1, key: true, wallMs: 1000, bootId: "boot", host: null, count: processes.length, rows,
-    gone: new Uint32Array(), images, ...more,
+    seq: 1,
+    key: true,
+    wallMs: 1000,
+    bootId: "boot",
+    host: null,
+    count: processes.length,
+    rows,
+    gone: new Uint32Array(),
+    images,
+    ...more,
   };
 }

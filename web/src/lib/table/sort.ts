@@ -4,8 +4,13 @@ import type { TaskStore } from "./store";
 
 export type Compare = (a: number, b: number) => number;
 
-/** Orders slots by a column; ties by PID, then by start, so that no order depends on the one before. */
-export function comparer(store: TaskStore, column: Column, descending: boolean, sums?: Float64Array): Compare {
+/** Compares slots by a column; ties by PID, then by start, so that the order is always the same. */
+export function comparer(
+  store: TaskStore,
+  column: Column,
+  descending: boolean,
+  sums?: Float64Array,
+): Compare {
   const { pid, start } = store.numbers;
   const tie: Compare = (a, b) =>
     (pid[a] as number) - (pid[b] as number) || (start[a] as number) - (start[b] as number);
@@ -15,11 +20,11 @@ export function comparer(store: TaskStore, column: Column, descending: boolean, 
     return (a, b) => sign * ((values[a] as number) - (values[b] as number)) || tie(a, b);
   }
   const values = store.texts[column.field];
-  return (a, b) => byText(values[a] ?? "", values[b] ?? "", descending) || tie(a, b);
+  return (a, b) => compareTexts(values[a] ?? "", values[b] ?? "", descending) || tie(a, b);
 }
 
-/** Where there is no text comes last, whatever the direction. */
-function byText(a: string, b: string, descending: boolean): number {
+/** Empty texts come last in both directions. */
+function compareTexts(a: string, b: string, descending: boolean): number {
   if (a === b) return 0;
   if (a === "") return 1;
   if (b === "") return -1;
