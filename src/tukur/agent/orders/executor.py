@@ -1,4 +1,4 @@
-"""Carries one order out: hold the process, compare its start, ask the policy, act, watch what happens."""
+"""Carries out one order: opens a pidfd, compares the start, asks the policy, acts, observes the outcome."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from tukur.protocol.messages import Action, OrderBody, OrderResult
 from tukur.sources.proc import CLOCK_TICK_NS, Stat, read_stat
 
 OBSERVE_S = 5.0
-"""How long an outcome is waited for."""
+"""How long an outcome is observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class Executor:
 
     policy: PolicySource
     exact_start: Callable[[int], int | None]
-    """PID to start_ns as the source gives it right now; None where it has no such process."""
+    """Returns the start_ns of a PID as the source reads it now; None: it has no such process."""
     observe_s: float = OBSERVE_S
 
     async def execute(self, body: OrderBody) -> AsyncIterator[OrderResult]:
-        """Carries the order out; yields what happens, the last with ``final``."""
+        """Carries out the order; yields its results, the last one ``final``."""
         action = body.action or Action(signal=body.signal)
         code, detail = self.policy.current().forbids(action.verb, action.signal)
         if code:
             yield result(body, "refused", code=code, detail=detail)
             return
         try:
-            held = ProcessHandle(body.target.pid)
+            handle = ProcessHandle(body.target.pid)
         except ProcessLookupError:
             yield result(body, "gone", detail="no process has this PID")
             return
@@ -47,30 +47,30 @@ class Executor:
             yield failure(body, error)
             return
         try:
-            stat = read_stat(held.pid)
-            other = self._other(body, stat)
-            if other is not None or stat is None:
-                yield other or result(body, "gone", detail="it ended just now")
+            stat = read_stat(handle.pid)
+            mismatch = self._mismatch(body, stat)
+            if mismatch is not None or stat is None:
+                yield mismatch or result(body, "gone", detail="it ended just now")
             elif action.verb == "signal" and action.scope == "process":
-                async for told in self._signal(body, action.signal, held, subject_of(held.pid, stat)):
-                    yield told
+                async for update in self._signal(body, action.signal, handle, subject_of(handle.pid, stat)):
+                    yield update
             else:
-                subject = subject_of(held.pid, stat)
-                together = GroupOrder(self.policy.current(), body, action, subject, self.observe_s)
-                async for told in together.carry_out():
-                    yield told
+                subject = subject_of(handle.pid, stat)
+                group_order = GroupOrder(self.policy.current(), body, action, subject, self.observe_s)
+                async for update in group_order.carry_out():
+                    yield update
         finally:
-            held.close()
+            handle.close()
 
-    def _other(self, body: OrderBody, stat: Stat | None) -> OrderResult | None:
-        """Compares the start while the pidfd holds the process; None: it is the one that was meant."""
+    def _mismatch(self, body: OrderBody, stat: Stat | None) -> OrderResult | None:
+        """Compares the start while the pidfd pins the process; None: it is the target."""
         pid, start_ns = body.target.pid, body.target.start_ns
         if stat is None:
             return result(body, "gone", detail="it ended just now")
         reused = not same_start(start_ns, stat.start_ticks)
         if not reused and start_ns % CLOCK_TICK_NS:
             # The record is exact to the nanosecond, /proc to the clock tick: ask the source as well,
-            # for under a fork storm a PID can come round within a tick.
+            # for in a fork storm a PID can be reused within a tick.
             try:
                 exact = self.exact_start(pid)
             except (OSError, LookupError, ValueError) as error:
@@ -82,16 +82,16 @@ class Executor:
         return None
 
     async def _signal(
-        self, body: OrderBody, signal: str, held: ProcessHandle, subject: Subject
+        self, body: OrderBody, signal: str, handle: ProcessHandle, subject: Subject
     ) -> AsyncIterator[OrderResult]:
         code, detail = self.policy.current().refuses(subject, "signal", signal)
         if code:
             yield result(body, "refused", code=code, detail=detail)
             return
-        unit = services.unit_of_pid(held.pid)
-        began = time.monotonic()
+        unit = services.unit_of_pid(handle.pid)
+        sent_at = time.monotonic()
         try:
-            held.send(signal)
+            handle.send(signal)
         except ProcessLookupError:
             yield result(body, "gone", detail="it ended just before the signal")
             return
@@ -100,50 +100,52 @@ class Executor:
             return
         yield OrderResult(order_id=body.order_id, outcome="delivered", final=False)
         if signal in ("STOP", "CONT"):
-            yield await self._observe_state(body, signal, held, began)
+            yield await self._observe_state(body, signal, handle, sent_at)
             return
-        async for told in self._observe_end(body, held, began, unit):
+        async for update in self._observe_end(body, handle, sent_at, unit):
             yield (
-                msgspec.structs.replace(told, freed=subject.own_memory) if told.outcome == "exited" else told
+                msgspec.structs.replace(update, freed=subject.own_memory)
+                if update.outcome == "exited"
+                else update
             )
 
     async def _observe_end(
-        self, body: OrderBody, held: ProcessHandle, began: float, unit: str
+        self, body: OrderBody, handle: ProcessHandle, sent_at: float, unit: str
     ) -> AsyncIterator[OrderResult]:
-        if not await held.exited(self.observe_s):
-            code, detail = why_alive(held.pid)
-            yield result(body, "alive", code=code, detail=detail, after_ms=_since(began))
+        if not await handle.exited(self.observe_s):
+            code, detail = why_alive(handle.pid)
+            yield result(body, "alive", code=code, detail=detail, after_ms=_since(sent_at))
             return
-        after_ms = _since(began)
-        status = await _settled_status(held)
+        after_ms = _since(sent_at)
+        status = await _exit_status(handle)
         exited = exit_result(body, status, after_ms, final=not unit)
         if not unit:
-            yield _with_zombie(exited, held.pid)
+            yield _with_zombie(exited, handle.pid)
             return
         yield exited
         respawned = await services.respawned(unit, body.target.pid)
-        final = _with_zombie(msgspec.structs.replace(exited, final=True, respawned_pid=respawned), held.pid)
+        final = _with_zombie(msgspec.structs.replace(exited, final=True, respawned_pid=respawned), handle.pid)
         yield msgspec.structs.replace(final, respawned_unit=unit if respawned else "")
 
     async def _observe_state(
-        self, body: OrderBody, signal: str, held: ProcessHandle, began: float
+        self, body: OrderBody, signal: str, handle: ProcessHandle, sent_at: float
     ) -> OrderResult:
-        """STOP and CONT end nothing: watch the state instead."""
+        """After STOP and CONT: observes the state, as neither ends the process."""
         wanted: Literal["stopped", "running"] = "stopped" if signal == "STOP" else "running"
-        while time.monotonic() - began < self.observe_s:
-            if await held.exited(0.002):
-                return exit_result(body, held.wait_status(), _since(began), final=True)
-            stat = read_stat(held.pid)
+        while time.monotonic() - sent_at < self.observe_s:
+            if await handle.exited(0.002):
+                return exit_result(body, handle.wait_status(), _since(sent_at), final=True)
+            stat = read_stat(handle.pid)
             if stat is not None and (stat.state in "Tt") == (wanted == "stopped"):
-                return result(body, wanted, after_ms=_since(began))
-        return result(body, "alive", after_ms=_since(began))
+                return result(body, wanted, after_ms=_since(sent_at))
+        return result(body, "alive", after_ms=_since(sent_at))
 
 
 def why_alive(pid: int) -> tuple[str, str]:
-    """(code, sentence) for a process that did not end after a signal; both empty: it just ignores it."""
+    """(code, sentence) why a process did not end after a signal; both empty: no reason is known."""
     stat = read_stat(pid)
     if stat is not None and stat.state in "Tt":
-        return "stopped", "it is stopped: signals but KILL wait until it is continued"
+        return "stopped", "it is stopped: all signals but KILL stay pending until it is continued"
     if stat is None or stat.state != "D":
         return "", ""
     try:
@@ -155,25 +157,25 @@ def why_alive(pid: int) -> tuple[str, str]:
 
 
 def _with_zombie(exited: OrderResult, pid: int) -> OrderResult:
-    """Says whose work it is to collect what has ended."""
+    """Adds that the process is a zombie, and which parent has to reap it."""
     stat = read_stat(pid)
     if stat is None or stat.state != "Z":
         return exited
     parent = read_stat(stat.ppid)
     who = f"{parent.name} (PID {stat.ppid})" if parent is not None else f"PID {stat.ppid}"
-    detail = f"it is a zombie until {who} collects it: it holds nothing but its PID"
+    detail = f"it is a zombie until {who} reaps it: it uses nothing but its PID"
     return msgspec.structs.replace(exited, code="zombie", detail=detail)
 
 
-async def _settled_status(held: ProcessHandle) -> int | None:
-    """The wait status, given a moment: between exit and its collection the kernel may not tell it."""
+async def _exit_status(handle: ProcessHandle) -> int | None:
+    """The wait status, tried for 0.1 s: between exit and reaping the kernel may not give it."""
     for _ in range(20):
-        status = held.wait_status()
+        status = handle.wait_status()
         if status is not None:
             return status
         await asyncio.sleep(0.005)
     return None
 
 
-def _since(began: float) -> float:
-    return (time.monotonic() - began) * 1000
+def _since(sent_at: float) -> float:
+    return (time.monotonic() - sent_at) * 1000

@@ -1,4 +1,4 @@
-"""Lets an order in, or says why not: nothing of it is looked at before its signature fits."""
+"""Checks an order before it is carried out: nothing of it is decoded before its signature is verified."""
 
 import time
 
@@ -7,7 +7,7 @@ from tukur.protocol.errors import UNREADABLE
 from tukur.protocol.messages import OrderBody
 
 _SKEW_NS = 5_000_000_000
-"""An order from further in the future than this was not made by a hub whose clock can be trusted."""
+"""How far in the future an order may have been issued: the clocks of hub and host differ."""
 
 
 class RefusedError(Exception):
@@ -20,7 +20,7 @@ class RefusedError(Exception):
 
 
 class OrderGate:
-    """Lets an order through once, while it is fresh, when it is for this host and rightly signed."""
+    """Accepts an order once, before it expires, if it is for this host and signed by the hub's order key."""
 
     def __init__(self, host_id: str, boot_id: str, order_key: bytes) -> None:
         self._host_id = host_id
@@ -30,13 +30,13 @@ class OrderGate:
         self._used: dict[bytes, int] = {}
 
     def follow(self, order_key: bytes) -> None:
-        """Takes orders of this key from now on, and of no other."""
+        """Accepts orders signed by this key from now on, and by no other."""
         self._order_key = order_key
 
     def check(self, order: messages.Order, wall_ns: int) -> OrderBody:
-        """The body of a good order. Raises RefusedError; nothing is decoded before the signature fits."""
+        """The body of an accepted order. Raises RefusedError; the signature is verified before decoding."""
         if not auth.verify(self._order_key, auth.order_text(order.body), order.signature):
-            raise RefusedError("bad_signature", "the signature is not of this hub's order key")
+            raise RefusedError("bad_signature", "the order is not signed by this hub's order key")
         try:
             body: OrderBody = messages.order_body.decode(order.body)
         except UNREADABLE as error:
@@ -55,12 +55,12 @@ class OrderGate:
             raise RefusedError("expired", f"the order expired {late:.1f} s ago by this host's clock")
         if body.issued_wall_ns > wall_ns + _SKEW_NS:
             raise RefusedError("from_the_future", "the order was issued later than now by this host's clock")
-        # What was used before this agent began is not known any more: such an order is not taken.
+        # Which nonces were used before this agent started is not known: such an order is refused.
         if body.issued_wall_ns < self._since_wall_ns - _SKEW_NS:
-            raise RefusedError("stale", "the order was issued before this agent began")
+            raise RefusedError("stale", "the order was issued before this agent started")
 
     def _use(self, body: OrderBody, wall_ns: int) -> None:
         self._used = {nonce: expires for nonce, expires in self._used.items() if expires >= wall_ns}
         if body.nonce in self._used:
-            raise RefusedError("repeated", "the order was carried out already")
+            raise RefusedError("repeated", "the order was already carried out")
         self._used[body.nonce] = body.expires_wall_ns

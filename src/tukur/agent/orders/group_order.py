@@ -1,4 +1,4 @@
-"""Carries out more than a signal to one process: on trees, cgroups and units; priorities; the freezer."""
+"""Carries out orders to process trees, cgroups and units, and those that set priorities or freeze."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tukur.agent.orders import priorities as adjust
+from tukur.agent.orders import priorities
 from tukur.agent.orders.gate import RefusedError
 from tukur.agent.orders.process_handle import ProcessHandle
-from tukur.agent.orders.results import failed_words, failure, result
+from tukur.agent.orders.results import describe_error, failure, result
 from tukur.agent.orders.scope import pids_in_scope, places
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import Subject, subject_of
@@ -19,23 +19,23 @@ from tukur.protocol.messages import MAX_MEMBERS, Action, Member, OrderBody, Orde
 from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
 ROUNDS = 20
-"""So often who is new in the set is looked for: what forks faster than this is told to be left."""
+"""How often new processes of the group are looked for: what forks faster than this is reported alive."""
 
 
 @dataclass(slots=True)
-class _One:
-    """One process of the set, held."""
+class _Process:
+    """One process of the group, pinned by its pidfd."""
 
-    held: ProcessHandle
+    handle: ProcessHandle
     start_ns: int
     subject: Subject
     outcome: Outcome | None = None
-    """None: it was signalled, and is watched."""
+    """None: it was signalled, and is observed."""
     detail: str = ""
 
 
 class GroupOrder:
-    """One such order. The target is held by the caller, and was found to be the one that was meant."""
+    """One such order. The caller holds a pidfd of the target and has compared its start."""
 
     def __init__(
         self, policy: Policy, body: OrderBody, action: Action, target: Subject, observe_s: float
@@ -45,32 +45,32 @@ class GroupOrder:
         self._action = action
         self._target = target
         self._observe_s = observe_s
-        self._all: dict[int, _One] = {}
-        self._cgroup = _whole(target) if action.scope == "unit" else target.cgroup
-        self._began = time.monotonic()
+        self._processes: dict[int, _Process] = {}
+        self._cgroup = _unit_cgroup(target) if action.scope == "unit" else target.cgroup
+        self._started_at = time.monotonic()
 
     async def carry_out(self) -> AsyncIterator[OrderResult]:
-        """Yields what happens, the last with ``final``."""
+        """Carries out the order; yields its results, the last one ``final``."""
         try:
-            self._meant()
+            self._check_scope()
             if self._action.verb in ("freeze", "thaw"):
                 yield await self._freeze(on=self._action.verb == "freeze")
                 return
             await self._gather_and_act()
-            if self._action.verb == "signal" and any(one.outcome is None for one in self._all.values()):
+            if self._action.verb == "signal" and any(one.outcome is None for one in self._processes.values()):
                 yield OrderResult(order_id=self._body.order_id, outcome="delivered", final=False)
                 await self._observe()
             yield self._summary()
         except RefusedError as error:
             yield result(self._body, "refused", code=error.code, detail=error.detail)
         except (OSError, ValueError) as error:
-            yield _failed(self._body, error)
+            yield _failure(self._body, error)
         finally:
-            for one in self._all.values():
-                one.held.close()
+            for one in self._processes.values():
+                one.handle.close()
 
-    def _meant(self) -> None:
-        """Raises RefusedError where the set is not the one that was seen, or one that nothing may touch."""
+    def _check_scope(self) -> None:
+        """Raises RefusedError where the group is no longer the one that was shown, or cannot be acted on."""
         scope, of = self._action.scope, self._action.of
         now = {"cgroup": self._target.cgroup, "unit": self._target.unit}.get(scope)
         if now is None:
@@ -85,69 +85,69 @@ class GroupOrder:
             )
 
     async def _gather_and_act(self) -> None:
-        """Rounds, until nobody is new: what forks meanwhile does not get away."""
-        fresh = await self._fresh()
-        protected = any(self._policy.protected(one.subject) for one in fresh)
-        freezer = self._freezer() if self._ends and not protected else None
-        # Else who is stopped cannot fork, and what a parent has begun stays its child until both are ended.
-        still = self._ends and freezer is None and self._action.scope != "process"
+        """Acts in rounds until no process is new, so that what forks meanwhile does not escape."""
+        new = await self._find_new()
+        protected = any(self._policy.protected(one.subject) for one in new)
+        freezer = self._freezer() if self._is_kill and not protected else None
+        # Without a freezer each is stopped first: it cannot fork, and it stays the parent of its children.
+        stop_first = self._is_kill and freezer is None and self._action.scope != "process"
         try:
             if freezer is not None:
-                # Who cannot run cannot fork: the set stands still while it is gone through.
-                await adjust.freeze(freezer, on=True, seconds=1.0)
-            for _ in range(ROUNDS if self._ends else 2):
-                for one in fresh:
-                    self._act(one, "STOP" if still else self._action.signal)
-                if not fresh or self._action.scope == "process":
+                # Frozen processes cannot fork while they are signalled.
+                await priorities.freeze(freezer, on=True, seconds=1.0)
+            for _ in range(ROUNDS if self._is_kill else 2):
+                for one in new:
+                    self._act(one, "STOP" if stop_first else self._action.signal)
+                if not new or self._action.scope == "process":
                     break
-                fresh = await self._fresh()
-            for one in self._all.values() if still else ():
+                new = await self._find_new()
+            for one in self._processes.values() if stop_first else ():
                 self._act(one, self._action.signal)
         finally:
             if freezer is not None:
                 with contextlib.suppress(OSError):
-                    await adjust.freeze(freezer, on=False, seconds=0)
+                    await priorities.freeze(freezer, on=False, seconds=0)
 
     @property
-    def _ends(self) -> bool:
+    def _is_kill(self) -> bool:
         return self._action.verb == "signal" and self._action.signal == "KILL"
 
     def _freezer(self) -> Path | None:
-        """Of the set, where it is a cgroup that the agent is not in."""
-        if self._action.scope not in ("cgroup", "unit") or self._holds_us(self._cgroup):
+        """The freezer of the group, where it is a cgroup that the agent is not in."""
+        if self._action.scope not in ("cgroup", "unit") or self._contains_agent(self._cgroup):
             return None
-        folder = adjust.freezer(self._cgroup)
+        folder = priorities.freezer(self._cgroup)
         if folder is None or not os.access(folder / "cgroup.freeze", os.W_OK):
             return None
-        # Whoever froze it before wants it frozen.
+        # One that was frozen before stays frozen.
         return folder if (folder / "cgroup.freeze").read_text().strip() == "0" else None
 
-    def _holds_us(self, cgroup: str) -> bool:
+    def _contains_agent(self, cgroup: str) -> bool:
         own = read_stat(self._policy.own_pid)
         ours = subject_of(self._policy.own_pid, own).cgroup if own is not None else ""
         return ours == cgroup or ours.startswith(cgroup.rstrip("/") + "/")
 
-    async def _fresh(self) -> list[_One]:
-        """Who belongs to the set and was not met before, each held."""
+    async def _find_new(self) -> list[_Process]:
+        """The processes of the group that were not found before, each pinned by its pidfd."""
         action = self._action
         known = await asyncio.to_thread(places)
-        roots = [self._target.pid, *(pid for pid in self._all if action.scope == "tree")]
+        roots = [self._target.pid, *(pid for pid in self._processes if action.scope == "tree")]
         pids = dict.fromkeys(
             pid for root in roots for pid in pids_in_scope(action.scope, root, action.of, known)
         )
         if action.scope in ("cgroup", "unit") and (1 in pids or self._policy.own_pid in pids):
             raise RefusedError("protected", f"PID 1 or tukur itself is in this {action.scope}")
-        fresh = []
+        new = []
         for pid in pids:
-            if pid in self._all:
+            if pid in self._processes:
                 continue
-            one = _hold(pid)
+            one = _open(pid)
             if one is not None:
-                self._all[pid] = one
-                fresh.append(one)
-        return fresh
+                self._processes[pid] = one
+                new.append(one)
+        return new
 
-    def _act(self, one: _One, signal: str) -> None:
+    def _act(self, one: _Process, signal: str) -> None:
         if one.outcome is not None:
             return
         code, detail = self._policy.refuses(one.subject, self._action.verb, self._action.signal)
@@ -156,46 +156,46 @@ class GroupOrder:
             return
         try:
             if self._action.verb == "signal":
-                one.held.send(signal)
+                one.handle.send(signal)
             else:
-                one.outcome = "changed" if self._adjust(one.held) else "alive"
+                one.outcome = "changed" if self._set_priority(one.handle) else "alive"
         except ProcessLookupError:
             one.outcome = "gone"
         except FileNotFoundError:
             one.outcome = "gone"
         except OSError as error:
-            one.outcome, _, one.detail = failed_words(error)
+            one.outcome, _, one.detail = describe_error(error)
 
-    def _adjust(self, held: ProcessHandle) -> bool:
-        if not held.alive():
+    def _set_priority(self, handle: ProcessHandle) -> bool:
+        if not handle.alive():
             raise ProcessLookupError
         if self._action.verb == "renice":
-            done = adjust.renice(held.pid, adjust.parse_nice(self._action.value))
+            done = priorities.renice(handle.pid, priorities.parse_nice(self._action.value))
         else:
-            done = adjust.io_priority(held.pid, adjust.parse_io_priority(self._action.value))
-        # It lives still: so its PID was its own all the while.
-        if not held.alive():
+            done = priorities.io_priority(handle.pid, priorities.parse_io_priority(self._action.value))
+        # It is still alive, so its PID was not reused meanwhile.
+        if not handle.alive():
             raise ProcessLookupError
         return done
 
     async def _observe(self) -> None:
-        signalled = [one for one in self._all.values() if one.outcome is None]
+        signalled = [one for one in self._processes.values() if one.outcome is None]
         watched = signalled[:MAX_MEMBERS]
         if self._action.signal in ("STOP", "CONT"):
             await self._observe_state(signalled)
             return
-        left = max(self._observe_s - (time.monotonic() - self._began), 0.1)
-        await asyncio.gather(*(one.held.exited(left) for one in watched))
+        left_s = max(self._observe_s - (time.monotonic() - self._started_at), 0.1)
+        await asyncio.gather(*(one.handle.exited(left_s) for one in watched))
         for one in signalled:
-            one.outcome = "alive" if one.held.alive() else "exited"
+            one.outcome = "alive" if one.handle.alive() else "exited"
 
-    async def _observe_state(self, signalled: list[_One]) -> None:
+    async def _observe_state(self, signalled: list[_Process]) -> None:
         wanted: Outcome = "stopped" if self._action.signal == "STOP" else "running"
         until = time.monotonic() + self._observe_s
         while signalled and time.monotonic() < until:
             for one in signalled:
-                stat = read_stat(one.held.pid)
-                if stat is None or not one.held.alive():
+                stat = read_stat(one.handle.pid)
+                if stat is None or not one.handle.alive():
                     one.outcome = "exited"
                 elif (stat.state in "Tt") == (wanted == "stopped"):
                     one.outcome = wanted
@@ -205,23 +205,23 @@ class GroupOrder:
             one.outcome = "alive"
 
     async def _freeze(self, *, on: bool) -> OrderResult:
-        if self._cgroup.endswith("/init.scope") or self._holds_us(self._cgroup):
+        if self._cgroup.endswith("/init.scope") or self._contains_agent(self._cgroup):
             raise RefusedError("protected", "PID 1 or tukur itself is in this cgroup")
-        for one in await self._fresh():
+        for one in await self._find_new():
             reason = self._policy.protected(one.subject)
             if reason:
-                raise RefusedError("protected", f"PID {one.held.pid} is in it: {reason}")
-        folder = adjust.freezer(self._cgroup)
+                raise RefusedError("protected", f"PID {one.handle.pid} is in it: {reason}")
+        folder = priorities.freezer(self._cgroup)
         if folder is None:
             raise RefusedError("no_freezer", f"{self._cgroup!r} has no freezer (cgroup v2) on this host")
-        done = await adjust.freeze(folder, on=on, seconds=self._observe_s)
+        done = await priorities.freeze(folder, on=on, seconds=self._observe_s)
         outcome: Outcome = ("frozen" if on else "thawed") if done else "alive"
-        for one in self._all.values():
+        for one in self._processes.values():
             one.outcome = outcome
         return self._summary(outcome)
 
     def _summary(self, outcome: Outcome | None = None) -> OrderResult:
-        found = list(self._all.values())
+        found = list(self._processes.values())
         counts: dict[Outcome, int] = {}
         for one in found:
             counts[one.outcome or "alive"] = counts.get(one.outcome or "alive", 0) + 1
@@ -238,11 +238,11 @@ class GroupOrder:
             final=True,
             code="protected" if worst == "refused" else "",
             detail=detail if len(found) != 1 else found[0].detail,
-            after_ms=(time.monotonic() - self._began) * 1000,
+            after_ms=(time.monotonic() - self._started_at) * 1000,
             freed=freed if "exited" in counts else None,
             members=[
                 Member(
-                    pid=one.held.pid,
+                    pid=one.handle.pid,
                     start_ns=one.start_ns,
                     name=one.subject.name,
                     outcome=one.outcome or "alive",
@@ -254,26 +254,26 @@ class GroupOrder:
         )
 
 
-def _whole(target: Subject) -> str:
-    """The cgroup of the target's unit, which may have others below it."""
+def _unit_cgroup(target: Subject) -> str:
+    """The cgroup of the target's unit, which may have child cgroups."""
     before, found, _ = target.cgroup.partition(f"/{target.unit}/")
     return f"{before}/{target.unit}" if found else target.cgroup
 
 
-def _hold(pid: int) -> _One | None:
-    """The process that has this PID now; None: it ended."""
+def _open(pid: int) -> _Process | None:
+    """The process with this PID; None: it has ended."""
     try:
-        held = ProcessHandle(pid)
+        handle = ProcessHandle(pid)
     except ProcessLookupError:
         return None
     stat = read_stat(pid)
     if stat is None or stat.state in "ZX":
-        held.close()
+        handle.close()
         return None
-    return _One(held, stat.start_ticks * CLOCK_TICK_NS, subject_of(pid, stat))
+    return _Process(handle, stat.start_ticks * CLOCK_TICK_NS, subject_of(pid, stat))
 
 
-def _failed(body: OrderBody, error: OSError | ValueError) -> OrderResult:
+def _failure(body: OrderBody, error: OSError | ValueError) -> OrderResult:
     if isinstance(error, OSError):
         return failure(body, error)
     return result(body, "refused", code="bad_order", detail=str(error))

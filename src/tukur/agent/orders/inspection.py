@@ -1,4 +1,4 @@
-"""What is known right now of one process, for the dialog that comes before a signal."""
+"""What is known of one process right now, for the dialog before an order."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from tukur.agent.orders import services
 from tukur.agent.orders.process_handle import same_start
-from tukur.agent.orders.scope import Place, commonest, pids_in_scope
+from tukur.agent.orders.scope import Place, most_frequent, pids_in_scope
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import subject_of
 from tukur.agent.recording.images import Images
@@ -22,7 +22,7 @@ MAX_NAMES = 8
 async def inspect(
     request: Inspect, boot_id: str, tasks: TaskArray, images: Images, policy: Policy
 ) -> Inspection:
-    """Answers from a fresh reading, `tasks`."""
+    """Answers from `tasks`, as just read."""
     pid = request.target.pid
     row = tasks[tasks["pid"] == pid]
     known = len(row) == 1 and request.target.boot_id == boot_id
@@ -56,7 +56,7 @@ def _protected(pid: int, policy: Policy) -> str:
 
 
 def _sets(pid: int, cgroup: str, tasks: TaskArray, images: Images) -> list[SetFacts]:
-    """What an order could be for, beside the process alone."""
+    """The groups that an order could be sent to, beside the process alone."""
     cgroups = {image.pid: image.cgroup for image in images.all()}
     known = {pid: Place(ppid, cgroups.get(pid, "")) for pid, ppid in _parents(tasks)}
     found = []
@@ -69,7 +69,7 @@ def _sets(pid: int, cgroup: str, tasks: TaskArray, images: Images) -> list[SetFa
         if scope != "tree" and not of:
             continue
         rows = tasks[np.isin(tasks["pid"], pids_in_scope(scope, pid, of, known))]
-        names = commonest((comm_text(bytes(task["comm"])) for task in rows), MAX_NAMES)
+        names = most_frequent((comm_text(bytes(task["comm"])) for task in rows), MAX_NAMES)
         rss = sum(int(rows[part].sum()) for part in ("rss_anon", "rss_file", "rss_shmem"))
         found.append(SetFacts(scope=scope, of=of, processes=len(rows), rss=rss, names=names))
     return found
@@ -80,7 +80,7 @@ def _parents(tasks: TaskArray) -> list[tuple[int, int]]:
 
 
 def _same_life(found_ns: int, asked_ns: int) -> bool:
-    """Equal, or as near as a source that counts in clock ticks can tell."""
+    """Whether the starts are equal, to the clock tick where that is all the source knows."""
     return found_ns == asked_ns or (
         asked_ns % 10_000_000 == 0 and same_start(found_ns, asked_ns // 10_000_000)
     )

@@ -1,4 +1,4 @@
-"""Priorities of a process and its threads, and the freezer of a cgroup: set, and read back."""
+"""Sets and reads back the priorities of a process and its threads, and the freezer of a cgroup."""
 
 import asyncio
 import ctypes
@@ -41,8 +41,8 @@ def _threads(pid: int) -> list[int]:
 
 
 def renice(pid: int, nice: int) -> bool:
-    """Gives every thread this nice value; whether each has it now. Raises OSError."""
-    # A thread that begins meanwhile inherits from one that has it, or is met by the second round.
+    """Sets the nice value of every thread; returns whether each has it now. Raises OSError."""
+    # A thread that starts meanwhile inherits it from one that has it, or is found in the second round.
     for _ in range(2):
         for thread in _threads(pid):
             os.setpriority(os.PRIO_PROCESS, thread, nice)
@@ -50,10 +50,10 @@ def renice(pid: int, nice: int) -> bool:
 
 
 def io_priority(pid: int, priority: int) -> bool:
-    """Gives every thread this I/O priority; whether each has it now. Raises OSError."""
+    """Sets the I/O priority of every thread; returns whether each has it now. Raises OSError."""
     numbers = _IOPRIO_CALLS.get(platform.machine())
     if numbers is None:
-        raise OSError(38, f"I/O priorities on {platform.machine()} are not known to the agent")
+        raise OSError(38, f"the agent does not support I/O priorities on {platform.machine()}")
     for _ in range(2):
         for thread in _threads(pid):
             _call(numbers[0], _WHO_PROCESS, thread, priority)
@@ -69,7 +69,7 @@ def _call(number: int, *values: int) -> int:
 
 
 def freezer(cgroup: str) -> Path | None:
-    """The folder of a cgroup that can be frozen; None: the v2 hierarchy has it not."""
+    """The directory of a cgroup that can be frozen; None: it is not in the cgroup v2 hierarchy."""
     mount = find_mount()
     if (
         mount is None
@@ -82,7 +82,7 @@ def freezer(cgroup: str) -> Path | None:
 
 
 async def freeze(folder: Path, *, on: bool, seconds: float) -> bool:
-    """Freezes or thaws; whether the kernel says so within so many seconds. Raises OSError."""
+    """Freezes or thaws; returns whether the kernel reports it within so many seconds. Raises OSError."""
     (folder / "cgroup.freeze").write_text("1" if on else "0")
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""A process held by a pidfd: a handle that can never come to mean another process."""
+"""A process pinned by a pidfd: the handle never refers to another process, whatever happens to the PID."""
 
 import array
 import asyncio
@@ -24,15 +24,15 @@ class ProcessHandle:
         self.fd = os.pidfd_open(pid)
 
     def close(self) -> None:
-        """Lets go."""
+        """Closes the pidfd."""
         os.close(self.fd)
 
     def send(self, name: str) -> None:
-        """Sends the signal to just this process. Raises ProcessLookupError, PermissionError."""
+        """Sends the signal to this process only. Raises ProcessLookupError, PermissionError."""
         signal.pidfd_send_signal(self.fd, signal.Signals[f"SIG{name}"])
 
     def alive(self) -> bool:
-        """Whether it has not ended: until then nothing else can have its PID."""
+        """Whether it has not ended: until then its PID cannot be reused."""
         return not select.select([self.fd], [], [], 0)[0]
 
     async def exited(self, seconds: float) -> bool:
@@ -50,14 +50,14 @@ class ProcessHandle:
         return True
 
     def wait_status(self) -> int | None:
-        """The wait status of the ended process (see os.WIFSIGNALED), where the kernel tells it."""
+        """The wait status of the ended process (see os.WIFSIGNALED); None: the kernel does not give it."""
         buffer = array.array("B", struct.pack("<Q", _PIDFD_INFO_EXIT) + bytes(56))
         with contextlib.suppress(OSError):
             fcntl.ioctl(self.fd, _PIDFD_GET_INFO, buffer)
             (mask,) = struct.unpack_from("<Q", buffer)
             if mask & _PIDFD_INFO_EXIT:
                 return int(struct.unpack_from("<i", buffer, _EXIT_CODE_AT)[0])
-        # Before 6.15, and until its parent collects it, a zombie's stat still has the code.
+        # Before 6.15, and until its parent reaps it, a zombie's stat still has the code.
         stat = read_stat(self.pid)
         if stat is not None and stat.state in "ZX" and stat.exit_code is not None:
             return stat.exit_code

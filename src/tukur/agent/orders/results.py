@@ -1,4 +1,4 @@
-"""What is told of an order."""
+"""Results of an order, as they are reported to the hub."""
 
 import os
 
@@ -8,14 +8,14 @@ from tukur.protocol.messages import OrderBody, OrderResult, Outcome
 def result(
     body: OrderBody, outcome: Outcome, *, code: str = "", detail: str = "", after_ms: float | None = None
 ) -> OrderResult:
-    """The last word on an order."""
+    """The final result of an order."""
     return OrderResult(
         order_id=body.order_id, outcome=outcome, final=True, code=code, detail=detail, after_ms=after_ms
     )
 
 
 def exit_result(body: OrderBody, status: int | None, after_ms: float, *, final: bool) -> OrderResult:
-    """That the process ended, and how where its wait status is known."""
+    """The process exited; with its exit code or signal where the wait status is known."""
     return OrderResult(
         order_id=body.order_id,
         outcome="exited",
@@ -27,14 +27,14 @@ def exit_result(body: OrderBody, status: int | None, after_ms: float, *, final: 
 
 
 def failure(body: OrderBody, error: OSError) -> OrderResult:
-    """That the system would not do it."""
-    outcome, code, detail = failed_words(error)
+    """A system call failed."""
+    outcome, code, detail = describe_error(error)
     return result(body, outcome, code=code, detail=detail)
 
 
-def failed_words(error: OSError) -> tuple[Outcome, str, str]:
-    """Outcome, code and sentence for an error of the system."""
+def describe_error(error: OSError) -> tuple[Outcome, str, str]:
+    """(outcome, code, sentence) for an error of a system call."""
     if isinstance(error, PermissionError):
-        lack = "the agent lacks the right to do this (signals: CAP_KILL, priorities: CAP_SYS_NICE)"
-        return "not_permitted", "EPERM", lack
+        missing = "the agent lacks the capability for this (signals: CAP_KILL, priorities: CAP_SYS_NICE)"
+        return "not_permitted", "EPERM", missing
     return "failed", str(error.errno), str(error.strerror)

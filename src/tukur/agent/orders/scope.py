@@ -1,4 +1,4 @@
-"""Which processes belong together at this instant: a tree, a cgroup with those below, a unit."""
+"""Which processes are in the scope of an order now: a tree, a cgroup with its descendants, a unit."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tukur.sources.proc import list_pids, read_cgroup, read_stat
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one process stands."""
+    """The parent and cgroup of one process."""
 
     ppid: int
     cgroup: str
@@ -27,7 +27,7 @@ def places() -> dict[int, Place]:
 
 
 def pids_in_scope(scope: Scope, pid: int, of: str, known: Mapping[int, Place]) -> list[int]:
-    """PIDs of the set, the one that was chosen first, parents before children."""
+    """PIDs in the scope, the target first, parents before children."""
     if scope == "process":
         return [pid]
     tree = descendants(pid, {each: place.ppid for each, place in known.items()})
@@ -38,7 +38,7 @@ def pids_in_scope(scope: Scope, pid: int, of: str, known: Mapping[int, Place]) -
 
 
 def descendants(root: int, parents: Mapping[int, int]) -> list[int]:
-    """The root and all that descend from it, each after its parent."""
+    """The root and all its descendants, each after its parent."""
     children: dict[int, list[int]] = {}
     for pid, ppid in parents.items():
         children.setdefault(ppid, []).append(pid)
@@ -63,8 +63,8 @@ def _in_unit(unit: str, known: Mapping[int, Place]) -> set[int]:
     return {pid for pid, place in known.items() if units[place.cgroup] == unit}
 
 
-def commonest(names: Iterable[str], limit: int) -> list[str]:
-    """The most frequent, each once."""
+def most_frequent(names: Iterable[str], limit: int) -> list[str]:
+    """The most frequent names, each once, in falling order."""
     counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1

@@ -1,4 +1,4 @@
-"""Who would start a process again: its service manager, its container's engine, a supervising parent."""
+"""What would restart a process: its service manager, its container engine, a supervising parent."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ SUPERVISORS = {
     "god": "god",
     "circusd": "circus",
 }
-"""Names of parents whose work it is to start their children again."""
+"""Names of parents that restart their children."""
 
 _RESPAWN_TRIES = 10
 _RESPAWN_EVERY_S = 0.2
@@ -30,7 +30,7 @@ def systemd_runs() -> bool:
 
 
 def unit_of_pid(pid: int) -> str:
-    """The service that systemd would watch this process as; empty: none."""
+    """The systemd service that this process belongs to; empty: none."""
     if not systemd_runs():
         return ""
     identity = read_identity(pid)
@@ -39,7 +39,7 @@ def unit_of_pid(pid: int) -> str:
 
 
 def own_unit() -> str:
-    """The unit that this process runs in; empty: none that is only its own, such as a person's session."""
+    """The service that this process runs in; empty: none of its own, such as in a user's session."""
     identity = read_identity(os.getpid())
     unit = unit_of(identity.cgroup) if identity else ""
     return unit if unit.endswith(".service") and not unit.startswith("user@") else ""
@@ -74,7 +74,7 @@ async def show(unit: str) -> dict[str, str]:
 
 
 async def respawned(unit: str, old_pid: int) -> int | None:
-    """The unit's new main PID, where it comes within two seconds."""
+    """The unit's new main PID; None: there was none within two seconds."""
     for _ in range(_RESPAWN_TRIES):
         main = (await show(unit)).get("MainPID", "")
         if main.isdecimal() and int(main) not in (0, old_pid):
@@ -105,7 +105,7 @@ def restart_sentence(unit: str, properties: dict[str, str], pid: int) -> str:
 
 
 async def who_restarts(pid: int, ns_pid: int, parent_name: str, parent_pid: int) -> str:
-    """Who would start this process again, as a sentence; empty: nobody that can be known of."""
+    """What would restart this process, as a sentence; empty: nothing that is known."""
     unit = unit_of_pid(pid)
     if unit:
         sentence = restart_sentence(unit, await show(unit), pid)

@@ -1,4 +1,4 @@
-"""What this host lets the hub do. The host's own word: the hub can read it, never loosen it."""
+"""What this host lets the hub do. It is decided on the host: the hub can read it, never loosen it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,78 +10,78 @@ from tukur.agent.policy.subject import Subject
 from tukur.records import KTHREAD
 
 SIGNALS = ("TERM", "KILL", "STOP", "CONT", "INT", "HUP")
-"""Every signal that tukur ever sends."""
+"""Every signal that tukur can send."""
 ACTIONS = ("renice", "ionice", "freeze")
 """What else it can do to a process; ``freeze`` is thaw as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Processes by patterns (fnmatch); an empty list selects by nothing."""
+    """Selects processes by patterns (fnmatch); an empty list is not considered."""
 
     users: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    """Of the program's file, or of the process where that is not known."""
+    """Of the executable, or of the process (comm) where that is not known."""
 
     @property
     def empty(self) -> bool:
-        """Whether it says nothing."""
+        """Whether it has no patterns."""
         return not (self.users or self.units or self.names)
 
-    def takes(self, subject: Subject) -> bool:
-        """Whether the process fits every list that is there; both of its users have to."""
+    def matches_all(self, subject: Subject) -> bool:
+        """Whether the process matches every list that is not empty; both its users have to match."""
         return (
             (
                 not self.users
-                or (bool(subject.users) and all(_fits(user, self.users) for user in subject.users))
+                or (bool(subject.users) and all(_matches(user, self.users) for user in subject.users))
             )
-            and (not self.units or _fits(subject.unit, self.units))
-            and (not self.names or _fits(subject.program or subject.name, self.names))
+            and (not self.units or _matches(subject.unit, self.units))
+            and (not self.names or _matches(subject.program or subject.name, self.names))
         )
 
-    def touches(self, subject: Subject) -> str:
-        """By which word the process fits any of the lists; empty: by none."""
+    def first_match(self, subject: Subject) -> str:
+        """What of the process matches any of the lists, such as ``user root``; empty: nothing does."""
         for word in (*sorted(subject.users),):
-            if _fits(word, self.users):
+            if _matches(word, self.users):
                 return f"user {word}"
-        if subject.unit and _fits(subject.unit, self.units):
+        if subject.unit and _matches(subject.unit, self.units):
             return f"unit {subject.unit}"
         for word in (subject.program, subject.name):
-            if word and _fits(word, self.names):
+            if word and _matches(word, self.names):
                 return f"name {word}"
         return ""
 
 
-def _fits(word: str, patterns: Iterable[str]) -> bool:
+def _matches(word: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(word, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which orders may be carried out, and on whom."""
+    """Which orders may be carried out, and on which processes."""
 
     signals: tuple[str, ...] = ()
     """Names without SIG; none, and no actions: this host is monitor-only."""
     actions: tuple[str, ...] = ()
     """Some of :data:`ACTIONS`."""
     allow: Selection = Selection()
-    """Who alone may be reached; empty: everybody that nothing protects."""
+    """The only processes that may be acted on; empty: all that nothing protects."""
     protect: Selection = Selection()
-    """Who may not, whatever else is said."""
+    """Processes that may never be acted on."""
     unprotect: tuple[str, ...] = ()
-    """Patterns of the dangerous programs' that may be reached all the same."""
+    """Patterns of protected programs that may be acted on all the same."""
     own_pid: int = 0
     """The agent's."""
     own_unit: str = ""
     """The unit that the agent runs in; empty: none."""
     supervisor: int = 0
-    """What runs agent and hub, where that is ``tukur up``; 0: nothing of ours."""
+    """PID of ``tukur up``, where that runs agent and hub; else 0."""
     problem: str = ""
-    """Why the host's file does not hold; then nothing is allowed."""
+    """Why the policy file is not valid; then nothing is allowed."""
 
     def current(self) -> "Policy":
-        """The policy of now: this one."""
+        """This policy: it never changes."""
         return self
 
     @property
@@ -90,7 +90,7 @@ class Policy:
         return not (self.signals or self.actions)
 
     def protected(self, subject: Subject) -> str:
-        """Why no order at all may reach this process; empty: one may."""
+        """Why no order may act on this process; empty: one may."""
         pid, ppid = subject.pid, subject.ppid
         if pid == 1:
             return "PID 1 runs the machine"
@@ -99,22 +99,22 @@ class Policy:
         ours = pid == self.own_pid or (self.supervisor and self.supervisor in (pid, ppid))
         if ours or (self.own_unit and subject.unit == self.own_unit):
             return "it is part of tukur itself"
-        word = self.protect.touches(subject)
+        word = self.protect.first_match(subject)
         reason = f"this host's policy protects {word}" if word else ""
-        reason = reason or self._dangerous(subject.program or subject.name)
-        if reason or self.allow.takes(subject):
+        reason = reason or self._protected_program(subject.program or subject.name)
+        if reason or self.allow.matches_all(subject):
             return reason
         return "it is not among those that this host's policy allows"
 
-    def _dangerous(self, program: str) -> str:
-        # By the file that runs: what a process calls itself shields nobody.
+    def _protected_program(self, program: str) -> str:
+        # By the executable: the name that a process gives itself protects nothing.
         for reason, patterns in PROTECTED_PROGRAMS:
-            if _fits(program, patterns) and not _fits(program, self.unprotect):
+            if _matches(program, patterns) and not _matches(program, self.unprotect):
                 return f"{program} is protected: {reason}"
         return ""
 
     def forbids(self, verb: str, signal: str = "") -> tuple[str, str]:
-        """(code, sentence) where this is done to nobody here, or two empty texts."""
+        """(code, sentence) where this host allows it for no process, else two empty strings."""
         if self.problem:
             return "policy_broken", f"this host's policy cannot be used: {self.problem}"
         if self.monitor_only:
@@ -129,7 +129,7 @@ class Policy:
         return "action_forbidden", f"this host's policy does not allow to {verb}"
 
     def refuses(self, subject: Subject, verb: str, signal: str = "") -> tuple[str, str]:
-        """(code, sentence) of the refusal, or two empty texts where it is allowed."""
+        """(code, sentence) of the refusal, or two empty strings where it is allowed."""
         forbidden = self.forbids(verb, signal)
         if forbidden[0]:
             return forbidden
@@ -138,7 +138,7 @@ class Policy:
 
 
 class PolicySource(Protocol):
-    """Where the policy of now is had from."""
+    """Gives the current policy."""
 
     def current(self) -> Policy:
-        """What holds at this instant. Never raises."""
+        """The policy as it is now. Never raises."""

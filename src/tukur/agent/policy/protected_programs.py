@@ -1,4 +1,4 @@
-"""Programs that hold a machine together: no order reaches them unless the host's own file says so by name."""
+"""Programs that a machine depends on: no order acts on them unless the host's policy file names them."""
 
 PROTECTED_PROGRAMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -37,4 +37,4 @@ PROTECTED_PROGRAMS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
 )
-"""Why, and the patterns (fnmatch) of what the file of a program is called."""
+"""Reasons, each with patterns (fnmatch) of the executables' names."""

@@ -1,4 +1,4 @@
-"""What a policy looks at: who a process is at this instant, by the kernel's word."""
+"""What a policy decides by: the properties of a process, as the kernel gives them now."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -19,9 +19,9 @@ class Subject:
     users: frozenset[str] = frozenset()
     """Real and effective."""
     program: str = ""
-    """What the file that it runs is called; empty where that cannot be known."""
+    """Name of its executable; empty where it is not known."""
     name: str = ""
-    """comm: what it calls itself."""
+    """comm, which the process can set itself."""
     cgroup: str = ""
     unit: str = ""
     own_memory: int = 0
@@ -29,7 +29,7 @@ class Subject:
 
 
 def subject_of(pid: int, stat: Stat) -> Subject:
-    """The process that has this PID now, and this stat: hold it by a pidfd meanwhile."""
+    """The process with this PID and stat; the caller holds a pidfd, so that the PID is not reused."""
     identity = read_identity(pid)
     cgroup = identity.cgroup if identity else ""
     status = read_status(pid)

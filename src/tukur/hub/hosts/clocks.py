@@ -1,9 +1,8 @@
-"""By how much each host's clock differs from the hub's, and its record put to the hub's time.
+"""Measures how far each host's clock is off the hub's, and corrects the times of its record.
 
 A host's wall clock and its boot clock keep the same distance until somebody sets the wall clock: such a
-stretch is an *epoch*. Each heartbeat tells both clocks; its way here takes time, so that of many the one that
-came quickest says best what the offset is. A clock that is off by little is left alone: it is as good as the
-hub's.
+span is an *epoch*. Each heartbeat has both clocks' times; as its transfer takes time, the fastest of many
+gives the best estimate of the offset. A small offset is not corrected: the clock is as good as the hub's.
 """
 
 from collections import deque
@@ -17,14 +16,14 @@ _MS = 1_000_000
 WRONG_NS = 500 * _MS
 """A clock that is off by more is corrected ..."""
 _RIGHT_NS = 250 * _MS
-"""... until it is off by less than this: not now and then."""
+"""... until it is off by less than this (hysteresis)."""
 _WINDOW = 60
 _EPOCHS = 16
 
 
 @dataclass(slots=True)
 class Epoch:
-    """One boot of a host for as long as nobody set its clock."""
+    """A span of one boot of a host in which its wall clock was not set."""
 
     boot_id: str
     distance_ns: int
@@ -35,7 +34,7 @@ class Epoch:
     _count: int = 0
 
     def measure(self, distance_ns: int, offset_ns: int) -> None:
-        """One reading of the host's clocks: its wall clock less ours when it came here."""
+        """Adds a reading; `offset_ns`: the host's wall clock less the hub's when it arrived."""
         self.distance_ns = distance_ns
         if self._count == _WINDOW:
             # Of the last one to two minutes: a clock may drift.
@@ -47,7 +46,7 @@ class Epoch:
 
     @property
     def offset_ns(self) -> int:
-        """How far the host's wall clock is ahead of ours; too low by what the quickest message took."""
+        """How far the host's wall clock is ahead of the hub's, less the fastest transfer time."""
         return max(offset for offset in (self._best, self._before, -(2**63)) if offset is not None)
 
     @property
@@ -58,13 +57,13 @@ class Epoch:
 
 @dataclass(slots=True)
 class HostClock:
-    """One host's clock since the hub began."""
+    """One host's clock since the hub started."""
 
     epochs: deque[Epoch] = field(default_factory=lambda: deque(maxlen=_EPOCHS))
     """The newest is the last."""
 
     def measure(self, boot_id: str, wall_ns: int, boot_ns: int, here_ns: int) -> None:
-        """Takes in what the host's two clocks showed in a message that came at `here_ns` of ours."""
+        """Adds the times of the host's two clocks, from a message that arrived at `here_ns` by the hub's."""
         distance = wall_ns - boot_ns
         newest = self.epochs[-1] if self.epochs else None
         if newest is None or newest.boot_id != boot_id or abs(newest.distance_ns - distance) > CLOCK_SET_NS:
@@ -80,13 +79,13 @@ class HostClock:
                 return epoch.shift_ns
         if not mine:
             return 0
-        # Taken before its clock was set, while nobody here heard of it: the boot clock never jumps.
+        # Taken before its clock was set, while it was not connected: the boot clock never jumps.
         shift = mine[-1].distance_ns + mine[-1].shift_ns + boot_ns - wall_ns
         return shift // _MS * _MS if abs(shift) > WRONG_NS else 0
 
     @property
     def offset_ns(self) -> int | None:
-        """How far the wall clock is ahead of ours; None: not told yet."""
+        """How far the wall clock is ahead of the hub's; None: not measured yet."""
         return self.epochs[-1].offset_ns if self.epochs else None
 
     @property
@@ -101,7 +100,7 @@ class HostClock:
 
 
 def shifted(content: Block | Gap, by_ns: int) -> Block | Gap:
-    """With all its wall times later by so much. Of a block's columns the record's row tells it."""
+    """A copy with all wall times moved; the times in a block's columns follow from its row in the store."""
 
     def at(wall_ns: int) -> int:
         return min(max(wall_ns + by_ns, 0), 2**63 - 1)

@@ -1,4 +1,4 @@
-"""The agents' connections: each proves its host's key, then speaks for that host alone."""
+"""The agents' connections: each proves its host's key, then may send for that host only."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
 from tukur.hub.bus import ORDER_RESULTS, Bus, DeliveryUnknownError, NobodyThereError, agent_of, frames_of
-from tukur.hub.hosts.enrolment import HELD, Enrolment
+from tukur.hub.hosts.enrolment import IDENTITY_CONFLICT, Enrolment
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest.writer import IngestWriter
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 HELLO_S = 10.0
 """How long a new connection may take to prove its key."""
 LIVES_S = 3.0
-"""Before a second connection takes the place of a first, the first has so long to show that it lives."""
+"""How long the first of two connections has to prove that it is alive before the second replaces it."""
 BLOCKS = 16
-"""Blocks of one agent that may wait to be stored: twice what an honest one sends unacknowledged."""
+"""Blocks of one agent that may wait to be stored: twice what a well-behaved one sends unacknowledged."""
 
 Socket = WebSocket[Any, Any, State]
 
 
 class Ingest:
-    """Admits agents and passes on what they say. One agent's errors end its own connection only."""
+    """Admits agents and dispatches their messages. An agent's errors end its own connection only."""
 
     def __init__(
         self, store: Store, bus: Bus, presence: Presence, recorder: IngestWriter, enrolment: Enrolment
@@ -46,7 +46,7 @@ class Ingest:
         self._current: dict[str, _Connection] = {}
 
     async def handle(self, socket: Socket) -> None:
-        """One connection, from its first byte to its last."""
+        """Serves one connection until it ends."""
         await socket.accept()
         session = self._enrolment.session()
         try:
@@ -64,7 +64,7 @@ class Ingest:
             return
 
     async def _admit(self, socket: Socket, session: HubSession) -> messages.Hello | None:
-        """The hello of a host that is let in; None: it came for something else, and has its answer."""
+        """The hello of an admitted host; None: the connection was for something else, which was answered."""
         await socket.send_bytes(session.challenge())
         async with asyncio.timeout(HELLO_S):
             first = session.receive(await _receive(socket))
@@ -72,20 +72,22 @@ class Ingest:
             match first:
                 case messages.Hello():
                     answer, only_boot = await self._enrolment.admit(session, first)
-                    await self._keep_apart(first, only_boot, _address(socket))
+                    await self._check_identity(first, only_boot, _address(socket))
                     await self._store.save_facts(first.host_id, first.facts, time.time_ns())
                 case messages.Join():
                     answer = pack(await self._enrolment.join(session, first, _address(socket)))
                 case messages.Rotate():
                     answer = pack(await self._enrolment.rotate(session, first))
                 case _:
-                    raise ProtocolError("out_of_order", "something else than a first word")
+                    raise ProtocolError(
+                        "out_of_order", "unexpected first message; Hello, Join or Rotate expected"
+                    )
         except StoreError as error:
             raise ProtocolError(error.code, str(error)) from error
         await socket.send_bytes(answer)
         if not isinstance(first, messages.Hello):
             return None
-        # First: what comes after it is signed by the newest key.
+        # Sent first: orders after it are signed by the newest key.
         keys = self._enrolment.order_keys() if first.follows else None
         if keys is not None:
             await socket.send_bytes(pack(keys))
@@ -94,8 +96,8 @@ class Ingest:
             await socket.send_bytes(pack(authorities))
         return first
 
-    async def _keep_apart(self, hello: messages.Hello, only_boot: str | None, address: str) -> None:
-        """Raises ProtocolError where another machine uses the host's key, or another agent of this one."""
+    async def _check_identity(self, hello: messages.Hello, only_boot: str | None, address: str) -> None:
+        """Raises ProtocolError where another machine, or another agent of this one, uses the host's key."""
         host_id, boot_id = hello.host_id, hello.facts.boot_id
         older = self._current.get(host_id)
         lives = older is not None and await older.lives()
@@ -112,15 +114,18 @@ class Ingest:
         await self._store.identity_conflicts.hold(row, admitted)
         self._presence.fault(host_id, "hub.held")
         log.error(
-            "host %s: a second machine (%s at %s) has its key and is held", host_id, row.hostname, address
+            "host %s: identity conflict: a second machine (%s at %s) has its key and is refused",
+            host_id,
+            row.hostname,
+            address,
         )
-        raise ProtocolError(HELD.code, HELD.detail)
+        raise ProtocolError(IDENTITY_CONFLICT.code, IDENTITY_CONFLICT.detail)
 
     async def _run(self, connection: "_Connection", hello: messages.Hello) -> None:
         host_id = hello.host_id
         older = self._current.get(host_id)
         if older is not None:
-            log.warning("host %s connects a second time; the older connection is closed", host_id)
+            log.warning("host %s has connected again; its older connection is closed", host_id)
             await older.close("another connection of this host took over")
         self._current[host_id] = connection
         with self._bus.respond(agent_of(host_id), connection.respond):
@@ -131,16 +136,16 @@ class Ingest:
             try:
                 await connection.run()
             except ProtocolError as error:
-                log.warning("host %s breaks the protocol: %s", host_id, error)
+                log.warning("host %s violates the protocol: %s", host_id, error)
                 await _refuse(connection.socket, connection.session, error)
             finally:
                 if self._current.get(host_id) is connection:
                     del self._current[host_id]
                 self._presence.disconnected(host_id, number)
-                log.info("host %s is gone", host_id)
+                log.info("host %s is disconnected", host_id)
 
     async def store(self, connection: "_Connection", block: messages.Block | messages.Gap) -> None:
-        """Stores one block or gap and tells its agent."""
+        """Stores one block or gap and acknowledges it."""
         try:
             await self._recorder.put(connection.host_id, self._presence.corrected(connection.host_id, block))
         except BadBlockError as error:
@@ -154,8 +159,8 @@ class Ingest:
             answer = messages.Ack(boot_id=block.boot_id, first_ns=block.first_ns, last_ns=last_ns)
         await connection.send(answer)
 
-    def hear(self, connection: "_Connection", message: messages.FromAgent | LiveFrame) -> None:
-        """What needs no answer."""
+    def handle_message(self, connection: "_Connection", message: messages.FromAgent | LiveFrame) -> None:
+        """Dispatches a message that needs no answer."""
         host_id = connection.host_id
         match message:
             case LiveFrame(data):
@@ -167,7 +172,7 @@ class Ingest:
             case messages.Inspection():
                 connection.answered(message)
             case messages.AgentLog():
-                log.info("host %s says (%s): %s", host_id, message.level, message.text)
+                log.info("host %s logs (%s): %s", host_id, message.level, message.text)
             case _:
                 pass
 
@@ -180,7 +185,7 @@ class _Connection:
         self.session = session
         self.host_id = hello.host_id
         self.boot_id = hello.facts.boot_id
-        self._heard = asyncio.Event()
+        self._received = asyncio.Event()
         self._ended = False
         self._ingest = ingest
         self._inspections: dict[str, asyncio.Future[messages.Inspection]] = {}
@@ -191,17 +196,17 @@ class _Connection:
         try:
             while True:
                 message = self.session.receive(await _receive(self.socket))
-                self._heard.set()
+                self._received.set()
                 if isinstance(message, messages.Block | messages.Gap):
                     self._take(message)
                 else:
-                    self._ingest.hear(self, message)
+                    self._ingest.handle_message(self, message)
         except WebSocketDisconnect:
             return
         finally:
             self._ended = True
-            # Who waits to learn whether it lives need wait no longer.
-            self._heard.set()
+            # Wakes whoever waits in lives().
+            self._received.set()
             for task in self._blocks:
                 task.cancel()
             await asyncio.gather(*self._blocks, return_exceptions=True)
@@ -210,11 +215,11 @@ class _Connection:
                     waiting.set_exception(NobodyThereError(self.host_id))
 
     async def lives(self) -> bool:
-        """Whether anything comes through it within :data:`LIVES_S`: an agent beats each second."""
-        self._heard.clear()
+        """Whether anything arrives within :data:`LIVES_S`: an agent sends a heartbeat each second."""
+        self._received.clear()
         try:
             async with asyncio.timeout(LIVES_S):
-                await self._heard.wait()
+                await self._received.wait()
         except TimeoutError:
             return False
         return not self._ended
@@ -237,19 +242,19 @@ class _Connection:
     async def respond(self, message: messages.FromHub) -> messages.Inspection | None:
         """Sends a message to the agent; of an Inspect the answer is awaited. Raises NobodyThereError."""
         if not isinstance(message, messages.Inspect):
-            await self._tell(message)
+            await self._send_or_raise(message)
             if isinstance(message, messages.Refused):
                 await self.close(message.code)
             return None
         waiting: asyncio.Future[messages.Inspection] = asyncio.get_running_loop().create_future()
         self._inspections[message.request_id] = waiting
         try:
-            await self._tell(message)
+            await self._send_or_raise(message)
             return await waiting
         finally:
             del self._inspections[message.request_id]
 
-    async def _tell(self, message: messages.Message) -> None:
+    async def _send_or_raise(self, message: messages.Message) -> None:
         try:
             await self.send(message)
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -257,7 +262,7 @@ class _Connection:
             raise DeliveryUnknownError(self.host_id) from error
 
     def answered(self, inspection: messages.Inspection) -> None:
-        """Hands an inspection to whoever asked for it."""
+        """Passes an inspection to the request that waits for it."""
         waiting = self._inspections.get(inspection.request_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(inspection)
@@ -267,11 +272,11 @@ class _Connection:
         await self.socket.send_bytes(pack(message))
 
     async def close(self, reason: str) -> None:
-        """Ends the connection from this side."""
+        """Closes the connection."""
         try:
             await self.socket.close(code=1008, reason=reason)
         except (WebSocketDisconnect, RuntimeError):
-            # It had just ended by itself.
+            # It has just ended by itself.
             return
 
 

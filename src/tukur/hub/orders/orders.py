@@ -143,6 +143,7 @@ class Orders:
             order_id=order_id,
         ):
             raise ProblemError(409, "not_waiting", "this order no longer waits for a decision")
+        self._new_deadline.set()
         self._publish(decided)
         if not approve:
             return decided.order
@@ -285,17 +286,14 @@ class Orders:
 
     async def report(self, host_id: str, result: OrderResult) -> None:
         """Records what a host's agent reports of an order. Raises StoreError."""
-
-        def step(row: OrderRow) -> OrderRow | None:
-            return machine.report(row, result) if row.order.host_id == host_id else None
-
-        if not await self._step(result.order_id, step, f"host:{host_id}"):
-            log.warning(
-                "host %s reports %s of order %r; it has no such order, or its outcome is known",
-                host_id,
-                result.outcome,
-                result.order_id[:100],
-            )
+        row = await self._store.order_row(result.order_id)
+        if row is None or row.order.host_id != host_id:
+            # An agent reports for its own host only.
+            log.warning("host %s reports on order %r, which is not its own", host_id, result.order_id[:100])
+        elif not await self._step(
+            result.order_id, lambda now: machine.report(now, result), f"host:{host_id}"
+        ):
+            log.info("order %s: %s is reported again, or too late", result.order_id, result.outcome)
 
     async def _step(self, order_id: str, step: Step, actor: str) -> bool:
         """Makes a transition, computed again where another one came first; False: there is none."""

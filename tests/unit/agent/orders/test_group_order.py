@@ -15,7 +15,7 @@ from tests.support.cgroups import cgroups
 from tests.support.waiting import until
 from tests.unit.agent.orders.test_executor import order_to, outcomes
 from tukur.agent.orders.executor import Executor
-from tukur.agent.orders.scope import Place, commonest, descendants, pids_in_scope, places
+from tukur.agent.orders.scope import Place, descendants, most_frequent, pids_in_scope, places
 from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy, Selection
 from tukur.protocol.messages import Action, OrderBody, OrderResult
 from tukur.sources.proc import read_stat
@@ -323,5 +323,5 @@ def test_a_unit_is_all_of_it_wherever_below_it_they_are() -> None:
     assert pids_in_scope("unit", 5, "web.service", known) == [5, 4]
 
 
-def test_the_commonest_names_come_first() -> None:
-    assert commonest(["b", "a", "b", "c"], 2) == ["b", "a"]
+def test_the_most_frequent_names_come_first() -> None:
+    assert most_frequent(["b", "a", "b", "c"], 2) == ["b", "a"]
