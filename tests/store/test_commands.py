@@ -30,12 +30,12 @@ async def test_a_thousand_lives_of_one_command_keep_its_texts_once(store: Store)
     await put(store, machine.block(2))
     assert await rows(store, schema.process, schema.image, schema.command) == [1001, 1001, 2]
     host = await the_host(store)
-    (boot,) = await store.boots(host.number)
+    (boot,) = await store.facts.lives.boots(host.number)
     async with store.database.read() as connection:
         starts = list((await connection.execute(select(schema.image.c.start_ns).distinct())).scalars())
         words = (await connection.execute(select(schema.command_word.c.word))).scalars()
         assert sorted(set(words)) == ["bin", "mail", "queue", "sms", "usr", "worker"]
-    images = await store.images(boot, starts, 2**62)
+    images = await store.facts.images.at(boot, starts, 2**62)
     assert {image.cmdline for image in images.values()} == {"worker --queue mail", "worker --queue sms"}
 
 

@@ -27,7 +27,7 @@ async def hub(folder: Path, server: ServerAddress) -> AsyncIterator[Store]:
 
 
 async def enrol(store: Store) -> None:
-    await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
 
 
 @pytest.fixture(autouse=True)
@@ -78,12 +78,12 @@ async def test_a_hub_whose_connection_broke_goes_on_unless_another_came_first(
 
     async with hub(tmp_path, empty) as first:
         cut()
-        assert await first.put_blocks([(HOST, machine.block(3))]) == [None]
+        assert await first.facts.blocks.put([(HOST, machine.block(3))]) == [None]
         cut()
         async with hub(tmp_path, empty):
             block = machine.block(3)
             with pytest.raises(StoreError) as raised:
-                await first.put_blocks([(HOST, block)])
+                await first.facts.blocks.put([(HOST, block)])
             assert (type(raised.value), raised.value.transient) == (DatabaseLockedError, True)
             assert await first.hosts()
-        assert await first.put_blocks([(HOST, block)]) == [None]
+        assert await first.facts.blocks.put([(HOST, block)]) == [None]

@@ -13,7 +13,6 @@ import msgspec
 
 from tukur.files import kept_secret, write_secret
 from tukur.hub.audit.chain import Check, Entry, Head, head_of
-from tukur.hub.store.backends.database import Database
 from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
@@ -53,9 +52,9 @@ def local_user() -> str:
 class AuditLog:
     """All methods raise StoreError. What must be in the log is written before it happens: no log, no deed."""
 
-    def __init__(self, database: Database, data_dir: Path, key: bytes) -> None:
+    def __init__(self, store: AuditStore, data_dir: Path, key: bytes) -> None:
         """`key`: see :func:`audit_key`."""
-        self._store = AuditStore(database)
+        self._store = store
         self._head = data_dir / HEAD
         self._key = key
         self._writing = asyncio.Lock()

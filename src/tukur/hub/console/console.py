@@ -35,11 +35,11 @@ async def _store(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[
 
 def _auth(store: Store) -> Auth:
     # Nobody listens here: a hub that runs is told by a signal.
-    return Auth(store, Bus())
+    return Auth(store.control, Bus())
 
 
 def _audit(store: Store, data_dir: Path) -> AuditLog:
-    return AuditLog(store.database, data_dir, audit_key(data_dir))
+    return AuditLog(store.control.audit, data_dir, audit_key(data_dir))
 
 
 async def _noted(
@@ -64,8 +64,8 @@ async def create_sign_in_link(data_dir: Path, server: ServerAddress | None = Non
 @contextlib.asynccontextmanager
 async def _users(data_dir: Path, server: ServerAddress | None) -> AsyncIterator[tuple[Store, UserAdmin]]:
     async with _store(data_dir, server) as store:
-        factor = SecondFactor(store.users, AccountKey(data_dir))
-        yield store, UserAdmin(store, _auth(store), Passwords(), factor)
+        factor = SecondFactor(store.control.users, AccountKey(data_dir))
+        yield store, UserAdmin(store.control, _auth(store), Passwords(), factor)
 
 
 async def list_users(data_dir: Path, server: ServerAddress | None = None) -> list[UserRow]:
@@ -152,7 +152,9 @@ async def create_join_token(
     """
     token, now = JoinToken(secrets.token_bytes(SECRET), authority), now_ms()
     async with _store(data_dir, server) as store:
-        kept = await store.enrolments.add_token(hash_of(token.secret), label, uses, now, now + seconds * 1000)
+        kept = await store.control.enrolments.add_token(
+            hash_of(token.secret), label, uses, now, now + seconds * 1000
+        )
         if not kept:
             raise ValueError(f"there is a join token labelled {label!r} already; another label expected")
         await _noted(store, data_dir, "join_token.create", label, uses=uses, seconds=seconds)
@@ -162,13 +164,13 @@ async def create_join_token(
 async def list_join_tokens(data_dir: Path, server: ServerAddress | None = None) -> list[JoinTokenRow]:
     """Every join token, without its secret. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.enrolments.tokens()
+        return await store.control.enrolments.tokens()
 
 
 async def revoke_join_token(data_dir: Path, label: str, server: ServerAddress | None = None) -> bool:
     """Ends a join token at once; False: there is none of that label. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await store.enrolments.drop_token(label)
+        known = await store.control.enrolments.drop_token(label)
         await _noted(store, data_dir, "join_token.revoke", label, known=known)
         return known
 
@@ -182,7 +184,7 @@ async def list_hosts(data_dir: Path, server: ServerAddress | None = None) -> lis
 async def revoke_host(data_dir: Path, host_id: str, server: ServerAddress | None = None) -> bool:
     """The host is let in no more; False: there is none of that id. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await store.enrolments.revoke(host_id, now_ms())
+        known = await store.control.enrolments.revoke(host_id, now_ms())
         await _noted(store, data_dir, "host.revoke", host_id, known=known)
         return known
 
@@ -192,7 +194,7 @@ async def change_host(
 ) -> bool:
     """Gives columns of a host other values; False: there is none of that id. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await store.enrolments.change(host_id, **changed)
+        known = await store.control.enrolments.change(host_id, **changed)
         await _noted(store, data_dir, "host.change", host_id, known=known, **changed)
         return known
 
@@ -200,7 +202,7 @@ async def change_host(
 async def list_held(data_dir: Path, server: ServerAddress | None = None) -> list[IdentityConflictRow]:
     """Every machine that waits for a decision. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.identity_conflicts.held()
+        return await store.control.identity_conflicts.held()
 
 
 async def release_host(
@@ -208,7 +210,7 @@ async def release_host(
 ) -> bool:
     """Decides which machine is the host; see ``IdentityConflicts.release``. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        known = await store.identity_conflicts.release(host_id, boot_id)
+        known = await store.control.identity_conflicts.release(host_id, boot_id)
         await _noted(store, data_dir, "host.release", host_id, known=known, boot_id=boot_id)
         return known
 

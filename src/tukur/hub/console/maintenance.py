@@ -12,12 +12,10 @@ from tukur.hub.settings import HubSettings
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import DamagedError, NotWritableError
-from tukur.hub.store.maintenance.check import CheckStore, DamagedBlock
-from tukur.hub.store.maintenance.copying import Copied, Copy
-from tukur.hub.store.maintenance.merging import MergeStore
+from tukur.hub.store.maintenance.check import DamagedBlock
+from tukur.hub.store.maintenance.copying import Copied
 from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 from tukur.hub.store.maintenance.salvage import Salvaged, salvage
-from tukur.hub.store.maintenance.space import Space
 from tukur.hub.store.store import Store
 
 Progress = Callable[[int, int], None]
@@ -68,7 +66,7 @@ async def verify(data_dir: Path, progress: Progress, server: ServerAddress | Non
 
 
 async def _verify(store: Store, progress: Progress) -> Findings:
-    check = CheckStore(store.database)
+    check = store.check
     findings, total = Findings(), await check.count()
     findings.structure = await check.structure()
     async for number, damaged in check.blocks():
@@ -90,7 +88,7 @@ async def repair(
         saved = await _rebuild(data_dir)
     async with _store(data_dir, server) as store:
         findings = await _verify(store, progress)
-        check, aside = CheckStore(store.database), data_dir / "damaged"
+        check, aside = store.check, data_dir / "damaged"
         for block in findings.damaged:
             aside.mkdir(mode=0o700, exist_ok=True)
             content = await check.take_out(block)
@@ -138,7 +136,7 @@ async def copy(data_dir: Path, server: ServerAddress, progress: Progress) -> lis
         raise NotWritableError(f"there is no record at {data_dir / DATABASE}")
     done: dict[str, Copied] = {}
     async with _store(data_dir, None) as source, _store(data_dir, server) as target:
-        run = Copy(source.database, target.database)
+        run = source.copy_to(target)
         total = await run.rows()
         async for state in run.run():
             done[state.table] = state
@@ -152,7 +150,7 @@ async def compact(data_dir: Path, server: ServerAddress | None = None) -> Compac
     Raises StoreError.
     """
     async with _store(data_dir, server) as store:
-        space, merging, merged = Space(store.database), MergeStore(store.database), 0
+        space, merging, merged = store.space, store.merging, 0
         before = await space.file_bytes()
         before_ms = time.time_ns() // 1_000_000 - SETTLED_MS
         for boot in await merging.boots():

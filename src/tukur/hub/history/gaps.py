@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tukur.hub.models.models import RecordGap, RecordGaps
-from tukur.hub.store.record.gaps import MISSING_NS, GapStore, Hole
-from tukur.hub.store.store import HostRow, Store
+from tukur.hub.store.record.gaps import MISSING_NS, Hole
+from tukur.hub.store.store import HostRow
+from tukur.hub.store.waists import Facts
 
 _TOLD = 10_000
 """Gaps of one range that are looked at, at most."""
@@ -15,12 +16,11 @@ _SECOND_MS = 1000
 Stretch = tuple[int, int]
 
 
-async def gaps(store: Store, host: HostRow, from_ms: int, to_ms: int, limit: int, spooled: int) -> RecordGaps:
+async def gaps(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int, spooled: int) -> RecordGaps:
     """The stretches without samples that touch [from, to), the oldest first."""
-    boots = await store.boots(host.number)
-    found = GapStore(store.database)
-    told = await found.told(list(boots), from_ms, to_ms, _TOLD)
-    holes = await found.holes(host.number, from_ms, to_ms, _TOLD)
+    boots = await facts.lives.boots(host.number)
+    told = await facts.gaps.told(list(boots), from_ms, to_ms, _TOLD)
+    holes = await facts.gaps.holes(host.number, from_ms, to_ms, _TOLD)
     listed = [_told(row, boots[row.boot][0]) for row in told]
     listed += [_untold(begin, end) for begin, end in unexplained(holes, told)]
     listed = [gap for gap in listed if gap.from_ms < to_ms and gap.to_ms >= from_ms]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tukur.hub.models.models import Process
-from tukur.hub.store.store import Key
+from tukur.hub.store.record.images import Key
 from tukur.protocol.frames import Frame
 from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, TaskArray, comm_text

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.store.errors import BadBlockError, StoreError
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Facts
 from tukur.protocol.messages import Block, Gap
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class _Waiting:
 class IngestWriter:
     """One writer for all agents. What waits is bounded by the agents' windows."""
 
-    def __init__(self, store: Store, presence: Presence) -> None:
-        self._store = store
+    def __init__(self, facts: Facts, presence: Presence) -> None:
+        self._facts = facts
         self._presence = presence
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self.fault: StoreError | None = None
@@ -75,7 +75,7 @@ class IngestWriter:
         delay = _RETRY_S[0]
         while True:
             try:
-                results = await self._store.put_blocks([(w.host_id, w.block) for w in batch])
+                results = await self._facts.blocks.put([(w.host_id, w.block) for w in batch])
                 break
             except StoreError as error:
                 self._note(error, batch)

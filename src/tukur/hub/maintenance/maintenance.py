@@ -9,12 +9,8 @@ from dataclasses import dataclass
 from tukur.hub.maintenance.forecast import Forecast, LevelGrowth, forecast
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.errors import StoreError
-from tukur.hub.store.maintenance.merging import MergeStore
-from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
-from tukur.hub.store.maintenance.space import Space
-from tukur.hub.store.maintenance.usage import UsageStore
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -54,16 +50,15 @@ class Maintenance:
     def __init__(
         self, store: Store, settings: HubSettings, clock_ms: Callable[[], int] | None = None
     ) -> None:
-        database = store.database
-        self._database = database
+        self._database = store.database
         self._settings = settings
         self._now_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        self._levels = RollupStore(database)
-        self._merging = MergeStore(database)
-        self._retention = RetentionStore(database)
-        self._usage = UsageStore(database)
+        self._rollups = store.facts.rollups
+        self._merging = store.merging
+        self._retention = store.retention
+        self._usage = store.usage
         self._no_use_until_ms = 0
-        self.space = Space(database)
+        self.space = store.space
 
     async def run(self) -> None:
         """Round after round, for ever."""
@@ -80,7 +75,7 @@ class Maintenance:
         await self._database.ensure_connected()
         now_ms = await self._record_ms()
         await self._retention.prepare_days(now_ms)
-        while await self._levels.add_up(now_ms - LATE_MS, 50):
+        while await self._rollups.add_up(now_ms - LATE_MS, 50):
             await self._rest(0.05)
         await self.trim(now_ms)
         await self._merge(now_ms - SETTLED_MS)

@@ -78,7 +78,9 @@ class Orders:
             boot_id=request.boot_id,
             pid=request.pid,
             start_ns=request.start_ns,
-            name=await self._store.process_name(host_id, request.boot_id, request.pid, target.start_ns),
+            name=await self._store.facts.images.name_of(
+                host_id, request.boot_id, request.pid, target.start_ns
+            ),
             signal=request.signal or "",
             verb=request.verb,
             scope=request.scope,
@@ -102,7 +104,7 @@ class Orders:
     async def decide(self, order_id: str, identity: Identity, origin: str, *, approve: bool) -> Order:
         """A second person approves, and the order goes out, or declines. Raises ProblemError."""
         order = await self._store.get_order(order_id)
-        groups = await self._store.enrolments.groups(order.host_id) if order else ()
+        groups = await self._store.control.enrolments.groups(order.host_id) if order else ()
         if order is None or not identity.sees(groups):
             raise _unknown(order_id)
         refusal = _may_not_decide(order, identity, groups)
@@ -178,7 +180,7 @@ class Orders:
         """One order; with `wait_s` after the next news of it, unless it is final. Raises ProblemError."""
         async with self._bus.subscribe(news_of(order_id)) as news:
             order = await self._store.get_order(order_id)
-            if order is None or not identity.sees(await self._store.enrolments.groups(order.host_id)):
+            if order is None or not identity.sees(await self._store.control.enrolments.groups(order.host_id)):
                 raise _unknown(order_id)
             if order.final or wait_s <= 0:
                 return order

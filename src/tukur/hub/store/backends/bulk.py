@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Boolean, Dialect, Integer, Table, func
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 Names = tuple[str, ...]
 
@@ -24,6 +25,15 @@ _VARIABLES = 32_766
 """What one statement of SQLite takes."""
 _LENGTH = 2**20
 """Characters in one statement to a server, unless a single row has more."""
+
+CHUNK = 5000
+"""Values in one IN list: SQLite takes 32,766 at most."""
+
+
+def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """The values in their order, at most `size` at a time."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 @dataclass(frozen=True, slots=True)

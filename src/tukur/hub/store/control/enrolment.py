@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
+from tukur.hub.store.backends.bulk import insert_new
 from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import host, join_token
+from tukur.protocol.messages import HostFacts
 
 KEEP_MS = 7 * 86_400_000
 """So long a token that is used up or expired is kept, to say so to who comes with it."""
@@ -105,6 +108,27 @@ class Enrolments:
             return None
 
     # --- hosts
+
+    @retry_on_conflict
+    async def enrol(self, host_id: str, public_key: bytes, name: str, wall_ns: int) -> None:
+        """Admits a host by its public key; if it is known, its key becomes this one and its name stays."""
+        row = {"host_id": host_id, "public_key": public_key, "name": name, "created_ms": wall_ns // 1_000_000}
+        async with self._database.write() as connection:
+            await insert_new(connection, host, [row])
+            await connection.execute(
+                update(host).where(host.c.host_id == host_id).values(public_key=public_key)
+            )
+
+    @retry_on_conflict
+    async def save_facts(self, host_id: str, facts: HostFacts, wall_ns: int) -> None:
+        """Stores what a host reported about itself when it connected."""
+        content = msgspec.json.encode(facts).decode()
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(host)
+                .where(host.c.host_id == host_id)
+                .values(facts=content, seen_ms=wall_ns // 1_000_000)
+            )
 
     async def key(self, host_id: str) -> HostKey | None:
         """The host's key; None: there is no such host."""

@@ -5,10 +5,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from tukur.blocks import BlockDamagedError, decode_host_samples, decode_samples
 from tukur.hub.store.backends.database import Database
+from tukur.hub.store.payloads import BLOCK_COLUMNS, Payloads
 from tukur.hub.store.schema import block, boot
 
 _READ = 20
@@ -28,8 +29,9 @@ class DamagedBlock:
 class CheckStore:
     """Works beside a running hub."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
+        self._payloads = payloads
 
     async def structure(self) -> list[str]:
         """What the database itself finds wrong with its file; empty: nothing, or it keeps no file here."""
@@ -60,20 +62,22 @@ class CheckStore:
     async def _after(self, boot_no: int, first_ns: int) -> list[Any]:
         columns = block.c
         wanted = (
-            select(block)
+            select(*BLOCK_COLUMNS)
             .where(columns.boot == boot_no, columns.first_ns > first_ns)
             .order_by(columns.first_ns)
             .limit(_READ)
         )
         async with self._database.read() as connection:
-            return list(await connection.execute(wanted))
+            return await self._payloads.get(connection, wanted)
 
     async def take_out(self, damaged: DamagedBlock) -> bytes:
         """Removes a damaged block from the record; what it held."""
-        key = (block.c.boot == damaged.boot) & (block.c.first_ns == damaged.first_ns)
+        wanted = select(*BLOCK_COLUMNS).where(
+            block.c.boot == damaged.boot, block.c.first_ns == damaged.first_ns
+        )
         async with self._database.write() as connection:
-            row = (await connection.execute(select(block.c.tasks, block.c.host_columns).where(key))).one()
-            await connection.execute(delete(block).where(key))
+            (row,) = await self._payloads.get(connection, wanted)
+            await self._payloads.delete(connection, [(damaged.boot, damaged.first_ns)])
         return bytes(row.tasks) + bytes(row.host_columns)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Table, and_, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.backends.bulk import insert_new, merge
+from tukur.hub.store.backends.bulk import chunks, insert_new, merge
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.maintenance.partitions import PartitionStore
@@ -44,9 +44,14 @@ class Copied:
 class Copy:
     """One run. The source may be written meanwhile: what was read before that the next run finds."""
 
-    def __init__(self, source: Database, target: Database) -> None:
+    def __init__(
+        self, source: Database, target: Database, retention: RetentionStore, partitions: PartitionStore
+    ) -> None:
+        """`retention`: of the source; `partitions`: of the target."""
         self._source = source
         self._target = target
+        self._retention = retention
+        self._partitions = partitions
         self._referred = {
             key.column.table for table in metadata.tables.values() for key in table.foreign_keys
         }
@@ -85,11 +90,10 @@ class Copy:
             await self._delete(table, keys)
 
     async def _make_days(self) -> None:
-        source = RetentionStore(self._source)
-        oldest, newest_ms = await source.oldest(), await source.newest_ms()
+        oldest, newest_ms = await self._retention.oldest(), await self._retention.newest_ms()
         if oldest is not None:
             until_ms = max(oldest.minutes_ms, newest_ms or 0)
-            await PartitionStore(self._target).ensure(oldest.minutes_ms, until_ms)
+            await self._partitions.ensure(oldest.minutes_ms, until_ms)
 
     async def _check(self) -> None:
         hosts = []
@@ -125,10 +129,9 @@ class Copy:
             after = until
 
     async def _delete(self, table: Table, keys: Sequence[Key]) -> None:
-        for at in range(0, len(keys), _ROWS):
+        for part in chunks(keys, _ROWS):
             async with self._target.write() as connection:
-                part = tuple_(*table.primary_key).in_(keys[at : at + _ROWS])
-                await connection.execute(delete(table).where(part))
+                await connection.execute(delete(table).where(tuple_(*table.primary_key).in_(part)))
 
 
 def _key(row: Any, key: Sequence[Any]) -> Key:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import select, update
 
 from tukur.blocks import BlockDamagedError, Encoded, merge_blocks
 from tukur.hub.store.backends.database import Database, retry_on_conflict
+from tukur.hub.store.payloads import BLOCK_COLUMNS, Payload, Payloads
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import block, boot
 
@@ -35,8 +36,9 @@ class _GoneError(Exception):
 class MergeStore:
     """Each boot keeps how far its blocks are merged; a block that comes later than that stays as it is."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
+        self._payloads = payloads
 
     async def boots(self) -> list[int]:
         """Every boot's number."""
@@ -48,13 +50,13 @@ class MergeStore:
         columns = block.c
         done = select(boot.c.merged_ns).where(boot.c.id == boot_no).scalar_subquery()
         wanted = (
-            select(block)
+            select(*BLOCK_COLUMNS)
             .where(columns.boot == boot_no, columns.first_ns > done, columns.last_ms < before_ms)
             .order_by(columns.first_ns)
             .limit(_READ)
         )
         async with self._database.read() as connection:
-            rows = list(await connection.execute(wanted))
+            rows = await self._payloads.get(connection, wanted)
         if not rows:
             return None
         groups = _groups(rows)
@@ -81,23 +83,18 @@ class MergeStore:
         first, last = group[0], group[-1]
         keys = [(row.boot, row.first_ns) for row in group]
         row = {
-            **{column.name: getattr(first, column.name) for column in block.columns},
+            **{column.name: getattr(first, column.name) for column in BLOCK_COLUMNS},
             **{name: sum(getattr(part, name) for part in group) for name in _ADDED},
             "last_ns": last.last_ns,
             "last_ms": last.last_ms,
             "samples": encoded.samples,
             "lives": encoded.lives,
-            "host_columns": encoded.host,
-            "tasks": encoded.tasks,
         }
         with contextlib.suppress(_GoneError):
             async with self._database.write() as connection:
-                done = await connection.execute(
-                    delete(block).where(tuple_(block.c.boot, block.c.first_ns).in_(keys))
-                )
-                if done.rowcount != len(keys):
+                if await self._payloads.delete(connection, keys) != len(keys):
                     raise _GoneError
-                await connection.execute(insert(block), row)
+                await self._payloads.put(connection, [row], [Payload(encoded.host, encoded.tasks)])
             return True
         return False
 

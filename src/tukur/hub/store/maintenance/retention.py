@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.maintenance.partitions import PartitionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
+from tukur.hub.store.payloads import Payloads
 from tukur.hub.store.record.commands import delete_commands, unused_commands
 from tukur.hub.store.schema import (
     block,
@@ -56,13 +57,14 @@ _HOURS: tuple[_Owned, ...] = (
 class RetentionStore:
     """Each generator deletes one batch in one short transaction, and yields how many rows it was."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, partitions: PartitionStore, payloads: Payloads) -> None:
         self._database = database
-        self._days = PartitionStore(database)
+        self._partitions = partitions
+        self._payloads = payloads
 
     async def by_days(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
         """The same, or where the database keeps days by themselves a little earlier: whole days go."""
-        if not await self._days.has_days():
+        if not await self._partitions.has_days():
             return cutoffs
 
         def floored(cutoff_ms: int) -> int:
@@ -74,14 +76,14 @@ class RetentionStore:
     async def prepare_days(self, now_ms: int) -> None:
         """Sees to it that what is recorded next has its day."""
         oldest = await self.oldest()
-        await self._days.ensure(min(oldest.minutes_ms, now_ms) if oldest else now_ms, now_ms)
+        await self._partitions.ensure(min(oldest.minutes_ms, now_ms) if oldest else now_ms, now_ms)
 
     async def trim(self, cutoffs: Cutoffs) -> AsyncGenerator[int, None]:
         """All that lies before the cutoffs."""
         for part in (
-            self._days.drop(cutoffs.seconds_ms),
+            self._partitions.drop(cutoffs.seconds_ms),
             self.blocks(cutoffs.seconds_ms),
-            self._days.drop_minutes(cutoffs.minutes_ms),
+            self._partitions.drop_minutes(cutoffs.minutes_ms),
             self._timed(_MINUTES, cutoffs.minutes_ms),
             self._timed(_HOURS, cutoffs.hours_ms),
             self._lives(cutoffs.hours_ms),
@@ -93,17 +95,18 @@ class RetentionStore:
     async def blocks(self, before_ms: int) -> AsyncGenerator[int, None]:
         """Blocks whose last sample is older."""
         columns = block.c
-        key = (columns.boot, columns.first_ns)
         for number in await self._numbers(host):
             old = (
-                select(*key)
+                select(columns.boot, columns.first_ns)
                 .where(columns.host == number, columns.last_ms < before_ms)
                 .order_by(columns.last_ms)
                 .limit(BATCH)
             )
             while keys := await self._keys(old):
                 async with self._database.write() as connection:
-                    await _delete(connection, block, key, keys)
+                    await self._payloads.delete(
+                        connection, [(boot_no, first_ns) for boot_no, first_ns in keys]
+                    )
                 yield len(keys)
 
     async def _timed(self, tables: Sequence[_Owned], before_ms: int) -> AsyncGenerator[int, None]:

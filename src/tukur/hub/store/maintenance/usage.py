@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Table, func, literal, select
+from sqlalchemy import Select, Table, func, select
 
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
+from tukur.hub.store.payloads import Payloads
 from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS
 from tukur.hub.store.schema import (
     block,
@@ -48,8 +49,9 @@ class Growth:
 class UsageStore:
     """Looks at a minute here and there of the last day."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
+        self._payloads = payloads
 
     async def growth(self, oldest: Cutoffs, newest_ms: int) -> Growth:
         """Of the last day of the record, or since it began."""
@@ -66,9 +68,15 @@ class UsageStore:
             per_day *= len(hosts) / max(len(picked), 1)
             sums = dict.fromkeys(("seconds", "minutes", "hours"), 0.0)
             for start in starts:
-                for level, wanted, row_bytes in _window(picked, numbers, start):
-                    rows, content = (await connection.execute(wanted)).one()
-                    sums[level] += (rows or 0) * row_bytes + float(content or 0)
+                blocks, payload_bytes = await self._payloads.size(
+                    connection,
+                    block.c.host.in_(picked),
+                    block.c.last_ms >= start,
+                    block.c.last_ms < start + MINUTE_MS,
+                )
+                sums["seconds"] += blocks * _ROW_BYTES[block.name] + payload_bytes
+                for rollup, wanted, row_bytes in _window(picked, numbers, start):
+                    sums[rollup] += int((await connection.execute(wanted)).scalar_one()) * row_bytes
             hour_rows = await self._hours(connection, picked, numbers, (begin, newest_ms))
         hours_per_day = hour_rows * (DAY_MS / span) * len(hosts) / max(len(picked), 1)
         return Growth(
@@ -91,12 +99,11 @@ class UsageStore:
 
 
 def _window(hosts: Sequence[int], boots: Sequence[int], start: int) -> list[tuple[str, Select[Any], int]]:
-    """(level, query of rows and bytes, bytes of a row) of the minute from `start` on."""
+    """(rollup, query of the number of rows, bytes of a row) of the minute from `start` on."""
     end = start + MINUTE_MS
-    content = func.sum(func.length(block.c.tasks) + func.length(block.c.host_columns))
     lives = (process.c.boot.in_(boots), process.c.last_ms >= start, process.c.last_ms < end)
     joined = (
-        select(func.count(), literal(0))
+        select(func.count())
         .select_from(image)
         .join(
             process,
@@ -107,20 +114,12 @@ def _window(hosts: Sequence[int], boots: Sequence[int], start: int) -> list[tupl
         .where(*lives)
     )
     return [
-        (
-            "seconds",
-            select(func.count(), content).where(
-                block.c.host.in_(hosts), block.c.last_ms >= start, block.c.last_ms < end
-            ),
-            _ROW_BYTES[block.name],
-        ),
         ("minutes", _rows(host_minute, "host", hosts, start), _ROW_BYTES[host_minute.name]),
         ("minutes", _rows(process_minute, "boot", boots, start), _ROW_BYTES[process_minute.name]),
-        ("hours", select(func.count(), literal(0)).where(*lives), _ROW_BYTES[process.name]),
+        ("hours", select(func.count()).where(*lives), _ROW_BYTES[process.name]),
         ("hours", joined, _ROW_BYTES[image.name]),
     ]
 
 
 def _rows(table: Table, owner: str, numbers: Sequence[int], start: int) -> Select[Any]:
-    wanted = select(func.count(), literal(0))
-    return wanted.where(table.c[owner].in_(numbers), table.c.minute_ms == start)  # type: ignore[return-value]
+    return select(func.count()).where(table.c[owner].in_(numbers), table.c.minute_ms == start)

@@ -1,4 +1,6 @@
-"""Writes blocks with the rows that came with them: all in one transaction, and a repeat changes nothing.
+"""Writes blocks with the rows that came with them, and finds blocks by time.
+
+All of a block is written in one transaction; a block that is sent again changes nothing.
 
 They may come in any order: see ``runs.py``. Blocks that come in order, as nearly all do, are written
 together: one statement for each table rather than for each block.
@@ -6,13 +8,17 @@ together: one statement for each table rather than for each block.
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import exists, insert, select, tuple_, update
+from sqlalchemy import Select, exists, select, tuple_, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import insert_new, merge
+from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.errors import BadBlockError
+from tukur.hub.store.payloads import Payload, Payloads
 from tukur.hub.store.record import rows
 from tukur.hub.store.record.commands import command_numbers
 from tukur.hub.store.record.gaps import put_gap
@@ -48,6 +54,11 @@ _ADDED = ("samples", *(f"{figure}_total" for figure in FIGURES))
 _HIGHEST = tuple(f"{figure}_high" for figure in FIGURES)
 _LOWEST = tuple(f"{figure}_low" for figure in FIGURES)
 
+_INVALID_VALUES = (IntegrityError, DataError, OverflowError, UnicodeEncodeError)
+"""What is raised for a value that the database cannot hold."""
+_SCAN_MS = 120_000
+"""Twice the length of the longest block: how far a scan by one end of blocks looks for the other."""
+
 Item = tuple[str, Block | Gap]
 """(host_id, what it sent)."""
 
@@ -58,6 +69,122 @@ class Placed(NamedTuple):
     host_no: int
     boot_no: int
     content: Block
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """When a block was recorded, and its payload."""
+
+    boot: int
+    first_ns: int
+    first_ms: int
+    last_ms: int
+    host_columns: bytes
+    tasks: bytes
+    """Empty, as ``host_columns``, where it was not asked for."""
+
+
+class BlockStore:
+    """Blocks with all that they bring. All methods raise StoreError."""
+
+    def __init__(self, database: Database, payloads: Payloads) -> None:
+        self._database = database
+        self._payloads = payloads
+
+    @retry_on_conflict
+    async def put(self, items: Sequence[Item]) -> list[BadBlockError | None]:
+        """Stores blocks and gaps in one transaction; for each None, or why it never can be stored.
+
+        A block that is already stored changes nothing. If this raises, nothing was stored.
+        """
+        results: list[BadBlockError | None] = [None] * len(items)
+        async with self._database.write() as connection:
+            stored = await self._put_in_order(connection, items)
+            for index, (host_id, content) in enumerate(items):
+                if index in stored:
+                    continue
+                try:
+                    async with connection.begin_nested():
+                        self._check_size(content)
+                        await put(connection, self._payloads, host_id, content)
+                except BadBlockError as error:
+                    results[index] = error
+                except _INVALID_VALUES as error:
+                    # Its own values are at fault: retrying would block everyone else's record.
+                    results[index] = BadBlockError(f"the database cannot hold it: {_reason(error)}")
+        return results
+
+    async def _put_in_order(self, connection: AsyncConnection, items: Sequence[Item]) -> frozenset[int]:
+        """Stores what :func:`in_order` finds, and returns the indexes. If one is bad, none is stored."""
+        try:
+            async with connection.begin_nested():
+                found = await in_order(connection, items)
+                for entry in found.values():
+                    self._check_size(entry.content)
+                if found:
+                    await put_in_order(connection, self._payloads, list(found.values()))
+        except (BadBlockError, *_INVALID_VALUES):
+            return frozenset()
+        return frozenset(found)
+
+    def _check_size(self, content: Block | Gap) -> None:
+        if isinstance(content, Gap):
+            return
+        size, max_bytes = len(content.host) + len(content.tasks), self._payloads.max_bytes
+        if size > max_bytes:
+            raise BadBlockError(f"it has {size} bytes; the database takes at most {max_bytes}")
+
+    async def near(self, host_no: int, at_ms: int, *, content: bool = True) -> BlockRow | None:
+        """The block with the sample nearest to an instant; without `content`, without its payload."""
+        located = select(*_LOCATION).where(block.c.host == host_no)
+        later = located.where(block.c.last_ms >= at_ms).order_by(block.c.last_ms)
+        earlier = located.where(block.c.last_ms < at_ms).order_by(block.c.last_ms.desc())
+        async with self._database.read() as connection:
+            after = await self._first(connection, later, content=content)
+            if after is not None and after.first_ms <= at_ms:
+                return after
+            before = await self._first(connection, earlier, content=content)
+        if before is None or (after is not None and after.first_ms - at_ms < at_ms - before.last_ms):
+            return after
+        return before
+
+    async def _first(
+        self, connection: AsyncConnection, blocks: Select[Any], *, content: bool
+    ) -> BlockRow | None:
+        first = blocks.limit(1)
+        found = await (self._payloads.get(connection, first) if content else connection.execute(first))
+        return next((_block_row(row) for row in found), None)
+
+    async def between(self, host_no: int, from_ms: int, to_ms: int, *, tasks: bool) -> list[BlockRow]:
+        """The blocks that have samples in [from, to), by time; without `tasks` only the host's columns."""
+        wanted = (
+            select(*_LOCATION)
+            .where(block.c.host == host_no, block.c.last_ms >= from_ms, block.c.first_ms < to_ms)
+            # These bounds keep the scan to the range, in the index and in the partitions.
+            .where(block.c.last_ms < to_ms + _SCAN_MS, block.c.first_ms >= from_ms - _SCAN_MS)
+            .order_by(block.c.last_ms)
+        )
+        async with self._database.read() as connection:
+            return [_block_row(row) for row in await self._payloads.get(connection, wanted, tasks=tasks)]
+
+
+_LOCATION = (block.c.boot, block.c.first_ns, block.c.first_ms, block.c.last_ms)
+
+
+def _block_row(row: Any) -> BlockRow:
+    return BlockRow(
+        row.boot,
+        row.first_ns,
+        row.first_ms,
+        row.last_ms,
+        getattr(row, "host_columns", b""),
+        getattr(row, "tasks", b""),
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Without the statement and its values, which SQLAlchemy adds."""
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
 
 
 async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
@@ -146,13 +273,13 @@ async def _begin_boots(
     return await _boots(connection, list(firsts.values()))
 
 
-async def put_in_order(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
+async def put_in_order(connection: AsyncConnection, payloads: Payloads, blocks: Sequence[Placed]) -> None:
     """Stores blocks that :func:`in_order` found. Raises BadBlockError where one can never be stored."""
     for entry in blocks:
         rows.check(entry.content)
     runs = [entry for entry in blocks if entry.content.first_of_run]
     await insert_new(connection, run, [rows.run_row(entry.boot_no, entry.content) for entry in runs])
-    await connection.execute(insert(block), [rows.block_row(*entry) for entry in blocks])
+    await _put_rows(connection, payloads, blocks)
     images = [(entry.boot_no, one) for entry in blocks for one in entry.content.images]
     texts = [rows.command_texts(one) for _, one in images]
     newest_ms = max(entry.content.last_wall_ns for entry in blocks) // 1_000_000
@@ -169,7 +296,15 @@ async def put_in_order(connection: AsyncConnection, blocks: Sequence[Placed]) ->
     await _put_rest(connection, blocks)
 
 
-async def put(connection: AsyncConnection, host_id: str, content: Block | Gap) -> None:
+async def _put_rows(connection: AsyncConnection, payloads: Payloads, blocks: Sequence[Placed]) -> None:
+    await payloads.put(
+        connection,
+        [rows.block_row(*entry) for entry in blocks],
+        [Payload(entry.content.host, entry.content.tasks) for entry in blocks],
+    )
+
+
+async def put(connection: AsyncConnection, payloads: Payloads, host_id: str, content: Block | Gap) -> None:
     """Stores one block or gap, wherever it belongs. Raises BadBlockError where it can never be stored."""
     rows.check(content)
     host_no = await host_number(connection, host_id)
@@ -188,7 +323,7 @@ async def put(connection: AsyncConnection, host_id: str, content: Block | Gap) -
         return
     if place.earliest and place.late:
         await connection.execute(update(boot).where(boot.c.id == boot_no).values(booted_ms=booted_ms))
-    await _put_block(connection, Placed(host_no, boot_no, content), place)
+    await _put_block(connection, payloads, Placed(host_no, boot_no, content), place)
 
 
 async def _was_deleted(connection: AsyncConnection, host_no: int, content: Block) -> bool:
@@ -204,20 +339,20 @@ async def _was_deleted(connection: AsyncConnection, host_no: int, content: Block
                 block.c.host == host_no,
                 block.c.first_ms >= minute_ms,
                 block.c.first_ms < minute_ms + 60_000,
-                # A block lasts a minute at most: this keeps the scan to a few entries of the index.
+                # Keeps the scan to a few entries of the index.
                 block.c.last_ms >= minute_ms,
-                block.c.last_ms < minute_ms + 120_000,
+                block.c.last_ms < minute_ms + _SCAN_MS,
             )
         )
     )
     return bool(found.scalar_one())
 
 
-async def _put_block(connection: AsyncConnection, entry: Placed, place: Place) -> None:
+async def _put_block(connection: AsyncConnection, payloads: Payloads, entry: Placed, place: Place) -> None:
     content, boot_no = entry.content, entry.boot_no
     if content.first_of_run:
         await begin_run(connection, boot_no, content)
-    await connection.execute(insert(block), rows.block_row(*entry))
+    await _put_rows(connection, payloads, [entry])
     await _put_images(connection, entry, place)
     await _put_rest(connection, [entry], place)
     if place.late:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.backends.bulk import chunks, insert_new
 from tukur.hub.store.record.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 from tukur.hub.store.schema import command, command_word, image
 
@@ -17,8 +17,6 @@ IMAGE_COLUMNS: tuple[Any, ...] = (
     *(column for column in image.columns if column.name != "command"),
     *(command.c[name] for name in COMMAND_TEXTS),
 )
-_CHUNK = 5000
-"""Values in one IN list: SQLite takes 32,766 at most."""
 
 
 async def command_numbers(
@@ -52,11 +50,9 @@ async def _known(connection: AsyncConnection, hashes: Sequence[bytes]) -> dict[b
     """Hash to (number, used_ms)."""
     wanted = sorted(set(hashes))
     found: dict[bytes, tuple[int, int]] = {}
-    for at in range(0, len(wanted), _CHUNK):
+    for part in chunks(wanted):
         rows = await connection.execute(
-            select(command.c.hash, command.c.id, command.c.used_ms).where(
-                command.c.hash.in_(wanted[at : at + _CHUNK])
-            )
+            select(command.c.hash, command.c.id, command.c.used_ms).where(command.c.hash.in_(part))
         )
         found.update({bytes(row.hash): (row.id, row.used_ms) for row in rows})
     return found

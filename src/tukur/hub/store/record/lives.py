@@ -9,9 +9,11 @@ from sqlalchemy import Select, and_, literal, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
+from tukur.hub.store.backends.bulk import chunks
 from tukur.hub.store.backends.database import Database
+from tukur.hub.store.record.images import Key
 from tukur.hub.store.record.search_tokens import split
-from tukur.hub.store.schema import boot, command, command_word, host, image
+from tukur.hub.store.schema import boot, command, command_word, host, image, process
 
 FEW = 500
 """So many commands are followed each by its own index; where more fit, lives are looked through in order."""
@@ -44,10 +46,26 @@ class LifeQuery:
 
 
 class LifeStore:
-    """Rows of image with the texts of their command."""
+    """Queries over lives and the boots that they belong to. All methods raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def boots(self, host_no: int) -> dict[int, tuple[str, int]]:
+        """Number to (boot_id, booted_ms) of each boot of a host."""
+        wanted = select(boot.c.id, boot.c.boot_id, boot.c.booted_ms).where(boot.c.host == host_no)
+        async with self._database.read() as connection:
+            found = await connection.execute(wanted)
+            return {row.id: (row.boot_id, row.booted_ms) for row in found}
+
+    async def rows(self, boot_no: int, start_ns: Sequence[int]) -> dict[Key, Any]:
+        """The rows of ``process`` of all lives that start at one of these instants."""
+        found: dict[Key, Any] = {}
+        async with self._database.read() as connection:
+            for part in chunks(start_ns):
+                wanted = select(process).where(process.c.boot == boot_no, process.c.start_ns.in_(part))
+                found.update({(row.start_ns, row.pid): row for row in await connection.execute(wanted)})
+        return found
 
     async def find(self, query: LifeQuery, limit: int) -> list[Any]:
         """The newest `limit` of what fits: rows of image, command id in ``command``."""
@@ -129,19 +147,17 @@ def _prefix(word: str) -> ColumnElement[bool]:
 def _by_commands(
     numbers: Sequence[int], boots: Sequence[int] | None, query: LifeQuery, limit: int
 ) -> Iterator[Select[Any]]:
-    for at in range(0, len(numbers), _AT_ONCE):
-        parts = [
-            _newest([image.c.command == number, *_bounds(query)], boots, limit)
-            for number in numbers[at : at + _AT_ONCE]
-        ]
-        yield _together(parts)
+    for part in chunks(numbers, _AT_ONCE):
+        yield _together(
+            [_newest([image.c.command == number, *_bounds(query)], boots, limit) for number in part]
+        )
 
 
 def _by_boots(boots: Sequence[int], query: LifeQuery, limit: int) -> Iterator[Select[Any]]:
     fitting = command_conditions(query)
-    for at in range(0, len(boots), _AT_ONCE):
+    for part in chunks(boots, _AT_ONCE):
         parts = []
-        for number in boots[at : at + _AT_ONCE]:
+        for number in part:
             conditions = [image.c.boot == number, *_bounds(query)]
             if fitting:
                 known = select(literal(1)).where(command.c.id == image.c.command, *fitting)

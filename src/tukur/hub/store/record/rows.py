@@ -45,7 +45,7 @@ def booted_ms(content: Block | Gap) -> int:
 
 
 def block_row(host_no: int, boot_no: int, content: Block) -> Row:
-    """The block itself."""
+    """The block itself, without its payload."""
     lost = content.lost or Lost()
     return {
         "boot": boot_no,
@@ -57,8 +57,6 @@ def block_row(host_no: int, boot_no: int, content: Block) -> Row:
         "samples": content.samples,
         "lives": content.lives,
         "missed": content.missed,
-        "host_columns": content.host,
-        "tasks": content.tasks,
         "lost_execs": lost.execs,
         "lost_lives": lost.lives,
         "lost_cpu_ns": lost.cpu_ns,

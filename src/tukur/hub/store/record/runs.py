@@ -12,13 +12,11 @@ from typing import Any
 from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.backends.bulk import chunks, insert_new
 from tukur.hub.store.record.rows import run_row
 from tukur.hub.store.schema import block, image, process, run
 from tukur.protocol.messages import Block, Image
 
-_CHUNK = 5000
-"""Values in one IN list."""
 _PLACES = 64
 """Places asked for in one statement."""
 
@@ -70,8 +68,7 @@ async def place_of(connection: AsyncConnection, boot_no: int, first_ns: int) -> 
 async def places_of(connection: AsyncConnection, asked: Sequence[tuple[int, int]]) -> list[Place]:
     """The same of many blocks, given as (boot, first_ns)."""
     found: list[Place] = []
-    for at in range(0, len(asked), _PLACES):
-        part = asked[at : at + _PLACES]
+    for part in chunks(asked, _PLACES):
         values = {f"{name}{n}": key[i] for n, key in enumerate(part) for i, name in enumerate(("boot", "at"))}
         rows = await connection.execute(_places(len(part)), values)
         for (_, first_ns), row in zip(part, sorted(rows, key=lambda row: int(row.n)), strict=True):
@@ -122,11 +119,11 @@ async def end_before_run(connection: AsyncConnection, boot_no: int, content: Blo
     columns = process.c
     keys = [(entry.start_ns, entry.pid) for entry in content.images]
     gone: list[Life] = []
-    for at in range(0, len(keys), _CHUNK):
+    for part in chunks(keys):
         found = await connection.execute(
             select(columns.start_ns, columns.pid).where(
                 columns.boot == boot_no,
-                tuple_(columns.start_ns, columns.pid).in_(keys[at : at + _CHUNK]),
+                tuple_(columns.start_ns, columns.pid).in_(part),
                 columns.ended.is_(False),
                 columns.run_ns < run_ns,
             )
@@ -147,12 +144,12 @@ async def _end(connection: AsyncConnection, boot_no: int, gone: Sequence[Life], 
     if not gone:
         return
     last = await _last_before(connection, boot_no, run_ns)
-    for at in range(0, len(gone), _CHUNK):
+    for part in chunks(gone):
         await connection.execute(
             update(process)
             .where(
                 process.c.boot == boot_no,
-                tuple_(process.c.start_ns, process.c.pid).in_(gone[at : at + _CHUNK]),
+                tuple_(process.c.start_ns, process.c.pid).in_(part),
             )
             .values(ended=True, last_ms=None if last is None else last.last_ms, gone_ns=run_ns)
         )
@@ -174,12 +171,12 @@ async def newest_images(
     """The newest image of each of these rows' lives before an instant."""
     starts = [row["start_ns"] for row in rows]
     found: dict[Life, Row] = {}
-    for at in range(0, len(starts), _CHUNK):
+    for part in chunks(starts):
         wanted = (
             select(image)
             .where(
                 image.c.boot == boot_no,
-                image.c.start_ns.in_(starts[at : at + _CHUNK]),
+                image.c.start_ns.in_(part),
                 image.c.since_ns < before_ns,
             )
             .order_by(image.c.since_ns)
@@ -200,13 +197,13 @@ async def keep_images_of_run(
         if (key := (row["start_ns"], row["pid"])) in newest and newest[key]["since_ns"] < row["since_ns"]
     }
     keys = list(older)
-    for at in range(0, len(keys), _CHUNK):
+    for part in chunks(keys):
         found = await connection.execute(
             select(process.c.start_ns, process.c.pid, run.c.first_ms)
             .join(run, (run.c.boot == process.c.boot) & (run.c.first_ns == run_ns))
             .where(
                 process.c.boot == boot_no,
-                tuple_(process.c.start_ns, process.c.pid).in_(keys[at : at + _CHUNK]),
+                tuple_(process.c.start_ns, process.c.pid).in_(part),
                 process.c.run_ns >= run_ns,
             )
         )
