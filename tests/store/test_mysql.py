@@ -28,6 +28,10 @@ from tukur.protocol import auth
 
 EVERY_DAY = "SELECT, INSERT, UPDATE, DELETE"
 TO_MIGRATE = f"{EVERY_DAY}, CREATE, ALTER, INDEX, REFERENCES, DROP"
+SSL_REQUEST = 32
+"""Bytes of the packet that asks for TLS: capabilities, packet size, character set, filler."""
+TLS_HANDSHAKE = b"\x16\x03"
+"""How a TLS record with a handshake begins."""
 
 
 @pytest.fixture
@@ -357,7 +361,11 @@ async def test_a_server_without_tls_learns_nothing_of_the_password(
         )
         assert line.startswith("store_refused: ")
         assert "offers no TLS" in line
-        assert not heard
+        # A request for TLS, which names nobody, and a TLS record: whatever comes later would be encrypted.
+        size = 4 + SSL_REQUEST
+        assert heard[:4] == bytes([SSL_REQUEST, 0, 0, 1])
+        assert heard[size : size + 2] == TLS_HANDSHAKE
+        assert empty.user.encode() not in heard
     finally:
         between.close()
         await between.wait_closed()

@@ -1,15 +1,13 @@
 """A database of a MariaDB or MySQL server: connections as they must be, whatever the server says."""
 
 import asyncio
-import contextlib
 import logging
 import re
 from dataclasses import dataclass
 from typing import Any
 
-import aiomysql
-from pymysql import converters, err
-from pymysql.constants import CLIENT, FIELD_TYPE
+from asyncmy import converters
+from asyncmy.constants import FIELD_TYPE
 from sqlalchemy import URL, Connection, NullPool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -24,7 +22,6 @@ log = logging.getLogger(__name__)
 
 READERS = 4
 CONNECT_S = 10
-CLOSE_S = 1
 LOCK_S = 10
 """How long a row that somebody else has locked is waited for."""
 QUERY_S = 45
@@ -40,7 +37,6 @@ LEAST_PACKET = 16 * 2**20
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,ONLY_FULL_GROUP_BY"
 _OLDEST = {"MariaDB": (10, 6, 0), "MySQL": (8, 0, 17)}
 """MariaDB: the first where a table is made whole or not at all. MySQL: the first with an exact collation."""
-_SSL_CONNECTION_ERROR = 2026
 
 
 @dataclass(slots=True)
@@ -105,10 +101,9 @@ class MysqlServer:
     def _engine(self, **options: Any) -> AsyncEngine:
         address = self.address
         url = URL.create(
-            "mysql+aiomysql", address.user, address.password, address.host, address.port, address.database
+            "mysql+asyncmy", address.user, address.password, address.host, address.port, address.database
         )
         arguments: dict[str, Any] = {
-            "async_creator_fn": _connect,
             "charset": "utf8mb4",
             "connect_timeout": CONNECT_S,
             "conv": _DECODERS,
@@ -167,36 +162,13 @@ class MysqlServer:
         self.largest_block = (packet - 65536) // 2
 
 
-class _Connection(aiomysql.Connection):  # type: ignore[misc]
-    async def _request_authentication(self) -> None:
-        # The driver would go on in plain text: whoever sits in between had only to take the offer away.
-        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
-            raise err.OperationalError(_SSL_CONNECTION_ERROR, "the server offers no TLS")
-        await super()._request_authentication()
-
-    async def ensure_closed(self) -> None:
-        writer = self._writer
-        await super().ensure_closed()
-        if writer is not None:
-            # The event loop may end right after this: uvloop then complains of a connection half closed.
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(CLOSE_S):
-                    await writer.wait_closed()
-
-
-async def _connect(**options: Any) -> _Connection:
-    connection = _Connection(**options)
-    await connection._connect()  # noqa: SLF001 - as aiomysql.connect does
-    return connection
-
-
 def _whole(digits: str) -> int | float:
     """Sums of integers come as DECIMAL; no column is one."""
     return float(digits) if "." in digits else int(digits)
 
 
 _DECODERS = {
-    **converters.decoders,
+    **converters.conversions,
     FIELD_TYPE.DECIMAL: _whole,
     FIELD_TYPE.NEWDECIMAL: _whole,
 }

@@ -2,7 +2,7 @@
 
 import ssl
 
-import pymysql
+import asyncmy.errors
 
 from tukur.hub.store import errors
 
@@ -63,13 +63,15 @@ def _reason(error: BaseException) -> OSError | None:
 
 def _known(error: Exception, number: int, text: str) -> tuple[type[errors.StoreError] | None, str]:
     if isinstance(error, ssl.SSLError):
-        return errors.RefusedError, "cannot be trusted"
-    if isinstance(error, OSError | EOFError | pymysql.err.InterfaceError):
+        # The driver asks for TLS whatever the server offers: one that has none answers in plain text.
+        plain = error.reason == "WRONG_VERSION_NUMBER"
+        return errors.RefusedError, "offers no TLS" if plain else "cannot be trusted"
+    if isinstance(error, OSError | EOFError | asyncmy.errors.InterfaceError):
         return errors.UnreachableError, "cannot be reached"
     if isinstance(error, RuntimeError) and "cryptography" in text:
         # MySQL's own way to tell a password: in plain text only by a key that anybody in between may swap.
         return errors.RefusedError, "wants to be told the password by TLS (ssl-ca) or by its socket"
-    return _servers(number, text) if isinstance(error, pymysql.Error) else (None, "")
+    return _servers(number, text) if isinstance(error, asyncmy.errors.Error) else (None, "")
 
 
 def _servers(number: int, text: str) -> tuple[type[errors.StoreError], str]:
