@@ -29,7 +29,7 @@ def gap(first_s: int, last_s: int, reason: str = "spool_full", boot_id: str = BO
 
 async def told(store: Store, from_s: int = 0, to_s: int = 10_000) -> list[tuple[int, int, int, str]]:
     boots = list(await store.facts.lives.boots(1))
-    rows = await store.facts.gaps.told(boots, START + from_s * 1000, START + to_s * 1000, 100)
+    rows = await store.facts.gaps.reported(boots, START + from_s * 1000, START + to_s * 1000, 100)
     return [
         ((row.first_ms - START) // 1000, (row.last_ms - START) // 1000, row.samples, row.reason)
         for row in rows

@@ -18,7 +18,7 @@ from tukur.protocol import auth
 
 @contextlib.asynccontextmanager
 async def hub(folder: Path, server: ServerAddress) -> AsyncIterator[Store]:
-    store = await Store.open(folder, server, sole=True)
+    store = await Store.open(folder, server, exclusive=True)
     try:
         await enrol(store)
         yield store
@@ -32,7 +32,7 @@ async def enrol(store: Store) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mysql, "HOLD_S", 1)
+    monkeypatch.setattr(mysql, "HUB_LOCK_S", 1)
 
 
 async def test_a_second_hub_is_refused_until_the_first_has_ended(
@@ -40,7 +40,7 @@ async def test_a_second_hub_is_refused_until_the_first_has_ended(
 ) -> None:
     async with hub(tmp_path, empty):
         with pytest.raises(DatabaseLockedError, match="another hub writes to the database"):
-            await Store.open(tmp_path, empty, sole=True)
+            await Store.open(tmp_path, empty, exclusive=True)
         wanted = "select count(*) from information_schema.processlist where user = %s"
         assert mariadb.sql(wanted, [empty.user]) == [(1,)]
     async with hub(tmp_path, empty):

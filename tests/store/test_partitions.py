@@ -103,7 +103,7 @@ async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_w
     await record(store, 0, 1, 2, 3)
     retention = store.retention
     cutoff = NOON + 2 * DAY_MS + 60_000
-    whole = await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + 2 * DAY_MS)
+    whole = await retention.align_to_partitions(Cutoffs(cutoff, cutoff, 0), cutoff + 2 * DAY_MS)
     assert whole.seconds_ms == whole.minutes_ms == NOON + 2 * DAY_MS - DAY_MS // 2
     assert sum([deleted async for deleted in retention.trim(whole)]) > 0
     assert await counts(store) == [2, 2, 2]
@@ -111,7 +111,9 @@ async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_w
     assert await counts(store) == [1, 2, 2]
     names = [part.name for part in await store.partitions.partitions(block)]
     assert names[0] == "d20231116"
-    assert await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + DAY_MS) == Cutoffs(cutoff, cutoff, 0)
+    assert await retention.align_to_partitions(Cutoffs(cutoff, cutoff, 0), cutoff + DAY_MS) == Cutoffs(
+        cutoff, cutoff, 0
+    )
 
 
 async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_waits(store: Store) -> None:
@@ -193,7 +195,7 @@ async def test_without_the_right_to_change_tables_what_is_too_old_goes_row_by_ro
     mariadb.sql(f"REVOKE ALTER, DROP ON {empty.database}.* FROM {empty.user}@'%'")
     await store.close()
     retention = store.retention
-    await retention.prepare_days(NOON + 9 * DAY_MS)
+    await retention.prepare_partitions(NOON + 9 * DAY_MS)
     cutoff = NOON + DAY_MS + DAY_MS // 2
     assert sum([deleted async for deleted in retention.trim(Cutoffs(cutoff, cutoff, 0))]) > 0
     assert await counts(store) == [1, 1, 1]

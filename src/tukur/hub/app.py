@@ -52,7 +52,7 @@ MAX_BODY = 64 * 1024
 async def open_hub(settings: HubSettings) -> Hub:
     """Opens the store and wires the parts. Raises StoreError, CertificateError."""
     tls = Tls(settings.tls, settings.data_dir, own_names(settings.host, settings.allowed_hosts))
-    store = await Store.open(settings.data_dir, settings.database, sole=True)
+    store = await Store.open(settings.data_dir, settings.database, exclusive=True)
     for host_id, public, name in settings.enrol:
         await store.control.enrolments.enrol(host_id, public, name, time.time_ns())
     bus = Bus()

@@ -13,7 +13,7 @@ import msgspec
 
 from tukur.files import kept_secret, write_secret
 from tukur.hub.audit.chain import Check, Entry, Head, head_of
-from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
+from tukur.hub.store.control.audit import AuditQuery, AuditStore, EntryContent
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
 from tukur.protocol.errors import UNREADABLE
@@ -63,7 +63,7 @@ class AuditLog:
         self, actor: str, action: str, target: str = "", result: str = DONE, origin: str = "", **detail: Any
     ) -> Entry:
         """Writes one entry, on disk when this returns."""
-        said = Said(
+        content = EntryContent(
             actor=actor[:_LONGEST],
             origin=origin[:_LONGEST],
             action=action,
@@ -72,7 +72,7 @@ class AuditLog:
             detail=msgspec.json.encode(detail).decode() if detail else "",
         )
         async with self._writing:
-            entry = await self._store.append(said, self._key)
+            entry = await self._store.append(content, self._key)
             if await self.is_whole():
                 await asyncio.to_thread(self._keep_head, head_of(entry, self._key))
         return entry
@@ -122,8 +122,8 @@ class AuditLog:
 
 def told(entry: Entry) -> dict[str, Any]:
     """An entry as it is shown."""
-    said = {name: getattr(entry, name) for name in Entry.__struct_fields__}
-    return {**said, "hash": entry.hash.hex(), "signature": entry.signature.hex()}
+    content = {name: getattr(entry, name) for name in Entry.__struct_fields__}
+    return {**content, "hash": entry.hash.hex(), "signature": entry.signature.hex()}
 
 
 def read_head(path: Path) -> Head | None:

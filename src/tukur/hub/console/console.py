@@ -202,7 +202,7 @@ async def change_host(
 async def list_held(data_dir: Path, server: ServerAddress | None = None) -> list[IdentityConflictRow]:
     """Every machine that waits for a decision. Raises StoreError."""
     async with _store(data_dir, server) as store:
-        return await store.control.identity_conflicts.held()
+        return await store.control.identity_conflicts.pending()
 
 
 async def release_host(

@@ -91,7 +91,7 @@ async def repair(
         check, aside = store.check, data_dir / "damaged"
         for block in findings.damaged:
             aside.mkdir(mode=0o700, exist_ok=True)
-            content = await check.take_out(block)
+            content = await check.remove(block)
             (aside / f"block-{block.boot}-{block.first_ns}").write_bytes(content)
     return findings, saved
 

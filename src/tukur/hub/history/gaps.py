@@ -19,7 +19,7 @@ Stretch = tuple[int, int]
 async def gaps(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int, spooled: int) -> RecordGaps:
     """The stretches without samples that touch [from, to), the oldest first."""
     boots = await facts.lives.boots(host.number)
-    told = await facts.gaps.told(list(boots), from_ms, to_ms, _TOLD)
+    told = await facts.gaps.reported(list(boots), from_ms, to_ms, _TOLD)
     holes = await facts.gaps.holes(host.number, from_ms, to_ms, _TOLD)
     listed = [_told(row, boots[row.boot][0]) for row in told]
     listed += [_untold(begin, end) for begin, end in unexplained(holes, told)]

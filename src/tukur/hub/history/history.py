@@ -111,7 +111,7 @@ class History:
 
     async def hosts(self, sees: Sees) -> list[Host]:
         """Every enrolled host that the asker sees."""
-        held = await self._store.control.identity_conflicts.held()
+        held = await self._store.control.identity_conflicts.pending()
         return [_host(row, self._presence.get(row.host_id), held) for row in await self._seen(sees)]
 
     async def host(self, host_id: str) -> Host:
@@ -119,7 +119,7 @@ class History:
         return _host(
             await self._row(host_id),
             self._presence.get(host_id),
-            await self._store.control.identity_conflicts.held(),
+            await self._store.control.identity_conflicts.pending(),
         )
 
     async def _seen(self, sees: Sees) -> list[HostRow]:

@@ -10,14 +10,14 @@ from tukur.hub.store.record.lives import LifeQuery
 from tukur.hub.store.record.search_tokens import split
 from tukur.hub.store.waists import Facts
 
-MOST_TERMS = 8
+MAX_TERMS = 8
 
 
 def parse_terms(text: str) -> tuple[str, ...]:
     """What a search text asks for, piece by piece. Raises ProblemError (400)."""
     terms = tuple(dict.fromkeys(text.split()))
-    if len(terms) > MOST_TERMS:
-        raise ProblemError(400, "bad_search", f"q has {len(terms)} terms; {MOST_TERMS} at most expected")
+    if len(terms) > MAX_TERMS:
+        raise ProblemError(400, "bad_search", f"q has {len(terms)} terms; {MAX_TERMS} at most expected")
     for term in terms:
         if not split(term):
             raise ProblemError(

@@ -109,7 +109,7 @@ class Ingest:
             return
         now_ms = time.time_ns() // 1_000_000
         row = IdentityConflictRow(host_id, boot_id, hello.facts.hostname, address, now_ms, now_ms)
-        await self._control.identity_conflicts.hold(row, admitted)
+        await self._control.identity_conflicts.record(row, admitted)
         self._presence.fault(host_id, "hub.held")
         log.error(
             "host %s: a second machine (%s at %s) has its key and is held", host_id, row.hostname, address

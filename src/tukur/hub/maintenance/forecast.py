@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
-LEAST_AGE_MS = 3_600_000
+MIN_AGE_MS = 3_600_000
 """A younger record tells nothing of how it will grow."""
 HORIZON_DAYS = 3650.0
 """Ten years; whatever lies beyond is called never."""
 
 
 @dataclass(frozen=True, slots=True)
-class LevelGrowth:
+class RollupGrowth:
     """One level of the record."""
 
     bytes_per_day: float
@@ -38,13 +38,13 @@ class Forecast:
     """When the room that there is will be used up; None: never, as it looks now."""
 
 
-def forecast(levels: Sequence[LevelGrowth], used: int, room: int) -> Forecast | None:
+def forecast(levels: Sequence[RollupGrowth], used: int, room: int) -> Forecast | None:
     """`used`: bytes of the record as it is; `room`: bytes that it may still grow by.
 
     The levels' shares are estimates; their sum is held to what is really used. None: too young to tell.
     """
     estimated = sum(level.at(0) for level in levels)
-    if estimated <= 0 or max(level.age_ms for level in levels) < LEAST_AGE_MS:
+    if estimated <= 0 or max(level.age_ms for level in levels) < MIN_AGE_MS:
         return None
     scale = used / estimated
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tukur.hub.maintenance.forecast import Forecast, LevelGrowth, forecast
+from tukur.hub.maintenance.forecast import Forecast, RollupGrowth, forecast
 from tukur.hub.settings import HubSettings
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
@@ -22,8 +22,8 @@ SETTLED_MS = HOUR_MS
 """How old blocks are when they are merged: one that was held up may still come and fit in."""
 SHARE = 0.2
 """The share of its time that the keeper works in, at most; for the rest the record is the others'."""
-LEAST_SECONDS_MS = HOUR_MS
-LEAST_MINUTES_MS = DAY_MS
+MIN_SECONDS_MS = HOUR_MS
+MIN_MINUTES_MS = DAY_MS
 """What is kept of each level however little room there is."""
 STEPS = 50
 """A level that must shrink loses so small a part of its age at once."""
@@ -74,7 +74,7 @@ class Maintenance:
         # Without anything to write the server would end the connection, and with it this hub's hold.
         await self._database.ensure_connected()
         now_ms = await self._record_ms()
-        await self._retention.prepare_days(now_ms)
+        await self._retention.prepare_partitions(now_ms)
         while await self._rollups.add_up(now_ms - LATE_MS, 50):
             await self._rest(0.05)
         await self.trim(now_ms)
@@ -83,7 +83,7 @@ class Maintenance:
     async def trim(self, now_ms: int) -> int:
         """Deletes what is older than it is kept, and more where all takes too much room; how many rows."""
         keep = self._settings.keep
-        deleted = await self._delete(await self._retention.by_days(keep.cutoffs(now_ms), now_ms))
+        deleted = await self._delete(await self._retention.align_to_partitions(keep.cutoffs(now_ms), now_ms))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
             deleted += await self._shrink(now_ms, keep.max_bytes)
         while await self.space.give_back():
@@ -119,9 +119,9 @@ class Maintenance:
             return Outlook(oldest, used, room, None)
         growth = await self._usage.growth(oldest, newest_ms)
         levels = [
-            LevelGrowth(growth.seconds, newest_ms - oldest.seconds_ms, keep.seconds_ms),
-            LevelGrowth(growth.minutes, newest_ms - oldest.minutes_ms, keep.minutes_ms),
-            LevelGrowth(growth.hours, newest_ms - min(oldest.hours_ms, oldest.minutes_ms), keep.hours_ms),
+            RollupGrowth(growth.seconds, newest_ms - oldest.seconds_ms, keep.seconds_ms),
+            RollupGrowth(growth.minutes, newest_ms - oldest.minutes_ms, keep.minutes_ms),
+            RollupGrowth(growth.hours, newest_ms - min(oldest.hours_ms, oldest.minutes_ms), keep.hours_ms),
         ]
         return Outlook(oldest, used, room, forecast(levels, used, 2**62 if room is None else room))
 
@@ -146,9 +146,9 @@ class Maintenance:
             return None
         whole = self._settings.keep.cutoffs(now_ms)
         for name, least_ms in (
-            ("seconds_ms", LEAST_SECONDS_MS),
-            ("minutes_ms", LEAST_MINUTES_MS),
-            ("hours_ms", LEAST_MINUTES_MS),
+            ("seconds_ms", MIN_SECONDS_MS),
+            ("minutes_ms", MIN_MINUTES_MS),
+            ("hours_ms", MIN_MINUTES_MS),
         ):
             begin: int = getattr(oldest, name)
             until = min(begin + max((now_ms - begin) // STEPS, 60_000) + 1, now_ms - least_ms)

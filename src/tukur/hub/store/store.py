@@ -105,18 +105,20 @@ class Store(OrderTable):
         self.space = Space(database)
 
     @classmethod
-    async def open(cls, data_dir: Path, server: ServerAddress | None = None, *, sole: bool = False) -> Self:
+    async def open(
+        cls, data_dir: Path, server: ServerAddress | None = None, *, exclusive: bool = False
+    ) -> Self:
         """Opens the server's database, or without one that in `data_dir`; brings its schema up to date.
 
         sole: as the server's only hub; raises DatabaseLockedError if there is one already. For the file in a
         data directory the directory's own lock is enough.
         """
         backend: Backend = (
-            SqliteFile(data_dir / DATABASE) if server is None else MysqlServer(server, sole=sole)
+            SqliteFile(data_dir / DATABASE) if server is None else MysqlServer(server, exclusive=exclusive)
         )
         await backend.prepare()
         store = cls(Database(backend))
-        if sole:
+        if exclusive:
             try:
                 await store.database.ensure_connected()
             except BaseException:

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tukur.hub.maintenance.forecast import DAY_MS, HORIZON_DAYS, LevelGrowth, forecast
+from tukur.hub.maintenance.forecast import DAY_MS, HORIZON_DAYS, RollupGrowth, forecast
 
 GIB = 2**30
 
 
-def level(per_day: float, age_days: float, keep_days: float) -> LevelGrowth:
-    return LevelGrowth(per_day, int(age_days * DAY_MS), int(keep_days * DAY_MS))
+def level(per_day: float, age_days: float, keep_days: float) -> RollupGrowth:
+    return RollupGrowth(per_day, int(age_days * DAY_MS), int(keep_days * DAY_MS))
 
 
-def simulated(levels: list[LevelGrowth], room: float, step_days: float = 0.01) -> float | None:
+def simulated(levels: list[RollupGrowth], room: float, step_days: float = 0.01) -> float | None:
     """Adds a little of each level at each step, and takes away what is older than it is kept."""
     begun = sum(part.at(0) for part in levels)
     days = 0.0

@@ -16,7 +16,7 @@ from tukur.hub.store.schema import audit, audit_head
 _READ = 500
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class EntryContent(msgspec.Struct, frozen=True, kw_only=True):
     """What an entry says; the fields of ``chain.Entry``."""
 
     actor: str
@@ -49,7 +49,7 @@ class AuditStore:
         self._database = database
 
     @retry_on_conflict
-    async def append(self, said: Said, key: bytes) -> Entry:
+    async def append(self, content: EntryContent, key: bytes) -> Entry:
         """Adds an entry after the newest; two programs that do it at once follow each other."""
         async with self._database.write() as connection:
             await insert_new(connection, audit_head, [{"id": 1, "seq": 0, "hash": START}])
@@ -59,7 +59,7 @@ class AuditStore:
                 at_ms=time.time_ns() // 1_000_000,
                 hash=b"",
                 signature=b"",
-                **msgspec.structs.asdict(said),
+                **msgspec.structs.asdict(content),
             )
             entry = sealed(entry, bytes(last.hash), key)
             await connection.execute(insert(audit), msgspec.structs.asdict(entry))

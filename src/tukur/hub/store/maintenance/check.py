@@ -39,9 +39,9 @@ class CheckStore:
             if connection.dialect.name != "sqlite":
                 return []
             found = await connection.exec_driver_sql("PRAGMA integrity_check(100)")
-            told = [str(row[0]) for row in found if row[0] != "ok"]
+            faults = [str(row[0]) for row in found if row[0] != "ok"]
             orphans = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings()
-            return told + [f"a row of {row['table']} belongs to no {row['parent']}" for row in orphans]
+            return faults + [f"a row of {row['table']} belongs to no {row['parent']}" for row in orphans]
 
     async def count(self) -> int:
         """How many blocks there are."""
@@ -70,7 +70,7 @@ class CheckStore:
         async with self._database.read() as connection:
             return await self._payloads.get(connection, wanted)
 
-    async def take_out(self, damaged: DamagedBlock) -> bytes:
+    async def remove(self, damaged: DamagedBlock) -> bytes:
         """Removes a damaged block from the record; what it held."""
         wanted = select(*BLOCK_COLUMNS).where(
             block.c.boot == damaged.boot, block.c.first_ns == damaged.first_ns

@@ -164,6 +164,6 @@ async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[st
     """Inserts the rows; where the key is there, all else becomes what they say."""
     others = tuple(column.name for column in table.columns if not column.primary_key)
     if others:
-        await merge(connection, table, rows, taken=others)
+        await merge(connection, table, rows, replaced=others)
     else:
         await insert_new(connection, table, rows)

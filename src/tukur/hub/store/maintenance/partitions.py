@@ -27,7 +27,7 @@ PARTITIONED: tuple[tuple[Table, Column[int]], ...] = (
 """Tables, and what their days are made by."""
 AHEAD_MS = 2 * DAY_MS
 """Days are made so long before they begin. What is later still has a partition of its own."""
-MOST_DAYS = 400
+MAX_DAYS = 400
 
 _PARTITIONS = text(
     "SELECT partition_name, partition_description, table_rows FROM information_schema.partitions "
@@ -59,7 +59,7 @@ class PartitionStore:
 
     async def ensure(self, from_ms: int, to_ms: int) -> None:
         """Sees to it that each day of the range, and the next ones, have a partition each."""
-        first = max(from_ms, to_ms - MOST_DAYS * DAY_MS) // DAY_MS * DAY_MS
+        first = max(from_ms, to_ms - MAX_DAYS * DAY_MS) // DAY_MS * DAY_MS
         wanted = range(first + DAY_MS, to_ms + AHEAD_MS + 1, DAY_MS)
         for table, _ in PARTITIONED:
             lowest: int | None = None
@@ -105,7 +105,7 @@ class PartitionStore:
             for name, bound, estimate in rows
         ]
 
-    async def has_days(self) -> bool:
+    async def has_partitions(self) -> bool:
         """Whether this database keeps days by themselves."""
         return bool(await self.partitions(block))
 

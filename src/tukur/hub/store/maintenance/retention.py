@@ -30,7 +30,7 @@ from tukur.hub.store.schema import (
 
 BATCH = 500
 """Blocks or lives that one transaction deletes, at most."""
-BY_DAYS_MS = 2 * DAY_MS
+WHOLE_DAYS_MS = 2 * DAY_MS
 """What is kept so long goes by whole days where there are partitions."""
 ROWS = 2000
 """Rows of minutes or hours that one transaction deletes, and then those of one more instant."""
@@ -62,18 +62,18 @@ class RetentionStore:
         self._partitions = partitions
         self._payloads = payloads
 
-    async def by_days(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
+    async def align_to_partitions(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
         """The same, or where the database keeps days by themselves a little earlier: whole days go."""
-        if not await self._partitions.has_days():
+        if not await self._partitions.has_partitions():
             return cutoffs
 
         def floored(cutoff_ms: int) -> int:
             # Of what is kept for hours only, a day more would be too much.
-            return cutoff_ms // DAY_MS * DAY_MS if now_ms - cutoff_ms >= BY_DAYS_MS else cutoff_ms
+            return cutoff_ms // DAY_MS * DAY_MS if now_ms - cutoff_ms >= WHOLE_DAYS_MS else cutoff_ms
 
         return Cutoffs(floored(cutoffs.seconds_ms), floored(cutoffs.minutes_ms), cutoffs.hours_ms)
 
-    async def prepare_days(self, now_ms: int) -> None:
+    async def prepare_partitions(self, now_ms: int) -> None:
         """Sees to it that what is recorded next has its day."""
         oldest = await self.oldest()
         await self._partitions.ensure(min(oldest.minutes_ms, now_ms) if oldest else now_ms, now_ms)

@@ -22,17 +22,17 @@ from tukur.hub.store.payloads import Payload, Payloads
 from tukur.hub.store.record import rows
 from tukur.hub.store.record.commands import command_numbers
 from tukur.hub.store.record.gaps import put_gap
-from tukur.hub.store.record.ooms import blame, put_ooms
+from tukur.hub.store.record.ooms import mark_victims, put_ooms
 from tukur.hub.store.record.rollups import mark_hours
 from tukur.hub.store.record.runs import (
     Place,
     begin_run,
-    begun_earlier,
+    correct_beginnings,
     end_before_run,
-    keep_images_of_run,
     newest_images,
     place_of,
     places_of,
+    preserve_images_of_run,
 )
 from tukur.hub.store.schema import (
     FIGURES,
@@ -356,7 +356,7 @@ async def _put_block(connection: AsyncConnection, payloads: Payloads, entry: Pla
     await _put_images(connection, entry, place)
     await _put_rest(connection, [entry], place)
     if place.late:
-        await blame(connection, boot_no, content.ended)
+        await mark_victims(connection, boot_no, content.ended)
 
 
 async def _put_images(connection: AsyncConnection, entry: Placed, place: Place) -> None:
@@ -375,19 +375,19 @@ async def _put_images(connection: AsyncConnection, entry: Placed, place: Place) 
             if told.get((row["start_ns"], row["pid"]), {}).get("command") != row["command"]
         ]
     if place.next_run is not None:
-        await keep_images_of_run(connection, boot_no, images, place.next_run)
+        await preserve_images_of_run(connection, boot_no, images, place.next_run)
     if place.late:
-        await begun_earlier(connection, boot_no, content.images)
+        await correct_beginnings(connection, boot_no, content.images)
     await _put_lives(connection, [entry])
     await insert_new(connection, image, images)
 
 
 async def _put_lives(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
     begun, ended = rows.life_rows([(entry.boot_no, entry.content) for entry in blocks])
-    await merge(connection, process, begun, highest=("run_ns",))
+    await merge(connection, process, begun, maxima=("run_ns",))
     # The block that told of a beginning may come later, or never: it is given up where the spool is full.
     # No UPDATE, which a server takes row by row: a fork storm ends thousands.
-    await merge(connection, process, ended, highest=("run_ns",), taken=rows.END)
+    await merge(connection, process, ended, maxima=("run_ns",), replaced=rows.END)
 
 
 async def _put_rest(
@@ -400,16 +400,16 @@ async def _put_rest(
         connection,
         host_minute,
         [rows.host_minute_row(entry.host_no, entry.content) for entry in blocks],
-        added=_ADDED,
-        highest=_HIGHEST,
-        lowest=_LOWEST,
+        summed=_ADDED,
+        maxima=_HIGHEST,
+        minima=_LOWEST,
     )
     await merge(
         connection,
         process_minute,
         [row for entry in blocks for row in rows.process_minute_rows(entry.boot_no, entry.content)],
-        added=("cpu_ns", "read_bytes", "write_bytes"),
-        highest=("rss_peak",),
+        summed=("cpu_ns", "read_bytes", "write_bytes"),
+        maxima=("rss_peak",),
     )
     await mark_hours(
         connection, {(entry.host_no, entry.content.first_wall_ns // 1_000_000) for entry in blocks}
@@ -418,8 +418,8 @@ async def _put_rest(
         connection,
         life_group,
         [row for entry in blocks for row in rows.group_rows(entry.boot_no, entry.content)],
-        added=("lives", "cpu_ns", "read_bytes", "write_bytes"),
-        highest=("rss_peak",),
+        summed=("lives", "cpu_ns", "read_bytes", "write_bytes"),
+        maxima=("rss_peak",),
     )
     for entry in blocks:
         await put_ooms(connection, entry.boot_no, entry.content.ooms)

@@ -1,4 +1,4 @@
-"""What lives run: each command is kept once, with the words that it is found by."""
+"""What lives run: each command is stored once, with the search tokens that find it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ IMAGE_COLUMNS: tuple[Any, ...] = (
 async def command_numbers(
     connection: AsyncConnection, commands: Sequence[Mapping[str, Any]], at_ms: int
 ) -> list[int]:
-    """The number of each command, made where it is new; `at_ms`: when it was run."""
+    """The number of each command, inserted if it is new; `at_ms`: when it was run."""
     hashes = [command_hash(texts) for texts in commands]
     known = await _known(connection, hashes)
     new = {digest: texts for digest, texts in zip(hashes, commands, strict=True) if digest not in known}
@@ -33,12 +33,12 @@ async def command_numbers(
         ]
         await insert_new(connection, command, rows)
         made = await _known(connection, list(new))
-        words = [
-            {"word": word, "command": made[digest][0]}
+        tokens = [
+            {"word": token, "command": made[digest][0]}
             for digest, texts in new.items()
-            for word in search_tokens(texts)
+            for token in search_tokens(texts)
         ]
-        await insert_new(connection, command_word, words)
+        await insert_new(connection, command_word, tokens)
         known |= made
     stale = sorted({number for number, used_ms in known.values() if used_ms < at_ms - DAY_MS})
     if stale:
@@ -59,14 +59,14 @@ async def _known(connection: AsyncConnection, hashes: Sequence[bytes]) -> dict[b
 
 
 async def unused_commands(connection: AsyncConnection, before_ms: int, limit: int) -> list[int]:
-    """Commands that no image refers to any more and none has for long."""
+    """Commands that no image refers to and that were not used since `before_ms`."""
     used = exists().where(image.c.command == command.c.id)
     wanted = select(command.c.id).where(command.c.used_ms < before_ms, ~used).limit(limit)
     return [int(number) for number in (await connection.execute(wanted)).scalars()]
 
 
 async def delete_commands(connection: AsyncConnection, numbers: Sequence[int]) -> None:
-    """Deletes commands with their words, but for those that came into use meanwhile."""
+    """Deletes commands with their search tokens, except those that came into use meanwhile."""
     used = {
         int(number)
         for number in (

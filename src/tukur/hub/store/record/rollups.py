@@ -22,7 +22,7 @@ async def mark_hours(connection: AsyncConnection, times: Iterable[tuple[int, int
     hours = sorted({(host_no, at_ms // HOUR_MS * HOUR_MS) for host_no, at_ms in times})
     rows = [{"host": host_no, "hour_ms": hour_ms, "stale": True} for host_no, hour_ms in hours]
     # The row is locked by both sides: what adds up sees the minutes of whoever marked before it.
-    await merge(connection, recorded_hour, rows, highest=("stale",))
+    await merge(connection, recorded_hour, rows, maxima=("stale",))
 
 
 class RollupStore:

@@ -28,7 +28,7 @@ def dialect() -> Dialect:
     found.server_version_info = (8, 4, 0)
     found.is_mariadb = False  # type: ignore[attr-defined]
     found._requires_alias_for_on_duplicate_key = True  # type: ignore[attr-defined]
-    mysql._keep_values(engine)
+    mysql._use_values_function(engine)
     return found
 
 
@@ -60,7 +60,7 @@ def test_a_table_is_one_that_it_takes(dialect: Dialect, table: Table) -> None:
         (driver.OperationalError(1213, "Deadlock found"), errors.ConflictError, "Deadlock found (1213)"),
         (driver.OperationalError(1305, "SAVEPOINT x does not exist"), errors.ConflictError, "(1305)"),
         (driver.OperationalError(1205, "Lock wait timeout"), errors.ConflictError, "(1205)"),
-        (driver.OperationalError(1040, "Too many connections"), errors.BusyError, "takes no more"),
+        (driver.OperationalError(1040, "Too many connections"), errors.BusyError, "accepts no more"),
         (driver.OperationalError(3024, "maximum statement execution"), errors.BusyError, "too long"),
         (driver.OperationalError(2013, "Lost connection"), errors.UnreachableError, "be reached"),
         (driver.InterfaceError("(0, '')"), errors.UnreachableError, "be reached"),
@@ -78,7 +78,7 @@ def test_a_table_is_one_that_it_takes(dialect: Dialect, table: Table) -> None:
         (
             RuntimeError("'cryptography' package is required for caching_sha2_password"),
             errors.RefusedError,
-            "by TLS (ssl-ca) or by its socket",
+            "over TLS (ssl-ca) or over its socket",
         ),
     ],
 )
