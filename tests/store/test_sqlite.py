@@ -13,7 +13,7 @@ import pytest
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.hub.store import errors
-from tukur.hub.store.backends.engine import told
+from tukur.hub.store.backends.engine import store_errors
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
@@ -80,7 +80,7 @@ async def test_what_was_committed_and_not_checkpointed_survives_a_crash(tmp_path
 
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"<html>not found</html>" * 100)
-    with pytest.raises(errors.DamagedError, match=r"no SQLite database: it begins with b'<html>"):
+    with pytest.raises(errors.DamagedError, match=r"not a SQLite database: it begins with b'<html>"):
         await opened_and_closed(tmp_path)
 
 
@@ -89,7 +89,7 @@ async def test_a_file_that_is_cut_off_is_told_with_both_sizes(tmp_path: Path) ->
     path = tmp_path / DATABASE
     size = path.stat().st_size
     os.truncate(path, size - 5000)
-    with pytest.raises(errors.DamagedError, match=rf"cut off: {size - 5000} bytes, {size} expected"):
+    with pytest.raises(errors.DamagedError, match=rf"truncated: {size - 5000} bytes, {size} expected"):
         await opened_and_closed(tmp_path)
 
 
@@ -240,7 +240,7 @@ async def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
 def test_each_failure_has_its_kind_and_a_stable_code(
     tmp_path: Path, raised: Any, kind: type[errors.StoreError], code: str
 ) -> None:
-    with pytest.raises(errors.StoreError) as found, told(SqliteFile(tmp_path / DATABASE)):
+    with pytest.raises(errors.StoreError) as found, store_errors(SqliteFile(tmp_path / DATABASE)):
         raise raised
     assert type(found.value) is kind
     assert found.value.code == code
