@@ -199,4 +199,4 @@ async def test_without_the_right_to_change_tables_what_is_too_old_goes_row_by_ro
     cutoff = NOON + DAY_MS + DAY_MS // 2
     assert sum([deleted async for deleted in retention.trim(Cutoffs(cutoff, cutoff, 0))]) > 0
     assert await counts(store) == [1, 1, 1]
-    assert caplog.text.count("the days of the record are not kept apart") == 1
+    assert caplog.text.count("daily partitions cannot be changed") == 1

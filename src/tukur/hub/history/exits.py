@@ -1,4 +1,4 @@
-"""How lives ended within a range: each by itself, those told together, and what was lost."""
+"""How lives ended within a range: single lives, aggregates, and what was lost."""
 
 import re
 from typing import Any, Literal

@@ -61,7 +61,7 @@ SETTLED_MS = 60_000
 """Before its newest sample by so much a host's record is taken for complete."""
 
 _END_NS = 2**63 - 1
-"""The last instant that nanoseconds in 64 bits can tell: in the year 2262."""
+"""The last instant of 64-bit nanoseconds: in the year 2262."""
 
 _NO_FACTS = HostFacts(
     hostname="",
@@ -111,8 +111,8 @@ class History:
 
     async def hosts(self, sees: Sees) -> list[Host]:
         """Every enrolled host that the asker sees."""
-        held = await self._store.control.identity_conflicts.pending()
-        return [_host(row, self._presence.get(row.host_id), held) for row in await self._seen(sees)]
+        conflicts = await self._store.control.identity_conflicts.pending()
+        return [_host(row, self._presence.get(row.host_id), conflicts) for row in await self._seen(sees)]
 
     async def host(self, host_id: str) -> Host:
         """One host. Raises ProblemError (404)."""
@@ -251,11 +251,11 @@ class History:
     async def top(
         self, host_id: str, begin: int, end: int, by: By, limit: int, group: Group = "process"
     ) -> TopList:
-        """Who did most within a range. Raises ProblemError (404)."""
+        """The top lists of a range. Raises ProblemError (404)."""
         return await top.top(self._facts, await self._row(host_id), begin, end, by, limit, group)
 
     async def fleet_top(self, begin: int, end: int, by: By, limit: int, sees: Sees) -> FleetTopList:
-        """Who did most on all hosts that the asker sees within a range, in whole minutes."""
+        """The top list of a range over all hosts that the user may see, in whole minutes."""
         return await top.fleet(self._facts, await self._seen(sees), begin, end, by, limit)
 
     async def lives(self, query: LifeQuery, host_id: str | None, limit: int, sees: Sees) -> Lives:
@@ -298,7 +298,7 @@ class History:
         return await exits(self._facts, await self._row(host_id), begin, end, only, limit, after)
 
     async def ooms(self, host_id: str, begin: int, end: int, limit: int) -> OomKills:
-        """Whom the kernel killed for want of memory within a range. Raises ProblemError (404)."""
+        """Processes killed by the OOM killer within a range. Raises ProblemError (404)."""
         return await ooms(self._facts, await self._row(host_id), begin, end, limit)
 
     async def gaps(self, host_id: str, begin: int, end: int, limit: int) -> RecordGaps:
@@ -324,7 +324,7 @@ class History:
         image = (await self._facts.images.at(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
         life = (await self._facts.lives.rows(number, [start_ns])).get((start_ns, pid))
         alive = None if inspection is None else inspection.alive
-        # An agent that is busy may not have answered in time: nobody has said that there is no such process.
+        # A busy agent may not have answered in time: that does not mean that there is no such process.
         if image is None and not alive and not (here and inspection is None):
             raise ProblemError(
                 404,
@@ -392,7 +392,7 @@ def _unknown(host_id: str) -> ProblemError:
     return ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
 
 
-def _host(row: HostRow, state: HostState | None, held: Sequence[IdentityConflictRow]) -> Host:
+def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityConflictRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
     seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms
@@ -413,7 +413,7 @@ def _host(row: HostRow, state: HostState | None, held: Sequence[IdentityConflict
                 first_ms=one.first_ms,
                 last_ms=one.last_ms,
             )
-            for one in held
+            for one in conflicts
             if one.host_id == row.host_id
         ],
         last_seen_ms=seen_ms,

@@ -1,4 +1,4 @@
-"""Whom the kernel killed for want of memory within a range."""
+"""Processes killed by the OOM killer within a range."""
 
 from typing import Any
 

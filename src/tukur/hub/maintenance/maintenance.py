@@ -17,31 +17,31 @@ log = logging.getLogger(__name__)
 
 ROUND_S = 60.0
 LATE_MS = 300_000
-"""How long after its end an hour is added up: its last blocks are in by then."""
+"""How long after its end an hour is rolled up: its last blocks have arrived by then."""
 SETTLED_MS = HOUR_MS
-"""How old blocks are when they are merged: one that was held up may still come and fit in."""
+"""How old blocks are when they are merged: a delayed one may still arrive."""
 SHARE = 0.2
-"""The share of its time that the keeper works in, at most; for the rest the record is the others'."""
+"""The share of the time that maintenance may use the database, at most."""
 MIN_SECONDS_MS = HOUR_MS
 MIN_MINUTES_MS = DAY_MS
-"""What is kept of each level however little room there is."""
+"""What is always kept, however little space there is."""
 STEPS = 50
-"""A level that must shrink loses so small a part of its age at once."""
+"""A resolution that must shrink loses one of so many parts of its age at a time."""
 SHRINK_TO = 0.98
-"""Of its bound; else each minute a little would have to go."""
+"""Of the maximum size; otherwise something would have to be deleted each minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What the record takes now and will take."""
+    """The size of the record, now and in the future."""
 
     oldest: Cutoffs | None
-    """Of each level; None: nothing is recorded."""
+    """Of each resolution; None: nothing is recorded."""
     used_bytes: int
     room_bytes: int | None
-    """What it may still grow by; None: the database is on another machine and has no bound."""
+    """How much it can still grow; None: the database is on a server and has no limit."""
     forecast: Forecast | None
-    """None: it is too young to tell."""
+    """None: the record is too young for a forecast."""
 
 
 class Maintenance:
@@ -71,7 +71,7 @@ class Maintenance:
 
     async def round(self) -> None:
         """All that is due now. Raises StoreError."""
-        # Without anything to write the server would end the connection, and with it this hub's hold.
+        # The server closes an idle connection, and with it this hub's lock would be lost.
         await self._database.ensure_connected()
         now_ms = await self._record_ms()
         await self._retention.prepare_partitions(now_ms)
@@ -81,7 +81,7 @@ class Maintenance:
         await self._merge(now_ms - SETTLED_MS)
 
     async def trim(self, now_ms: int) -> int:
-        """Deletes what is older than it is kept, and more where all takes too much room; how many rows."""
+        """Deletes what the policy does not keep, and more if the record is too large; how many rows."""
         keep = self._settings.keep
         deleted = await self._delete(await self._retention.align_to_partitions(keep.cutoffs(now_ms), now_ms))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
@@ -90,24 +90,28 @@ class Maintenance:
             await self._rest(0.02)
         return deleted
 
-    async def _shrink(self, now_ms: int, most: int) -> int:
+    async def _shrink(self, now_ms: int, max_bytes: int) -> int:
         used, deleted = await self.space.used(), 0
-        goal = most if used <= most else int(most * SHRINK_TO)
+        goal = max_bytes if used <= max_bytes else int(max_bytes * SHRINK_TO)
         while used > goal:
             cutoffs = await self._narrower(now_ms)
             if cutoffs is None:
-                log.warning("the record takes %d bytes, more than %d, and nothing more may go", used, most)
+                log.warning(
+                    "the record has %d bytes, more than the limit of %d, and nothing more can be deleted",
+                    used,
+                    max_bytes,
+                )
                 break
             deleted += await self._delete(cutoffs)
             before, used = used, await self.space.used()
             if used >= before and not await self.space.is_exact():
-                # To go on would delete far too much before the server counts again.
+                # Going on would delete far too much before the server updates its statistics.
                 self._no_use_until_ms = now_ms + HOUR_MS
                 break
         return deleted
 
     async def outlook(self) -> Outlook:
-        """The record now, and as it will be. Raises StoreError."""
+        """The size of the record now, and its forecast. Raises StoreError."""
         used = await self.space.used()
         room = await self.space.left(self._settings.data_dir)
         keep = self._settings.keep
@@ -118,15 +122,15 @@ class Maintenance:
         if oldest is None or newest_ms is None:
             return Outlook(oldest, used, room, None)
         growth = await self._usage.growth(oldest, newest_ms)
-        levels = [
+        growths = [
             RollupGrowth(growth.seconds, newest_ms - oldest.seconds_ms, keep.seconds_ms),
             RollupGrowth(growth.minutes, newest_ms - oldest.minutes_ms, keep.minutes_ms),
             RollupGrowth(growth.hours, newest_ms - min(oldest.hours_ms, oldest.minutes_ms), keep.hours_ms),
         ]
-        return Outlook(oldest, used, room, forecast(levels, used, 2**62 if room is None else room))
+        return Outlook(oldest, used, room, forecast(growths, used, 2**62 if room is None else room))
 
     async def _record_ms(self) -> int:
-        """Now; but no later than a day after the newest sample: a clock that jumped ahead deletes nothing."""
+        """Now, but at most a day after the newest sample: a clock that jumped ahead must delete nothing."""
         newest = await self._retention.newest_ms()
         return min(self._now_ms(), (newest or 0) + DAY_MS)
 
@@ -140,23 +144,23 @@ class Maintenance:
         return number
 
     async def _narrower(self, now_ms: int) -> Cutoffs | None:
-        """Cutoffs that take a little more of the oldest: of the seconds first, of the lives last."""
+        """Cutoffs that delete a little more of the oldest: first seconds, then minutes, then hours."""
         oldest = await self._retention.oldest()
         if oldest is None:
             return None
-        whole = self._settings.keep.cutoffs(now_ms)
-        for name, least_ms in (
+        policy = self._settings.keep.cutoffs(now_ms)
+        for name, min_ms in (
             ("seconds_ms", MIN_SECONDS_MS),
             ("minutes_ms", MIN_MINUTES_MS),
             ("hours_ms", MIN_MINUTES_MS),
         ):
             begin: int = getattr(oldest, name)
-            until = min(begin + max((now_ms - begin) // STEPS, 60_000) + 1, now_ms - least_ms)
+            until = min(begin + max((now_ms - begin) // STEPS, 60_000) + 1, now_ms - min_ms)
             if until > begin:
                 return Cutoffs(
                     **{
-                        level: max(getattr(whole, level), until if level == name else 0)
-                        for level in ("seconds_ms", "minutes_ms", "hours_ms")
+                        field: max(getattr(policy, field), until if field == name else 0)
+                        for field in ("seconds_ms", "minutes_ms", "hours_ms")
                     }
                 )
         return None

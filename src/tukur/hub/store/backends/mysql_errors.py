@@ -18,7 +18,7 @@ _KINDS: tuple[_Kind, ...] = (
     (
         frozenset({1044, 1142, 1143, 1227, 1370, 1410}),
         errors.RefusedError,
-        "grants this user too few privileges",
+        "grants this user too few rights",
     ),
     (frozenset({2026}), errors.RefusedError, "cannot be trusted"),
     # 1305: a savepoint is gone, with all of the transaction that a deadlock undid.

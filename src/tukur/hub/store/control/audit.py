@@ -1,4 +1,4 @@
-"""The audit log as it is kept: rows are added, never changed, never deleted."""
+"""The audit log: rows are added, never changed, never deleted."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ _READ = 500
 
 
 class EntryContent(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry says; the fields of ``chain.Entry``."""
+    """What is recorded in an entry; fields of ``chain.Entry``."""
 
     actor: str
     origin: str
@@ -29,7 +29,7 @@ class EntryContent(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which entries; an empty text asks for nothing."""
+    """Which entries; an empty text matches everything."""
 
     actor: str = ""
     action: str = ""
@@ -50,7 +50,7 @@ class AuditStore:
 
     @retry_on_conflict
     async def append(self, content: EntryContent, key: bytes) -> Entry:
-        """Adds an entry after the newest; two programs that do it at once follow each other."""
+        """Adds an entry after the newest; two programs that do it at once take turns."""
         async with self._database.write() as connection:
             await insert_new(connection, audit_head, [{"id": 1, "seq": 0, "hash": START}])
             last = (await connection.execute(select(audit_head).with_for_update())).one()

@@ -1,4 +1,4 @@
-"""Reads the whole record, to find what is not as it was written."""
+"""Reads all of the record and finds what is damaged."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ _READ = 20
 
 @dataclass(frozen=True, slots=True)
 class DamagedBlock:
-    """A block that cannot be read, or is not what its row says."""
+    """A block that cannot be decoded, or that differs from its row."""
 
     boot: int
     first_ns: int
@@ -27,14 +27,14 @@ class DamagedBlock:
 
 
 class CheckStore:
-    """Works beside a running hub."""
+    """Can be used while the hub is running."""
 
     def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
         self._payloads = payloads
 
     async def structure(self) -> list[str]:
-        """What the database itself finds wrong with its file; empty: nothing, or it keeps no file here."""
+        """What the database's own check finds in its file; empty: nothing, or it is on a server."""
         async with self._database.read() as connection:
             if connection.dialect.name != "sqlite":
                 return []
@@ -49,10 +49,10 @@ class CheckStore:
             return int((await connection.execute(select(func.count()).select_from(block))).scalar_one())
 
     async def blocks(self) -> AsyncGenerator[tuple[int, list[DamagedBlock]], None]:
-        """Decodes every sample; yields (blocks read, the damaged among them) again and again."""
+        """Decodes every sample; yields (blocks read, the damaged ones among them) for each batch."""
         async with self._database.read() as connection:
             boots = list((await connection.execute(select(boot.c.id).order_by(boot.c.id))).scalars())
-        # Boot by boot: each step is one down the index, on every database.
+        # Boot by boot: each step is a range of the primary key.
         for number in boots:
             after = -1
             while rows := await self._after(number, after):
@@ -71,7 +71,7 @@ class CheckStore:
             return await self._payloads.get(connection, wanted)
 
     async def remove(self, damaged: DamagedBlock) -> bytes:
-        """Removes a damaged block from the record; what it held."""
+        """Deletes a damaged block from the record; returns its payload."""
         wanted = select(*BLOCK_COLUMNS).where(
             block.c.boot == damaged.boot, block.c.first_ns == damaged.first_ns
         )

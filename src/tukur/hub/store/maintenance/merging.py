@@ -1,4 +1,4 @@
-"""Makes longer blocks of older ones: ten-second blocks of a minute become one, a third of their size."""
+"""Merges older blocks: the ten-second blocks of a minute become one, a third of their size."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ _READ = 30
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What one call has done."""
+    """What one call did."""
 
     blocks: int
     """Blocks that are now part of longer ones."""
@@ -30,11 +30,11 @@ class Merged:
 
 
 class _GoneError(Exception):
-    """Some blocks were deleted meanwhile, for their age; the rest will be."""
+    """Some of the blocks were deleted meanwhile because of their age; the others will be."""
 
 
 class MergeStore:
-    """Each boot keeps how far its blocks are merged; a block that comes later than that stays as it is."""
+    """Each boot has a mark up to where its blocks are merged; a block that arrives later stays as it is."""
 
     def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class MergeStore:
             return None
         groups = _groups(rows)
         if len(rows) == _READ and len(groups) > 1:
-            # The last minute may go on.
+            # The last minute may have more blocks.
             groups.pop()
         merged = Merged(0, 0, 0)
         for group in groups:
@@ -100,7 +100,7 @@ class MergeStore:
 
 
 def _groups(rows: Sequence[Any]) -> list[list[Any]]:
-    """Blocks of one minute that follow each other without a hole."""
+    """Blocks by minute, in their order."""
     groups: list[list[Any]] = []
     for row in rows:
         before = groups[-1][-1] if groups else None
@@ -112,7 +112,7 @@ def _groups(rows: Sequence[Any]) -> list[list[Any]]:
 
 
 def _merged(group: Sequence[Any]) -> Encoded | None:
-    """None where they stay as they are: with a hole between them, damaged, or no smaller as one."""
+    """None if they stay as they are: not contiguous, damaged, or not smaller when merged."""
     try:
         encoded = merge_blocks([(row.tasks, row.host_columns, row.first_ms) for row in group])
     except (BlockDamagedError, ValueError):

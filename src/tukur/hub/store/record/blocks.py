@@ -2,8 +2,8 @@
 
 All of a block is written in one transaction; a block that is sent again changes nothing.
 
-They may come in any order: see ``runs.py``. Blocks that come in order, as nearly all do, are written
-together: one statement for each table rather than for each block.
+Blocks may arrive in any order: see ``runs.py``. Blocks in order, as nearly all are, are written together: one
+statement for each table rather than for each block.
 """
 
 import logging
@@ -60,11 +60,11 @@ _SCAN_MS = 120_000
 """Twice the length of the longest block: how far a scan by one end of blocks looks for the other."""
 
 Item = tuple[str, Block | Gap]
-"""(host_id, what it sent)."""
+"""(host_id, block or gap)."""
 
 
 class Placed(NamedTuple):
-    """A block whose host and boot are known by their numbers."""
+    """A block with the numbers of its host and boot."""
 
     host_no: int
     boot_no: int
@@ -195,7 +195,7 @@ async def host_number(connection: AsyncConnection, host_id: str) -> int | None:
 
 
 async def boot_number(connection: AsyncConnection, host_no: int, boot_id: str, booted_ms: int) -> int:
-    """The boot's number; made where it is new."""
+    """The boot's number; inserted if it is new."""
     row = {"host": host_no, "boot_id": boot_id, "booted_ms": booted_ms}
     wanted = select(boot.c.id).where(boot.c.host == host_no, boot.c.boot_id == boot_id)
     number = (await connection.execute(wanted)).scalar_one_or_none()
@@ -206,9 +206,9 @@ async def boot_number(connection: AsyncConnection, host_no: int, boot_id: str, b
 
 
 async def in_order(connection: AsyncConnection, items: Sequence[Item]) -> dict[int, Placed]:
-    """Those of the items that go on where their boot's record ends, or begin it, by their places in `items`.
+    """The items that continue their boot's record, or begin it, by their indexes in `items`.
 
-    They can be written together, before all others. Nothing is checked of what is in them.
+    They can be written together, before all others. Their content is not checked.
     """
     boots = await _boots(connection, items)
     asked = {
@@ -227,7 +227,7 @@ async def in_order(connection: AsyncConnection, items: Sequence[Item]) -> dict[i
         if isinstance(content, Block) and key not in disturbed and (first or _goes_on(place, content)):
             found[at] = Placed(*(begun if first else boots)[key], content)
         if key not in boots or at not in found:
-            # What comes after it in this batch may depend on it.
+            # Later items of this batch may depend on it.
             disturbed.add(key)
     return found
 
@@ -255,7 +255,7 @@ async def _boots(
 async def _begin_boots(
     connection: AsyncConnection, items: Sequence[Item]
 ) -> dict[tuple[str, str], tuple[int, int]]:
-    """Makes boots of which nothing was known, where the first that is told of them is a block; as _boots."""
+    """Inserts unknown boots whose first item is a block; returns their numbers as `_boots`."""
     firsts: dict[tuple[str, str], Item] = {}
     for item in items:
         firsts.setdefault((item[0], item[1].boot_id), item)
@@ -319,7 +319,7 @@ async def put(connection: AsyncConnection, payloads: Payloads, host_id: str, con
     if place.known:
         return
     if await _was_deleted(connection, host_no, content):
-        log.info("host %s sent a block again that is no longer kept; its minute has it", host_id)
+        log.info("host %s sent a block again that was deleted already; its minute includes it", host_id)
         return
     if place.earliest and place.late:
         await connection.execute(update(boot).where(boot.c.id == boot_no).values(booted_ms=booted_ms))
@@ -327,9 +327,9 @@ async def put(connection: AsyncConnection, payloads: Payloads, host_id: str, con
 
 
 async def _was_deleted(connection: AsyncConnection, host_no: int, content: Block) -> bool:
-    """Whether the block was stored once: its minute has been counted, and has no blocks any more.
+    """Whether the block was stored before: its minute is there, and has no blocks any more.
 
-    Age cannot tell: what waited at its agent for longer than blocks are kept is new, and its minute counts.
+    Its age does not tell: a block that waited at its agent for longer than blocks are kept is new.
     """
     minute_ms = rows.minute_of(content)
     found = await connection.execute(
@@ -367,12 +367,12 @@ async def _put_images(connection: AsyncConnection, entry: Placed, place: Place) 
         rows.image_row(boot_no, one, number) for one, number in zip(content.images, numbers, strict=True)
     ]
     if content.first_of_run:
-        # Without those that an agent before this one has told just the same.
-        told = await newest_images(connection, boot_no, images, content.first_ns)
+        # Without those that an earlier run reported just the same.
+        known = await newest_images(connection, boot_no, images, content.first_ns)
         images = [
             row
             for row in images
-            if told.get((row["start_ns"], row["pid"]), {}).get("command") != row["command"]
+            if known.get((row["start_ns"], row["pid"]), {}).get("command") != row["command"]
         ]
     if place.next_run is not None:
         await preserve_images_of_run(connection, boot_no, images, place.next_run)
@@ -385,15 +385,15 @@ async def _put_images(connection: AsyncConnection, entry: Placed, place: Place) 
 async def _put_lives(connection: AsyncConnection, blocks: Sequence[Placed]) -> None:
     begun, ended = rows.life_rows([(entry.boot_no, entry.content) for entry in blocks])
     await merge(connection, process, begun, maxima=("run_ns",))
-    # The block that told of a beginning may come later, or never: it is given up where the spool is full.
-    # No UPDATE, which a server takes row by row: a fork storm ends thousands.
+    # The block with a life's beginning may arrive later, or never: a full spool drops it.
+    # No UPDATE, which a server runs row by row: a fork storm ends thousands.
     await merge(connection, process, ended, maxima=("run_ns",), replaced=rows.END)
 
 
 async def _put_rest(
     connection: AsyncConnection, blocks: Sequence[Placed], place: Place | None = None
 ) -> None:
-    """All but the blocks, their lives and images. `place`: of a single block."""
+    """Everything but the blocks, their lives and images. `place`: of a single block."""
     if place is not None and place.next_run is not None:
         await end_before_run(connection, blocks[0].boot_no, blocks[0].content, place.next_run)
     await merge(
