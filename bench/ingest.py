@@ -95,7 +95,9 @@ async def _measure(
     fleet = [FleetAgent(number, blocks, told) for number in range(hosts)]
     store = await Store.open(data, address)
     for agent in fleet:
-        await store.enrol(agent.host_id, agent.public_key, agent.host_id[-6:], time.time_ns())
+        await store.control.enrolments.enrol(
+            agent.host_id, agent.public_key, agent.host_id[-6:], time.time_ns()
+        )
     await store.close()
     with _hub(data, address) as hub:
         begin = time.monotonic() + 5 + hosts / 200

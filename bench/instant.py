@@ -81,7 +81,7 @@ def history(seconds: int, began: int, processes: int = PROCESSES) -> Iterator[Sn
 
 async def _fill(data: Path, snapshots: list[Snapshot]) -> None:
     store = await Store.open(data)
-    await store.enrol(HOST, bytes(32), "bench", snapshots[0].wall_ns)
+    await store.control.enrolments.enrol(HOST, bytes(32), "bench", snapshots[0].wall_ns)
     builder, accounts, rollup = BlockBuilder(), Accounts(), HostRollup()
     before: Snapshot | None = None
     fresh: list[Image] = []
@@ -114,7 +114,7 @@ async def _fill(data: Path, snapshots: list[Snapshot]) -> None:
                 process_minutes=minutes,
             )
             fresh = []
-            results = await store.put_blocks([(HOST, content)])
+            results = await store.facts.blocks.put([(HOST, content)])
             assert results == [None], results
     await store.close()
 

@@ -46,7 +46,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
 async def _enrol(data: Path) -> None:
     store = await Store.open(data)
     for number in range(1, HOSTS + 1):
-        await store.enrol(_host(number), bytes(32), f"host-{number:03d}", time.time_ns())
+        await store.control.enrolments.enrol(_host(number), bytes(32), f"host-{number:03d}", time.time_ns())
     await store.close()
 
 

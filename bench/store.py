@@ -17,9 +17,7 @@ import httpx
 from bench._recorded import load, moved, record
 from tukur.blocks import decode_samples
 from tukur.hub.store.backends.sqlite import DATABASE
-from tukur.hub.store.maintenance.merging import MergeStore
-from tukur.hub.store.maintenance.space import Space
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 from tukur.records import ENDED, comm_text, rss_of
@@ -81,23 +79,23 @@ async def _tukur(data: Path, blocks: list[Block], hosts: int, times: int, name: 
     length_ns = (blocks[-1].last_ns - blocks[0].first_ns) // SECOND * SECOND + 10 * SECOND
     for number in range(hosts):
         host_id = str(uuid.UUID(int=number + 1))
-        await store.enrol(host_id, bytes(32), f"host-{number}", time.time_ns())
+        await store.control.enrolments.enrol(host_id, bytes(32), f"host-{number}", time.time_ns())
         for again in range(times):
             # Each time it is another boot: more is told anew than a host would that ran on.
             boot_id, shift = str(uuid.uuid4()), -(times - again) * length_ns
             told = [moved(block, boot_id, shift, f" #{number}") for block in blocks]
             for at in range(0, len(told), 20):
-                results = await store.put_blocks([(host_id, block) for block in told[at : at + 20]])
+                results = await store.facts.blocks.put([(host_id, block) for block in told[at : at + 20]])
                 assert not any(results), results
     samples = sum(_living(block) for block in blocks) * hosts * times
-    space = Space(store.database)
+    space = store.space
     lives = sum(len(block.ended) for block in blocks) / (len(blocks) * 10)
     which = {"load": name, "lives_per_second": round(lives, 2)}
     rows = [_row("tukur, as it came", samples, await space.used(), **which)]
     later = time.time_ns() // 1_000_000 + 2 * HOUR_MS
-    while await RollupStore(store.database).add_up(later, 100):
+    while await store.facts.rollups.add_up(later, 100):
         pass
-    merging, spent = MergeStore(store.database), time.process_time()
+    merging, spent = store.merging, time.process_time()
     for boot in await merging.boots():
         while await merging.merge(boot, later):
             pass

@@ -45,6 +45,8 @@ async def store(server: ServerAddress | None, tmp_path: Path) -> AsyncIterator[S
     """An empty store with two hosts enrolled."""
     opened = await Store.open(tmp_path, server)
     for host_id in (HOST, OTHER):
-        await opened.enrol(host_id, auth.public_key(KEYS[host_id]), f"host-{host_id[0]}", WALL)
+        await opened.control.enrolments.enrol(
+            host_id, auth.public_key(KEYS[host_id]), f"host-{host_id[0]}", WALL
+        )
     yield opened
     await opened.close()

@@ -19,7 +19,7 @@ KEY = auth.new_key()
 
 @pytest.fixture
 def log(store: Store, tmp_path: Path) -> AuditLog:
-    return AuditLog(store.database, tmp_path, KEY)
+    return AuditLog(store.control.audit, tmp_path, KEY)
 
 
 async def wrong(log: AuditLog) -> list[str]:
@@ -48,7 +48,7 @@ async def test_many_at_once_and_two_programs_make_one_chain(
     log: AuditLog, server: ServerAddress | None, tmp_path: Path
 ) -> None:
     other = await Store.open(tmp_path, server)
-    second = AuditLog(other.database, tmp_path, KEY)
+    second = AuditLog(other.control.audit, tmp_path, KEY)
     try:
         await asyncio.gather(*(filled(one, 5) for one in (log, second) for _ in range(3)))
     finally:

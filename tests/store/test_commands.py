@@ -11,7 +11,7 @@ from tests.store.test_store import START, put, the_host
 from tests.support.record import SECOND, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.maintenance.retention_policy import DAY_MS
-from tukur.hub.store.search_tokens import LONGEST, MOST, command_hash, search_tokens, split
+from tukur.hub.store.search_tokens import MAX_LENGTH, MAX_TOKENS, command_hash, search_tokens, split
 from tukur.hub.store.store import Store
 
 
@@ -30,12 +30,12 @@ async def test_a_thousand_lives_of_one_command_keep_its_texts_once(store: Store)
     await put(store, machine.block(2))
     assert await rows(store, schema.process, schema.image, schema.command) == [1001, 1001, 2]
     host = await the_host(store)
-    (boot,) = await store.boots(host.number)
+    (boot,) = await store.facts.lives.boots(host.number)
     async with store.database.read() as connection:
         starts = list((await connection.execute(select(schema.image.c.start_ns).distinct())).scalars())
         words = (await connection.execute(select(schema.command_word.c.word))).scalars()
         assert sorted(set(words)) == ["bin", "mail", "queue", "sms", "usr", "worker"]
-    images = await store.images(boot, starts, 2**62)
+    images = await store.facts.images.at(boot, starts, 2**62)
     assert {image.cmdline for image in images.values()} == {"worker --queue mail", "worker --queue sms"}
 
 
@@ -87,8 +87,8 @@ def test_words_are_letters_and_digits_whatever_stands_between_them() -> None:
 @given(st.text(), st.text(max_size=300))
 def test_of_any_text_the_words_are_few_and_short(name: str, cmdline: str) -> None:
     found = search_tokens(texts(name=name, cmdline=cmdline * 3))
-    assert len(found) <= MOST
-    assert all(0 < len(word) <= LONGEST for word in found)
+    assert len(found) <= MAX_TOKENS
+    assert all(0 < len(word) <= MAX_LENGTH for word in found)
     assert len(set(found)) == len(found)
     assert split(name.upper()) == split(name.upper().lower())
 

@@ -12,10 +12,9 @@ from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.record import WALL, Machine
 from tukur.hub.store import schema
 from tukur.hub.store.backends.address import ServerAddress
-from tukur.hub.store.maintenance.copying import Copied, Copy, ForeignRecordError
-from tukur.hub.store.maintenance.retention import RetentionStore
+from tukur.hub.store.maintenance.copying import Copied, ForeignRecordError
 from tukur.hub.store.maintenance.retention_policy import Cutoffs
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
 
@@ -25,18 +24,20 @@ async def grown(tmp_path: Path) -> Store:
     """A record in a file, with rows in nearly every table."""
     store = await Store.open(tmp_path)
     for host_id in (HOST, OTHER):
-        await store.enrol(host_id, auth.public_key(KEYS[host_id]), f"Host {host_id[0]} ", WALL)
+        await store.control.enrolments.enrol(
+            host_id, auth.public_key(KEYS[host_id]), f"Host {host_id[0]} ", WALL
+        )
     machine = Machine()
     for pid in range(1000, 2200):
         machine.start(pid, f"näme-{pid % 7}", "cmd", "x" * (pid % 90))
     await put(store, *minutes(4, machine=machine))
-    await RollupStore(store.database).add_up(START + 9 * HOUR_MS, 100)
+    await store.facts.rollups.add_up(START + 9 * HOUR_MS, 100)
     return store
 
 
 async def copied(source: Store, target: Store) -> dict[str, Copied]:
     """Each table's last state."""
-    return {state.table: state async for state in Copy(source.database, target.database).run()}
+    return {state.table: state async for state in source.copy_to(target).run()}
 
 
 async def counts(store: Store) -> dict[str, int]:
@@ -66,8 +67,8 @@ async def test_a_copy_has_every_row_and_a_second_run_finds_nothing_to_do(
     assert first["process"].rows == first["process"].written == 1225
     assert await changes(grown, target) == 0
     host = (await target.hosts(HOST))[0]
-    found = await target.block_near(host.number, START + 100_000)
-    assert found == await grown.block_near(host.number, START + 100_000)
+    found = await target.facts.blocks.near(host.number, START + 100_000)
+    assert found == await grown.facts.blocks.near(host.number, START + 100_000)
     await target.close()
     await grown.close()
 
@@ -86,7 +87,7 @@ async def test_what_changes_meanwhile_is_found_by_the_next_run(
     await asyncio.gather(copied(grown, target), grow())
     # Merging and deleting take rows away that were copied before.
     assert await merge_all(grown) > 0
-    async for _ in RetentionStore(grown.database).trim(Cutoffs(START + 60_000, 0, START + 30_000)):
+    async for _ in grown.retention.trim(Cutoffs(START + 60_000, 0, START + 30_000)):
         pass
     assert await changes(grown, target) > 0
     assert await changes(grown, target) == 0
@@ -99,7 +100,7 @@ async def test_a_copy_that_was_broken_off_goes_on(
     grown: Store, tmp_path: Path, server: ServerAddress | None
 ) -> None:
     target = await opened(tmp_path, server)
-    async for state in Copy(grown.database, target.database).run():
+    async for state in grown.copy_to(target).run():
         if state.table == "process" and state.rows > 500:
             break
     async with target.database.write() as connection:
@@ -115,7 +116,7 @@ async def test_a_target_with_another_record_is_left_alone(
     grown: Store, tmp_path: Path, server: ServerAddress | None
 ) -> None:
     target = await opened(tmp_path, server)
-    await target.enrol("77777777-2222-3333-4444-555555555555", b"k" * 32, "foreign", WALL)
+    await target.control.enrolments.enrol("77777777-2222-3333-4444-555555555555", b"k" * 32, "foreign", WALL)
     before = await counts(target)
     with pytest.raises(ForeignRecordError, match="an empty database expected"):
         await copied(grown, target)

@@ -5,7 +5,7 @@ import pytest
 from tests.support.hub import HOST
 from tests.support.record import BOOT, BOOTED, SECOND, WALL, Machine
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.record.gaps import GapStore, Hole
+from tukur.hub.store.record.gaps import Hole
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Gap
 
@@ -28,8 +28,8 @@ def gap(first_s: int, last_s: int, reason: str = "spool_full", boot_id: str = BO
 
 
 async def told(store: Store, from_s: int = 0, to_s: int = 10_000) -> list[tuple[int, int, int, str]]:
-    boots = list(await store.boots(1))
-    rows = await GapStore(store.database).told(boots, START + from_s * 1000, START + to_s * 1000, 100)
+    boots = list(await store.facts.lives.boots(1))
+    rows = await store.facts.gaps.reported(boots, START + from_s * 1000, START + to_s * 1000, 100)
     return [
         ((row.first_ms - START) // 1000, (row.last_ms - START) // 1000, row.samples, row.reason)
         for row in rows
@@ -38,20 +38,20 @@ async def told(store: Store, from_s: int = 0, to_s: int = 10_000) -> list[tuple[
 
 async def holes(store: Store, from_s: int = -100, to_s: int = 10_000) -> list[tuple[int, int]]:
     """(last second before, first second after) of each."""
-    found = await GapStore(store.database).holes(1, START + from_s * 1000, START + to_s * 1000, 100)
+    found = await store.facts.gaps.holes(1, START + from_s * 1000, START + to_s * 1000, 100)
     assert all(isinstance(hole, Hole) for hole in found)
     return [((hole.last_ms - START) // 1000, (hole.first_ms - START) // 1000) for hole in found]
 
 
 async def test_a_gap_that_comes_again_or_has_grown_is_one(store: Store) -> None:
     for sent in (gap(0, 9), gap(0, 9), gap(0, 19), gap(0, 9)):
-        assert await store.put_blocks([(HOST, sent)]) == [None]
+        assert await store.facts.blocks.put([(HOST, sent)]) == [None]
     assert await told(store) == [(0, 19, 20, "spool_full")]
 
 
 async def test_gaps_are_found_by_what_they_touch(store: Store) -> None:
     sent = [gap(0, 9), gap(20, 29, "damaged"), gap(40, 49, "disk_full", OTHER_BOOT)]
-    assert await store.put_blocks([(HOST, entry) for entry in sent]) == [None] * 3
+    assert await store.facts.blocks.put([(HOST, entry) for entry in sent]) == [None] * 3
     assert [entry[3] for entry in await told(store)] == ["spool_full", "damaged", "disk_full"]
     assert [entry[3] for entry in await told(store, 9, 20)] == ["spool_full"]
     assert [entry[3] for entry in await told(store, 10, 20)] == []
@@ -59,7 +59,7 @@ async def test_gaps_are_found_by_what_they_touch(store: Store) -> None:
 
 
 async def test_a_gap_that_ends_before_it_begins_or_is_of_no_host_is_refused(store: Store) -> None:
-    results = await store.put_blocks(
+    results = await store.facts.blocks.put(
         [(HOST, gap(9, 0)), ("33333333-2222-3333-4444-555555555555", gap(0, 9)), (HOST, gap(1, 2))]
     )
     assert [type(result) for result in results] == [BadBlockError, BadBlockError, type(None)]
@@ -75,7 +75,7 @@ async def test_where_nobody_recorded_there_is_a_hole(store: Store) -> None:
     blocks.append(machine.block(10))
     machine.skip(3)
     blocks.append(machine.block(10))
-    await store.put_blocks([(HOST, block) for block in blocks])
+    await store.facts.blocks.put([(HOST, block) for block in blocks])
     assert await holes(store) == [(9, 40), (60, 64)]
     assert await holes(store, 0, 9) == []
     assert await holes(store, 12, 20) == [(9, 40)], "blocks on both sides lie outside the range"
@@ -90,12 +90,12 @@ async def test_a_wall_clock_that_is_set_makes_no_hole_within_a_boot(store: Store
     blocks = [machine.block(10), machine.block(10)]
     machine.wall_ns += jump_s * SECOND
     blocks += [machine.block(10), machine.block(10)]
-    await store.put_blocks([(HOST, block) for block in blocks])
+    await store.facts.blocks.put([(HOST, block) for block in blocks])
     assert await holes(store) == []
 
 
 async def test_a_reboot_leaves_a_hole(store: Store) -> None:
     before = Machine()
     after = Machine(OTHER_BOOT, wall_ns=WALL + 60 * SECOND, boot_ns=5 * SECOND)
-    await store.put_blocks([(HOST, before.block(10)), (HOST, after.block(10))])
+    await store.facts.blocks.put([(HOST, before.block(10)), (HOST, after.block(10))])
     assert await holes(store) == [(9, 60)]

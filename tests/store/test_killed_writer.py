@@ -37,7 +37,7 @@ def without_numbers(record: Record) -> Record:
 async def test_every_commit_that_was_told_is_there_once(tmp_path: Path, server: ServerAddress | None) -> None:
     rounds = ROUNDS if server is None else max(ROUNDS // 4, 1)
     store = await Store.open(tmp_path, server)
-    await store.enrol(HOST, b"k" * 32, "owl", 0)
+    await store.control.enrolments.enrol(HOST, b"k" * 32, "owl", 0)
     await store.close()
     command = [sys.executable, "-m", "tests.support.killed_writer", str(tmp_path), str(rounds), "7"]
     done = subprocess.run(

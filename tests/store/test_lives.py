@@ -11,7 +11,7 @@ from tests.store.test_store import START, put, the_host
 from tests.support.hub import OTHER
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.store.record import lives as lives_module
-from tukur.hub.store.record.lives import LifeQuery, LifeStore, _by_boots, _by_commands, command_conditions
+from tukur.hub.store.record.lives import LifeQuery, _by_boots, _by_commands, command_conditions
 from tukur.hub.store.schema import command
 from tukur.hub.store.store import Store
 
@@ -34,7 +34,7 @@ async def filled(store: Store) -> None:
 
 async def found(store: Store, *terms: str, limit: int = 100, **asked: Any) -> list[str]:
     """Command lines, newest first."""
-    search = LifeStore(store.database)
+    search = store.facts.lives
     rows = await search.find(LifeQuery(terms=terms, **asked), limit)
     texts = await search.texts([row.command for row in rows])
     return [texts[row.command].cmdline for row in rows]
@@ -60,7 +60,7 @@ async def test_the_newest_come_first_page_by_page(store: Store) -> None:
     await filled(store)
     everything = await found(store, "cc1")
     assert everything == [f"cc1 -O2 file_{at}.c" for at in reversed(range(40))]
-    search, pages, after = LifeStore(store.database), [], None
+    search, pages, after = store.facts.lives, [], None
     while rows := await search.find(LifeQuery(terms=("cc1",), after=after), 7):
         pages.append(len(rows))
         after = tuple(getattr(rows[-1], name) for name in ("since_ms", "boot", "start_ns", "pid", "since_ns"))

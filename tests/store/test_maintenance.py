@@ -55,7 +55,7 @@ async def test_a_clock_that_jumps_ahead_by_years_deletes_nothing(
 async def test_past_its_size_the_record_loses_its_oldest_seconds(
     store: Store, tmp_path: Path, at: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tukur.hub.maintenance.maintenance.LEAST_SECONDS_MS", 120_000)
+    monkeypatch.setattr("tukur.hub.maintenance.maintenance.MIN_SECONDS_MS", 120_000)
     machine = Machine()
     for pid in range(300, 900):
         machine.start(pid, f"process-{pid}")

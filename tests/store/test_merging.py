@@ -10,7 +10,6 @@ from tests.store.test_store import START, counts, put, the_host
 from tests.support.record import SECOND, WALL, Machine
 from tukur.blocks import decode_host, decode_samples, decode_table
 from tukur.hub.store import schema
-from tukur.hub.store.maintenance.merging import MergeStore
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 
@@ -34,7 +33,7 @@ def minutes(count: int, *, machine: Machine | None = None) -> list[Block]:
 
 async def merge_all(store: Store, before_ms: int = LATER) -> int:
     """How many blocks became part of longer ones."""
-    merging, number = MergeStore(store.database), 0
+    merging, number = store.merging, 0
     for boot in await merging.boots():
         while done := await merging.merge(boot, before_ms):
             number += done.blocks
@@ -43,7 +42,7 @@ async def merge_all(store: Store, before_ms: int = LATER) -> int:
 
 async def samples(store: Store) -> list[tuple[Any, ...]]:
     host = await the_host(store)
-    rows = await store.blocks_between(host.number, 0, LATER, tasks=True)
+    rows = await store.facts.blocks.between(host.number, 0, LATER, tasks=True)
     return [
         (wall_ns, boot_ns, records.tobytes())
         for row in rows
@@ -55,13 +54,13 @@ async def test_each_second_is_the_same_in_fewer_bytes(store: Store) -> None:
     await put(store, *minutes(3))
     before = await samples(store)
     host = await the_host(store)
-    found = await store.block_near(host.number, START + 63_000)
+    found = await store.facts.blocks.near(host.number, START + 63_000)
     assert found is not None
     table = decode_table(found.tasks, WALL + 63 * SECOND)
     assert await merge_all(store) == 18
     assert await samples(store) == before
     assert (await counts(store))["block"] == 3
-    merged = await store.block_near(host.number, START + 63_000)
+    merged = await store.facts.blocks.near(host.number, START + 63_000)
     assert merged is not None
     assert len(merged.tasks) + len(merged.host_columns) < 6 * (len(found.tasks) + len(found.host_columns))
     again = decode_table(merged.tasks, WALL + 63 * SECOND)

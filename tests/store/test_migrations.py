@@ -25,8 +25,7 @@ from tukur.hub.store.backends.mysql import MysqlServer
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import DamagedError, NewerVersionError
 from tukur.hub.store.maintenance.partitions import PARTITIONED
-from tukur.hub.store.record.exits import ExitStore
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.schema import metadata
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
@@ -112,17 +111,19 @@ async def test_a_record_of_each_version_is_brought_forward_with_its_rows(
         store = await Store.open(tmp_path, server)
         try:
             assert [host.host_id for host in await store.hosts()] == [HOST]
-            (row,) = await ExitStore(store.database).ended([1], 0, 10_000, "all", 10, None)
+            (row,) = await store.facts.exits.ended([1], 0, 10_000, "all", 10, None)
             assert (row.pid, row.exact, row.exit_code, row.exit_signal) == (7, False, None, None)
-            image = (await store.images(1, [500], 2**62))[(500, 7)]
+            image = (await store.facts.images.at(1, [500], 2**62))[(500, 7)]
             assert (image.name, image.user, image.pod, image.slice) == ("sh", "root", "", "")
-            assert await store.process_name(HOST, BOOT, 7, 500) == "sh"
-            (minute,) = await RollupStore(store.database).figures(1, 0, 60_000, coarse=False)
+            assert await store.facts.images.name_of(HOST, BOOT, 7, 500) == "sh"
+            (minute,) = await store.facts.rollups.figures(1, 0, 60_000, coarse=False)
             assert (minute.samples, minute.load1_total, minute.cpu_low, minute.cpu_high) == (2, 3, 0.25, 0.5)
-            assert [block.tasks for block in await store.blocks_between(1, 0, 10_000, tasks=True)] == [b"\0"]
-            lost = await ExitStore(store.database).lost(1, 0, 10_000)
+            assert [block.tasks for block in await store.facts.blocks.between(1, 0, 10_000, tasks=True)] == [
+                b"\0"
+            ]
+            lost = await store.facts.exits.lost(1, 0, 10_000)
             assert (lost.lives, lost.cpu_ns) == (0, 0)
-            (sums,) = await RollupStore(store.database).process_sums(1, 0, HOUR_MS)
+            (sums,) = await store.facts.rollups.process_sums(1, 0, HOUR_MS)
             assert tuple(sums) == (1, 500, 7, 5, 6, 7, 8)
         finally:
             await store.close()
@@ -152,11 +153,11 @@ async def test_orders_of_an_older_version_get_their_state_and_deadline(
     store = await Store.open(tmp_path, server)
     try:
         for at, (outcome, _, _, state, left_ms) in enumerate(orders):
-            row = await store.order_row(str(at))
+            row = await store.control.orders.order_row(str(at))
             assert row is not None
             deadline_ms = None if left_ms is None else 1000 + left_ms
             assert (row.order.outcome, row.state, row.deadline_ms) == (outcome, state, deadline_ms)
-        assert await store.next_deadline_ms() == 19_000
+        assert await store.control.orders.next_deadline_ms() == 19_000
     finally:
         await store.close()
 
@@ -277,8 +278,8 @@ async def test_what_was_passed_over_is_said(
     assert "lost_execs" in caplog.text
     store = Store(Database(backend))
     try:
-        await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+        await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
         machine = Machine()
-        assert await store.put_blocks([(HOST, machine.block(2))]) == [None]
+        assert await store.facts.blocks.put([(HOST, machine.block(2))]) == [None]
     finally:
         await store.close()

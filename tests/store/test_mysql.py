@@ -28,12 +28,16 @@ from tukur.protocol import auth
 
 EVERY_DAY = "SELECT, INSERT, UPDATE, DELETE"
 TO_MIGRATE = f"{EVERY_DAY}, CREATE, ALTER, INDEX, REFERENCES, DROP"
+SSL_REQUEST = 32
+"""Bytes of the packet that asks for TLS: capabilities, packet size, character set, filler."""
+TLS_HANDSHAKE = b"\x16\x03"
+"""How a TLS record with a handshake begins."""
 
 
 @pytest.fixture
 async def store(empty: ServerAddress, tmp_path: Path) -> AsyncIterator[Store]:
     opened = await Store.open(tmp_path, empty)
-    await opened.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    await opened.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
     yield opened
     await opened.close()
 
@@ -96,8 +100,8 @@ async def test_every_day_the_hub_needs_four_rights(mariadb: MariaDb, tmp_path: P
         mariadb.sql(f"GRANT {EVERY_DAY} ON {address.database}.* TO {address.user}")
         store = await Store.open(tmp_path, address)
         try:
-            await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
-            assert await store.put_blocks([(HOST, Machine().block(3))]) == [None]
+            await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+            assert await store.facts.blocks.put([(HOST, Machine().block(3))]) == [None]
             (row,) = await store.hosts()
             assert row.last_ms is not None
         finally:
@@ -149,7 +153,7 @@ async def test_a_servers_own_settings_do_not_matter(store: Store) -> None:
 async def test_a_transaction_that_reads_sees_one_state(store: Store) -> None:
     async with store.database.read() as reading:
         before = (await reading.execute(text("SELECT COUNT(*) FROM user"))).scalar_one()
-        await store.users.ensure("new", "admin", 1)
+        await store.control.users.ensure("new", "admin", 1)
         assert (await reading.execute(text("SELECT COUNT(*) FROM user"))).scalar_one() == before
 
 
@@ -186,13 +190,13 @@ NAMES += [
 
 async def test_names_that_differ_in_anything_stay_apart(store: Store) -> None:
     for name in NAMES:
-        await store.users.ensure(name, "viewer", 1)
+        await store.control.users.ensure(name, "viewer", 1)
     async with store.database.read() as connection:
         found = list((await connection.execute(text("SELECT name FROM user"))).scalars())
     assert sorted(found) == sorted(NAMES)
     for name in NAMES:
-        number = await store.users.ensure(name, "viewer", 1)
-        assert await store.users.ensure(name, "viewer", 2) == number
+        number = await store.control.users.ensure(name, "viewer", 1)
+        assert await store.control.users.ensure(name, "viewer", 2) == number
 
 
 async def test_a_command_line_of_any_length_and_bytes_comes_back_equal(store: Store) -> None:
@@ -204,8 +208,8 @@ async def test_a_command_line_of_any_length_and_bytes_comes_back_equal(store: St
     told = msgspec.structs.replace(
         block, images=[msgspec.structs.replace(entry, cmdline=f"owl {longest[:65_532]}", exe="\0/\\'")]
     )
-    assert await store.put_blocks([(HOST, told)]) == [None]
-    image = (await store.images(1, [start], 2**62))[(start, 10)]
+    assert await store.facts.blocks.put([(HOST, told)]) == [None]
+    image = (await store.facts.images.at(1, [start], 2**62))[(start, 10)]
     assert image.cmdline == f"owl {longest[:65_532]}"
     assert image.exe == "\0/\\'"
 
@@ -226,14 +230,14 @@ async def test_what_does_not_fit_is_refused_and_nothing_else_with_it(
 ) -> None:
     machine = Machine()
     good, bad, last = (machine.block(2) for _ in range(3))
-    results = await store.put_blocks(
+    results = await store.facts.blocks.put(
         [(HOST, good), (HOST, msgspec.structs.replace(bad, **changed)), (HOST, last)]
     )
     assert results[0] is None
     assert results[2] is None
     assert isinstance(results[1], errors.BadBlockError)
     assert told in str(results[1])
-    assert len(await store.blocks_between(1, 0, 2**45, tasks=False)) == 2
+    assert len(await store.facts.blocks.between(1, 0, 2**45, tasks=False)) == 2
 
 
 async def test_a_block_as_large_as_can_be_is_stored(store: Store) -> None:
@@ -242,8 +246,8 @@ async def test_a_block_as_large_as_can_be_is_stored(store: Store) -> None:
     size = store.database.backend.largest_block - len(block.host)
     # Each of these bytes has to be escaped.
     content = b"TKT1" + b"'" * (size - 4)
-    assert await store.put_blocks([(HOST, msgspec.structs.replace(block, tasks=content))]) == [None]
-    (row,) = await store.blocks_between(1, 0, 2**45, tasks=True)
+    assert await store.facts.blocks.put([(HOST, msgspec.structs.replace(block, tasks=content))]) == [None]
+    (row,) = await store.facts.blocks.between(1, 0, 2**45, tasks=True)
     assert row.tasks == content
 
 
@@ -357,7 +361,11 @@ async def test_a_server_without_tls_learns_nothing_of_the_password(
         )
         assert line.startswith("store_refused: ")
         assert "offers no TLS" in line
-        assert not heard
+        # A request for TLS, which names nobody, and a TLS record: whatever comes later would be encrypted.
+        size = 4 + SSL_REQUEST
+        assert heard[:4] == bytes([SSL_REQUEST, 0, 0, 1])
+        assert heard[size : size + 2] == TLS_HANDSHAKE
+        assert empty.user.encode() not in heard
     finally:
         between.close()
         await between.wait_closed()

@@ -44,7 +44,9 @@ def own() -> Iterator[MariaDb]:
 
 async def enrolled(store: Store) -> Store:
     for host_id in HOSTS:
-        await store.enrol(host_id, auth.public_key(KEYS[host_id]), f"host-{host_id[0]}", WALL)
+        await store.control.enrolments.enrol(
+            host_id, auth.public_key(KEYS[host_id]), f"host-{host_id[0]}", WALL
+        )
     return store
 
 
@@ -87,7 +89,7 @@ async def assert_same(store: Store, histories: dict[str, list[Block]], folder: P
     undisturbed = await enrolled(await Store.open(folder))
     try:
         for host_id, blocks in histories.items():
-            assert set(await undisturbed.put_blocks([(host_id, entry) for entry in blocks])) == {None}
+            assert set(await undisturbed.facts.blocks.put([(host_id, entry) for entry in blocks])) == {None}
         for table in TABLES:
             expected = await content(undisturbed, table)
             assert expected, table.name
@@ -101,7 +103,7 @@ async def recording(store: Store) -> AsyncIterator[IngestWriter]:
     presence = Presence(Bus())
     for host_id in HOSTS:
         presence.connected(hello_of(host_id), WALL)
-    recorder = IngestWriter(store, presence)
+    recorder = IngestWriter(store.facts, presence)
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder
@@ -195,14 +197,14 @@ async def test_a_server_that_stalls_for_longer_is_told_and_used_again(own: Maria
     store = await enrolled(Store(Database(MysqlServer(address, timeout_s=0.5, largest_block=2**23))))
     first, second = history(f"{HOST[:-4]}b007", 2)
     try:
-        assert await store.put_blocks([(HOST, first)]) == [None]
+        assert await store.facts.blocks.put([(HOST, first)]) == [None]
         with own.stalled():
             with pytest.raises(errors.BusyError, match="did not answer in time") as raised:
-                await store.put_blocks([(HOST, second)])
+                await store.facts.blocks.put([(HOST, second)])
             assert raised.value.transient
             with pytest.raises(errors.BusyError):
                 await store.hosts()
-        assert await store.put_blocks([(HOST, first), (HOST, second)]) == [None, None]
+        assert await store.facts.blocks.put([(HOST, first), (HOST, second)]) == [None, None]
         await assert_same(store, {HOST: [first, second]}, tmp_path / "undisturbed")
     finally:
         await store.close()
@@ -258,7 +260,7 @@ async def test_a_deadlock_is_done_again(store: Store, mariadb: MariaDb, other: O
     await other(f"INSERT INTO user (name, role, created_ms) VALUES {rows}")
     await other("UPDATE host SET name = name, seen_ms = 5 WHERE id = 2")
     items = [(host_id, entry) for host_id, blocks in histories.items() for entry in blocks]
-    storing = asyncio.ensure_future(store.put_blocks(items))
+    storing = asyncio.ensure_future(store.facts.blocks.put(items))
     await waits(mariadb)
     await other("UPDATE host SET seen_ms = 5 WHERE id = 1")
     assert deadlocks(mariadb) == before + 1
@@ -276,7 +278,7 @@ async def test_a_row_that_is_held_for_longer_than_it_is_waited_for_is_asked_for_
     blocks = history(f"{HOST[:-4]}b007", 2)
     try:
         await other("UPDATE host SET seen_ms = 5")
-        storing = asyncio.ensure_future(store.put_blocks([(HOST, entry) for entry in blocks]))
+        storing = asyncio.ensure_future(store.facts.blocks.put([(HOST, entry) for entry in blocks]))
         # The server gives up a wait for a row after LOCK_S; the store asks again.
         await asyncio.sleep(1.6)
         assert not storing.done()
@@ -286,7 +288,7 @@ async def test_a_row_that_is_held_for_longer_than_it_is_waited_for_is_asked_for_
         await other("BEGIN")
         await other("UPDATE host SET seen_ms = 6")
         with pytest.raises(errors.ConflictError, match="Lock wait timeout") as raised:
-            await store.save_facts(HOST, facts_of(), WALL)
+            await store.control.enrolments.save_facts(HOST, facts_of(), WALL)
         assert raised.value.transient
     finally:
         await store.close()

@@ -18,7 +18,7 @@ from tukur.protocol import auth
 
 @contextlib.asynccontextmanager
 async def hub(folder: Path, server: ServerAddress) -> AsyncIterator[Store]:
-    store = await Store.open(folder, server, sole=True)
+    store = await Store.open(folder, server, exclusive=True)
     try:
         await enrol(store)
         yield store
@@ -27,12 +27,12 @@ async def hub(folder: Path, server: ServerAddress) -> AsyncIterator[Store]:
 
 
 async def enrol(store: Store) -> None:
-    await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mysql, "HOLD_S", 1)
+    monkeypatch.setattr(mysql, "HUB_LOCK_S", 1)
 
 
 async def test_a_second_hub_is_refused_until_the_first_has_ended(
@@ -40,7 +40,7 @@ async def test_a_second_hub_is_refused_until_the_first_has_ended(
 ) -> None:
     async with hub(tmp_path, empty):
         with pytest.raises(DatabaseLockedError, match="another hub writes to the database"):
-            await Store.open(tmp_path, empty, sole=True)
+            await Store.open(tmp_path, empty, exclusive=True)
         wanted = "select count(*) from information_schema.processlist where user = %s"
         assert mariadb.sql(wanted, [empty.user]) == [(1,)]
     async with hub(tmp_path, empty):
@@ -78,12 +78,12 @@ async def test_a_hub_whose_connection_broke_goes_on_unless_another_came_first(
 
     async with hub(tmp_path, empty) as first:
         cut()
-        assert await first.put_blocks([(HOST, machine.block(3))]) == [None]
+        assert await first.facts.blocks.put([(HOST, machine.block(3))]) == [None]
         cut()
         async with hub(tmp_path, empty):
             block = machine.block(3)
             with pytest.raises(StoreError) as raised:
-                await first.put_blocks([(HOST, block)])
+                await first.facts.blocks.put([(HOST, block)])
             assert (type(raised.value), raised.value.transient) == (DatabaseLockedError, True)
             assert await first.hosts()
-        assert await first.put_blocks([(HOST, block)]) == [None]
+        assert await first.facts.blocks.put([(HOST, block)]) == [None]

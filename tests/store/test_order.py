@@ -104,9 +104,9 @@ async def deliver(request: pytest.FixtureRequest, tmp_path: Path) -> Deliver:
 async def the_record(store: Store, blocks: Sequence[Block]) -> Record:
     """Every row that these blocks leave, each delivered by itself, in this order."""
     try:
-        await store.enrol(HOST, b"k" * 32, "owl", 0)
+        await store.control.enrolments.enrol(HOST, b"k" * 32, "owl", 0)
         for block in blocks:
-            assert await store.put_blocks([(HOST, block)]) == [None]
+            assert await store.facts.blocks.put([(HOST, block)]) == [None]
         found = {}
         async with store.database.read() as connection:
             for table in TABLES:
@@ -181,7 +181,7 @@ async def test_a_block_that_became_part_of_a_longer_one_is_known(store: Store) -
     for machine in (parts, whole):
         machine.start(10, "x")
     sent = [whole.block(8), parts.block(4), parts.block(4)]
-    assert await store.put_blocks([(HOST, block) for block in sent]) == [None] * 3
+    assert await store.facts.blocks.put([(HOST, block) for block in sent]) == [None] * 3
     async with store.database.read() as connection:
         (row,) = await connection.execute(select(schema.block))
         (minute,) = await connection.execute(select(schema.host_minute))

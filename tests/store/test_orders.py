@@ -43,17 +43,17 @@ def ended(row: OrderRow, outcome: str) -> OrderRow:
 async def test_of_two_changes_of_the_same_row_one_is_made_and_has_its_entry(
     store: Store, tmp_path: Path
 ) -> None:
-    audit = AuditLog(store.database, tmp_path, auth.new_key())
+    audit = AuditLog(store.control.audit, tmp_path, auth.new_key())
     row = new_row()
     assert await audit.add_with(insertion(row), "ada", "order.issue", HOST)
-    assert await store.order_row("o1") == row
+    assert await store.control.orders.order_row("o1") == row
     changes = [(outcome, replacement(row, ended(row, outcome))) for outcome in ("exited", "alive", "gone")]
     made = await asyncio.gather(
         *(audit.add_with(change, "hub", "order.outcome", HOST, outcome) for outcome, change in changes)
     )
     assert sum(made) == 1
     (entry,) = await audit.find(AuditQuery(action="order.outcome"), 10)
-    found = await store.order_row("o1")
+    found = await store.control.orders.order_row("o1")
     assert found is not None
     assert found.order.outcome == entry.result == changes[made.index(True)][0]
 
@@ -61,9 +61,11 @@ async def test_of_two_changes_of_the_same_row_one_is_made_and_has_its_entry(
 async def test_due_orders_come_by_their_deadline_and_ended_ones_never(store: Store) -> None:
     rows = [new_row("a", 3000), new_row("b", 1000), new_row("c", None), new_row("d", 2000)]
     for row in rows:
-        assert await store.apply(insertion(row))
-    assert await store.next_deadline_ms() == 1000
-    assert [row.order.order_id for row in await store.due_orders(2000)] == ["b", "d"]
-    assert not await store.apply(replacement(ended(rows[1], "gone"), rows[1])), "it is not as in `before`"
-    assert await store.apply(replacement(rows[1], ended(rows[1], "gone")))
-    assert [row.order.order_id for row in await store.due_orders(2000)] == ["d"]
+        assert await store.control.orders.apply(insertion(row))
+    assert await store.control.orders.next_deadline_ms() == 1000
+    assert [row.order.order_id for row in await store.control.orders.due_orders(2000)] == ["b", "d"]
+    assert not await store.control.orders.apply(replacement(ended(rows[1], "gone"), rows[1])), (
+        "it is not as in `before`"
+    )
+    assert await store.control.orders.apply(replacement(rows[1], ended(rows[1], "gone")))
+    assert [row.order.order_id for row in await store.control.orders.due_orders(2000)] == ["d"]

@@ -16,8 +16,6 @@ from tests.support.mariadb import MariaDb
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.maintenance.maintenance import Maintenance
 from tukur.hub.store.backends.address import ServerAddress
-from tukur.hub.store.maintenance.partitions import PartitionStore
-from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, RetentionPolicy
 from tukur.hub.store.schema import block, host_minute, process_minute
 from tukur.hub.store.store import Store
@@ -30,7 +28,7 @@ NOON = WALL // SECOND // 86_400 * 86_400 * 1000 + DAY_MS // 2
 @pytest.fixture
 async def store(empty: ServerAddress, tmp_path: Path) -> AsyncIterator[Store]:
     opened = await Store.open(tmp_path, empty)
-    await opened.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    await opened.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
     yield opened
     await opened.close()
 
@@ -59,7 +57,7 @@ async def counts(store: Store) -> list[int]:
 
 
 async def test_days_are_made_ahead_and_what_is_out_of_all_range_is_stored_too(store: Store) -> None:
-    days = PartitionStore(store.database)
+    days = store.partitions
     assert [part.name for part in await days.partitions(block)] == ["later"]
     await record(store, 0)
     await days.ensure(NOON, NOON + DAY_MS)
@@ -78,7 +76,7 @@ async def test_days_are_made_ahead_and_what_is_out_of_all_range_is_stored_too(st
     assert await counts(store) == [4, 4, 4]
     host = await the_host(store)
     for day in (-40, 0, 1, 30_000):
-        found = await store.block_near(host.number, NOON + day * DAY_MS)
+        found = await store.facts.blocks.near(host.number, NOON + day * DAY_MS)
         assert found is not None
         assert found.first_ms == NOON + day * DAY_MS
     await days.ensure(NOON, NOON + 5 * DAY_MS)
@@ -90,7 +88,7 @@ async def test_a_block_that_comes_again_is_known_whatever_day_it_is_said_to_be_o
     machine.sample()
     first = machine.block(9)
     await put(store, first)
-    await PartitionStore(store.database).ensure(NOON - 3 * DAY_MS, NOON)
+    await store.partitions.ensure(NOON - 3 * DAY_MS, NOON)
     later = DAY_MS * 1_000_000
     moved = msgspec.structs.replace(
         first, first_wall_ns=first.first_wall_ns - later, last_wall_ns=first.last_wall_ns - later
@@ -100,23 +98,25 @@ async def test_a_block_that_comes_again_is_known_whatever_day_it_is_said_to_be_o
 
 
 async def test_only_whole_days_go_by_age_and_to_the_very_instant_where_room_is_wanted(store: Store) -> None:
-    await PartitionStore(store.database).ensure(NOON, NOON + 4 * DAY_MS)
+    await store.partitions.ensure(NOON, NOON + 4 * DAY_MS)
     await record(store, 0, 1, 2, 3)
-    retention = RetentionStore(store.database)
+    retention = store.retention
     cutoff = NOON + 2 * DAY_MS + 60_000
-    whole = await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + 2 * DAY_MS)
+    whole = await retention.align_to_partitions(Cutoffs(cutoff, cutoff, 0), cutoff + 2 * DAY_MS)
     assert whole.seconds_ms == whole.minutes_ms == NOON + 2 * DAY_MS - DAY_MS // 2
     assert sum([deleted async for deleted in retention.trim(whole)]) > 0
     assert await counts(store) == [2, 2, 2]
     assert [deleted async for deleted in retention.trim(Cutoffs(cutoff, 0, 0))]
     assert await counts(store) == [1, 2, 2]
-    names = [part.name for part in await PartitionStore(store.database).partitions(block)]
+    names = [part.name for part in await store.partitions.partitions(block)]
     assert names[0] == "d20231116"
-    assert await retention.by_days(Cutoffs(cutoff, cutoff, 0), cutoff + DAY_MS) == Cutoffs(cutoff, cutoff, 0)
+    assert await retention.align_to_partitions(Cutoffs(cutoff, cutoff, 0), cutoff + DAY_MS) == Cutoffs(
+        cutoff, cutoff, 0
+    )
 
 
 async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_waits(store: Store) -> None:
-    days = PartitionStore(store.database)
+    days = store.partitions
     await days.ensure(NOON, NOON + 3 * DAY_MS)
     await record(store, 0, 1)
     host = await the_host(store)
@@ -132,7 +132,7 @@ async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_wait
         day = 2
         while time.monotonic() < until:
             begun = time.monotonic()
-            assert len(await store.blocks_between(host.number, NOON, NOON + 60_000, tasks=False)) == 1
+            assert len(await store.facts.blocks.between(host.number, NOON, NOON + 60_000, tasks=False)) == 1
             machine = machine_at(NOON + 2 * DAY_MS + day * 20_000)
             await put(store, machine.block(5))
             longest = max(longest, time.monotonic() - begun)
@@ -145,11 +145,11 @@ async def test_a_day_is_dropped_beside_readers_and_writers_and_none_of_them_wait
         assert still.scalar_one() == 1
     assert len(await dropping) == 1
     assert longest < 1
-    assert await store.blocks_between(host.number, NOON, NOON + 60_000, tasks=False) == []
+    assert await store.facts.blocks.between(host.number, NOON, NOON + 60_000, tasks=False) == []
 
 
 async def test_a_question_about_a_day_looks_at_no_other(store: Store) -> None:
-    await PartitionStore(store.database).ensure(NOON, NOON + 6 * DAY_MS)
+    await store.partitions.ensure(NOON, NOON + 6 * DAY_MS)
     await record(store, *range(6))
     span = (NOON + 3 * DAY_MS, NOON + 3 * DAY_MS + 60_000)
     questions = (
@@ -181,20 +181,20 @@ async def test_the_keeper_makes_days_and_drops_them(store: Store, tmp_path: Path
     keeper = Maintenance(store, keep, tmp_path, lambda: now)
     await keeper.round()
     assert await counts(store) == [2, 2, 2]
-    names = [part.name for part in await PartitionStore(store.database).partitions(block)]
+    names = [part.name for part in await store.partitions.partitions(block)]
     assert names == ["d20231115", "d20231116", "d20231117", "d20231118", "later"]
 
 
 async def test_without_the_right_to_change_tables_what_is_too_old_goes_row_by_row(
     store: Store, mariadb: MariaDb, empty: ServerAddress, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await PartitionStore(store.database).ensure(NOON, NOON + DAY_MS)
+    await store.partitions.ensure(NOON, NOON + DAY_MS)
     await record(store, 0, 1, 2)
     mariadb.sql(f"REVOKE ALTER, DROP ON {empty.database}.* FROM {empty.user}@'%'")
     await store.close()
-    retention = RetentionStore(store.database)
-    await retention.prepare_days(NOON + 9 * DAY_MS)
+    retention = store.retention
+    await retention.prepare_partitions(NOON + 9 * DAY_MS)
     cutoff = NOON + DAY_MS + DAY_MS // 2
     assert sum([deleted async for deleted in retention.trim(Cutoffs(cutoff, cutoff, 0))]) > 0
     assert await counts(store) == [1, 1, 1]
-    assert caplog.text.count("the days of the record are not kept apart") == 1
+    assert caplog.text.count("daily partitions cannot be changed") == 1

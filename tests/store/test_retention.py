@@ -14,9 +14,8 @@ from tests.store.test_store import SECOND_BOOT, START, counts, put, the_host
 from tests.support.hub import OTHER
 from tests.support.record import SECOND, WALL, Machine
 from tukur.hub.store import schema
-from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, RetentionPolicy
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 
 NOTHING = Cutoffs(0, 0, 0)
@@ -24,7 +23,7 @@ NOTHING = Cutoffs(0, 0, 0)
 
 async def trim(store: Store, **cutoffs: int) -> int:
     chosen = Cutoffs(**{name: cutoffs.get(name, 0) for name in ("seconds_ms", "minutes_ms", "hours_ms")})
-    return sum([deleted async for deleted in RetentionStore(store.database).trim(chosen)])
+    return sum([deleted async for deleted in store.retention.trim(chosen)])
 
 
 async def rows(store: Store, *tables: Any) -> list[int]:
@@ -47,7 +46,7 @@ async def test_blocks_go_by_their_last_sample_and_minutes_stay(store: Store) -> 
 
 async def test_minutes_go_and_the_hours_made_of_them_stay(store: Store) -> None:
     await put(store, *three_hours())
-    levels, host = RollupStore(store.database), await the_host(store)
+    levels, host = store.facts.rollups, await the_host(store)
     await levels.add_up(BEGIN + 3 * HOUR_MS, 100)
     told = await levels.process_sums(host.number, BEGIN, BEGIN + 3 * HOUR_MS)
     assert await trim(store, minutes_ms=BEGIN + 2 * HOUR_MS) > 0
@@ -62,7 +61,7 @@ async def test_minutes_go_and_the_hours_made_of_them_stay(store: Store) -> None:
 
 async def test_hours_go_with_the_lives_that_ended_before(store: Store) -> None:
     await put(store, *minutes(2))
-    await RollupStore(store.database).add_up(START + 10 * HOUR_MS, 100)
+    await store.facts.rollups.add_up(START + 10 * HOUR_MS, 100)
     # Six brief lives a minute, each over within its ten seconds; the worker lives on.
     assert await rows(store, schema.process, schema.image) == [13, 13]
     await trim(store, hours_ms=START + 60_000)
@@ -105,7 +104,7 @@ async def test_with_nothing_too_old_nothing_goes(store: Store) -> None:
 
 
 async def test_the_oldest_and_the_newest_of_a_record(store: Store) -> None:
-    retention = RetentionStore(store.database)
+    retention = store.retention
     assert (await retention.oldest(), await retention.newest_ms()) == (None, None)
     await put(store, *minutes(2))
     oldest = await retention.oldest()
@@ -123,7 +122,7 @@ async def test_blocks_are_stored_and_read_while_old_ones_are_deleted(store: Stor
 
     async def read() -> None:
         for _ in range(20):
-            assert await store.block_near(host.number, START + 470_000) is not None
+            assert await store.facts.blocks.near(host.number, START + 470_000) is not None
 
     await asyncio.gather(trim(store, seconds_ms=START + 420_000), put(store, *later), read())
     assert await rows(store, schema.block) == [6 + 12]

@@ -42,7 +42,7 @@ async def told(levels: RollupStore, host_no: int, begin: int, end: int) -> tuple
 
 async def test_hours_say_what_their_minutes_said(store: Store) -> None:
     await put(store, *three_hours())
-    host, levels = await the_host(store), RollupStore(store.database)
+    host, levels = await the_host(store), store.facts.rollups
     spans = [
         (BEGIN, BEGIN + 3 * HOUR_MS),
         (BEGIN + 60_000, BEGIN + 2 * HOUR_MS),
@@ -64,7 +64,7 @@ async def test_hours_say_what_their_minutes_said(store: Store) -> None:
 
 async def test_an_hour_is_added_up_once_it_is_over(store: Store) -> None:
     await put(store, *three_hours())
-    levels = RollupStore(store.database)
+    levels = store.facts.rollups
     assert await levels.add_up(BEGIN + 2 * HOUR_MS - 1, 100) == 1
     assert await levels.add_up(BEGIN + 2 * HOUR_MS - 1, 100) == 0
     host = await the_host(store)
@@ -74,7 +74,7 @@ async def test_an_hour_is_added_up_once_it_is_over(store: Store) -> None:
 async def test_a_block_that_comes_late_changes_its_hour(store: Store) -> None:
     first, second, third, last = three_hours()
     await put(store, first, second, last)
-    levels, host = RollupStore(store.database), await the_host(store)
+    levels, host = store.facts.rollups, await the_host(store)
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 3
     await put(store, third)
     whole = (BEGIN, BEGIN + 3 * HOUR_MS)
@@ -87,7 +87,7 @@ async def test_a_block_that_comes_late_changes_its_hour(store: Store) -> None:
 async def test_a_repeat_does_not_make_an_hour_stale(store: Store) -> None:
     blocks = three_hours()
     await put(store, *blocks)
-    levels = RollupStore(store.database)
+    levels = store.facts.rollups
     await levels.add_up(BEGIN + 3 * HOUR_MS, 100)
     await put(store, *blocks)
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 0
@@ -97,7 +97,7 @@ async def test_hosts_do_not_mix(store: Store) -> None:
     blocks = three_hours()
     await put(store, *blocks)
     await put(store, blocks[0], host_id=OTHER)
-    levels = RollupStore(store.database)
+    levels = store.facts.rollups
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 2) == 2
     assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 2
     numbers = {host.host_id: host.number for host in await store.hosts()}

@@ -13,7 +13,7 @@ import pytest
 from tests.support.hub import HOST, KEYS
 from tests.support.record import WALL, Machine
 from tukur.hub.store import errors
-from tukur.hub.store.backends.engine import told
+from tukur.hub.store.backends.engine import store_errors
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
@@ -30,7 +30,7 @@ async def opened_and_closed(folder: Path) -> None:
 
 async def enrolled(folder: Path) -> Store:
     store = await Store.open(folder)
-    await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
     return store
 
 
@@ -50,7 +50,7 @@ async def test_an_empty_file_is_brought_to_the_schema_that_the_program_knows(tmp
 
 async def test_to_prepare_again_changes_nothing(tmp_path: Path) -> None:
     store = await enrolled(tmp_path)
-    await store.put_blocks([(HOST, block) for block in blocks(3)])
+    await store.facts.blocks.put([(HOST, block) for block in blocks(3)])
     await store.close()
     for _ in range(2):
         await SqliteFile(tmp_path / DATABASE).prepare()
@@ -62,7 +62,7 @@ async def test_to_prepare_again_changes_nothing(tmp_path: Path) -> None:
 
 async def test_what_was_committed_and_not_checkpointed_survives_a_crash(tmp_path: Path) -> None:
     store = await enrolled(tmp_path)
-    await store.put_blocks([(HOST, block) for block in blocks(3)])
+    await store.facts.blocks.put([(HOST, block) for block in blocks(3)])
     crashed = tmp_path / "crashed"
     crashed.mkdir()
     for path in tmp_path.glob("tukur.db*"):
@@ -80,7 +80,7 @@ async def test_what_was_committed_and_not_checkpointed_survives_a_crash(tmp_path
 
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"<html>not found</html>" * 100)
-    with pytest.raises(errors.DamagedError, match=r"no SQLite database: it begins with b'<html>"):
+    with pytest.raises(errors.DamagedError, match=r"not a SQLite database: it begins with b'<html>"):
         await opened_and_closed(tmp_path)
 
 
@@ -89,7 +89,7 @@ async def test_a_file_that_is_cut_off_is_told_with_both_sizes(tmp_path: Path) ->
     path = tmp_path / DATABASE
     size = path.stat().st_size
     os.truncate(path, size - 5000)
-    with pytest.raises(errors.DamagedError, match=rf"cut off: {size - 5000} bytes, {size} expected"):
+    with pytest.raises(errors.DamagedError, match=rf"truncated: {size - 5000} bytes, {size} expected"):
         await opened_and_closed(tmp_path)
 
 
@@ -140,11 +140,11 @@ async def test_a_database_that_another_program_holds_is_busy(
     try:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(errors.BusyError) as raised:
-            await store.put_blocks([(HOST, block) for block in blocks(1)])
+            await store.facts.blocks.put([(HOST, block) for block in blocks(1)])
         assert raised.value.transient
         assert [row.name for row in await store.hosts()] == ["owl"], "readers do not wait for it"
         holder.execute("ROLLBACK")
-        assert await store.put_blocks([(HOST, block) for block in blocks(1)]) == [None]
+        assert await store.facts.blocks.put([(HOST, block) for block in blocks(1)]) == [None]
     finally:
         holder.close()
         await store.close()
@@ -183,12 +183,12 @@ def fill(folder: Path) -> Path:
 async def test_a_full_disk_is_told_loses_nothing_and_recovers(small_disk: Path) -> None:
     store = await enrolled(small_disk)
     made = blocks(200)
-    await store.put_blocks([(HOST, made[0])])
+    await store.facts.blocks.put([(HOST, made[0])])
     ballast = fill(small_disk)
     pending, failed = made[1:], None
     while pending and failed is None:
         try:
-            await store.put_blocks([(HOST, pending[0])])
+            await store.facts.blocks.put([(HOST, pending[0])])
             pending.pop(0)
         except errors.StoreError as error:
             failed = error
@@ -197,9 +197,9 @@ async def test_a_full_disk_is_told_loses_nothing_and_recovers(small_disk: Path) 
     assert "no space left" in str(failed)
     assert (await store.hosts())[0].last_ms is not None, "what is recorded can be read all the while"
     ballast.unlink()
-    assert await store.put_blocks([(HOST, block) for block in pending]) == [None] * len(pending)
+    assert await store.facts.blocks.put([(HOST, block) for block in pending]) == [None] * len(pending)
     (row,) = await store.hosts()
-    stored = await store.blocks_between(row.number, 0, 2**45, tasks=False)
+    stored = await store.facts.blocks.between(row.number, 0, 2**45, tasks=False)
     assert len(stored) == len(made)
     await store.close()
 
@@ -216,7 +216,7 @@ async def test_a_disk_that_is_read_only_is_told(small_disk: Path) -> None:
     with pytest.raises(errors.NotWritableError, match="not writable"):
         store = await Store.open(small_disk)
         try:
-            await store.put_blocks([(HOST, block) for block in blocks(1)])
+            await store.facts.blocks.put([(HOST, block) for block in blocks(1)])
         finally:
             await store.close()
 
@@ -240,7 +240,7 @@ async def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
 def test_each_failure_has_its_kind_and_a_stable_code(
     tmp_path: Path, raised: Any, kind: type[errors.StoreError], code: str
 ) -> None:
-    with pytest.raises(errors.StoreError) as found, told(SqliteFile(tmp_path / DATABASE)):
+    with pytest.raises(errors.StoreError) as found, store_errors(SqliteFile(tmp_path / DATABASE)):
         raise raised
     assert type(found.value) is kind
     assert found.value.code == code

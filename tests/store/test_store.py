@@ -10,7 +10,6 @@ from tests.support.hub import HOST, OTHER
 from tests.support.record import BOOT, GIB, SECOND, WALL, Machine, facts_of
 from tukur.hub.store import schema
 from tukur.hub.store.errors import BadBlockError
-from tukur.hub.store.record.rollups import RollupStore
 from tukur.hub.store.store import HostRow, Store
 from tukur.protocol.messages import Block, MinMaxMean
 
@@ -22,7 +21,7 @@ START = WALL // 1_000_000
 async def counts(store: Store) -> dict[str, int]:
     """Rows of each table that blocks fill, and what the minutes add up to."""
     found = {}
-    async with store._database.read() as connection:
+    async with store.database.read() as connection:
         for table in (
             schema.boot,
             schema.block,
@@ -40,7 +39,7 @@ async def counts(store: Store) -> dict[str, int]:
 
 
 async def put(store: Store, *blocks: Block, host_id: str = HOST) -> None:
-    assert await store.put_blocks([(host_id, block) for block in blocks]) == [None] * len(blocks)
+    assert await store.facts.blocks.put([(host_id, block) for block in blocks]) == [None] * len(blocks)
 
 
 async def the_host(store: Store) -> HostRow:
@@ -86,7 +85,7 @@ async def test_the_blocks_of_several_hosts_pass_in_one_transaction(store: Store)
     here.start(10, "here")
     there.start(10, "there")
     blocks = [(HOST, here.block(2)), (OTHER, there.block(2)), (HOST, here.block(2))]
-    assert await store.put_blocks(blocks) == [None, None, None]
+    assert await store.facts.blocks.put(blocks) == [None, None, None]
     assert [(row.first_ms, row.last_ms) for row in await store.hosts()] == [
         (START, START + 3000),
         (START, START + 1000),
@@ -97,7 +96,7 @@ async def test_a_bad_block_among_good_ones_is_refused_alone(store: Store) -> Non
     machine = busy_machine()
     good, bad, after = machine.block(2), machine.block(2), machine.block(2)
     unknown = "33333333-2222-3333-4444-555555555555"
-    results = await store.put_blocks(
+    results = await store.facts.blocks.put(
         [
             (HOST, good),
             (HOST, msgspec.structs.replace(bad, last_ns=bad.first_ns - 1)),
@@ -138,7 +137,7 @@ async def test_figures_that_no_column_can_hold_refuse_their_block_and_no_other(
         odd = msgspec.structs.replace(odd, host_minute=minute)
     else:
         odd = msgspec.structs.replace(odd, **bad)
-    results = await store.put_blocks([(HOST, good), (HOST, odd), (HOST, after)])
+    results = await store.facts.blocks.put([(HOST, good), (HOST, odd), (HOST, after)])
     assert results[0] is None
     assert isinstance(results[1], BadBlockError)
     assert results[2] is None
@@ -156,7 +155,7 @@ async def test_minutes_keep_the_lowest_and_highest_second_and_add_up(store: Stor
     second = machine.block(10, busy=0.75)
     await put(store, first, second)
     host = await the_host(store)
-    levels = RollupStore(store.database)
+    levels = store.facts.rollups
     (cpu,) = await levels.figures(host.number, START, START + 60_000, coarse=False)
     assert (cpu.cpu_low, cpu.cpu_high) == (0.0, 0.75)  # the first sample of a run has no rate yet
     assert cpu.samples == 20
@@ -172,7 +171,7 @@ async def test_a_block_belongs_to_the_minute_in_which_it_begins(store: Store) ->
     machine.work(10, cpu_s=1)
     await put(store, machine.block(9), machine.block(10))
     host = await the_host(store)
-    levels = RollupStore(store.database)
+    levels = store.facts.rollups
     minutes = await levels.figures(host.number, START, START + 120_000, coarse=False)
     assert {row.at_ms: row.samples for row in minutes} == {START: 10, START + 60_000: 10}
     assert await levels.figures(host.number, START + 1, START + 60_000, coarse=False) == []
@@ -182,7 +181,7 @@ async def test_a_block_belongs_to_the_minute_in_which_it_begins(store: Store) ->
 
 
 async def near(store: Store, at_ms: int) -> int | None:
-    row = await store.block_near((await the_host(store)).number, at_ms)
+    row = await store.facts.blocks.near((await the_host(store)).number, at_ms)
     return None if row is None else row.first_ms - START
 
 
@@ -218,9 +217,9 @@ async def test_the_nearest_block_is_found_across_boots(store: Store) -> None:
     await put(store, before.block(10), after.block(10))
     assert await near(store, START + 20_000) == 0
     assert await near(store, START + 50_000) == 60_000
-    row = await store.block_near((await the_host(store)).number, START + 65_000)
+    row = await store.facts.blocks.near((await the_host(store)).number, START + 65_000)
     assert row is not None
-    boots = await store.boots((await the_host(store)).number)
+    boots = await store.facts.lives.boots((await the_host(store)).number)
     assert boots[row.boot] == (SECOND_BOOT, START + 40_000)
 
 
@@ -234,7 +233,7 @@ async def test_after_the_wall_clock_was_set_back_an_instant_still_has_a_block(st
     assert await near(store, START + 5_000) == 0
     assert await near(store, START - 3_588_000) == -3_590_000
     host = await the_host(store)
-    rows = await store.blocks_between(host.number, START - 4_000_000, START + 60_000, tasks=False)
+    rows = await store.facts.blocks.between(host.number, START - 4_000_000, START + 60_000, tasks=False)
     assert [row.first_ms - START for row in rows] == [-3_590_000, 0]
     assert [row.tasks for row in rows] == [b"", b""]
 
@@ -246,7 +245,7 @@ async def test_blocks_of_a_range_are_those_with_a_sample_in_it(store: Store) -> 
     host = await the_host(store)
 
     async def found(begin_s: float, end_s: float) -> list[int]:
-        rows = await store.blocks_between(
+        rows = await store.facts.blocks.between(
             host.number, START + int(begin_s * 1000), START + int(end_s * 1000), tasks=True
         )
         assert all(row.tasks.startswith(b"TKT1") for row in rows)
@@ -269,20 +268,20 @@ async def test_an_image_is_the_one_that_held_at_the_instant(store: Store) -> Non
     executed_ns = machine.boot_ns
     machine.execute(10, "sleep", "sleep", "9")
     await put(store, first, machine.block(5))
-    (number,) = await store.boots((await the_host(store)).number)
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
 
     async def name(at_ns: int) -> str:
-        return str((await store.images(number, [start_ns], at_ns))[start_ns, 10].name)
+        return str((await store.facts.images.at(number, [start_ns], at_ns))[start_ns, 10].name)
 
     assert await name(executed_ns - 1) == "sh"
     assert await name(executed_ns) == "sleep"
     assert await name(2**63 - 1) == "sleep"
     assert await name(0) == "sh", "before anything was known the oldest image is the best there is"
-    image = (await store.images(number, [start_ns], executed_ns))[start_ns, 10]
+    image = (await store.facts.images.at(number, [start_ns], executed_ns))[start_ns, 10]
     assert (image.cmdline, image.exe, image.unit) == ("sleep 9", "/usr/bin/sleep", "owl.service")
-    assert await store.process_name(HOST, BOOT, 10, start_ns) == "sleep"
-    assert await store.process_name(HOST, BOOT, 10, start_ns + 1) == ""
-    assert await store.process_name(OTHER, BOOT, 10, start_ns) == ""
+    assert await store.facts.images.name_of(HOST, BOOT, 10, start_ns) == "sleep"
+    assert await store.facts.images.name_of(HOST, BOOT, 10, start_ns + 1) == ""
+    assert await store.facts.images.name_of(OTHER, BOOT, 10, start_ns) == ""
 
 
 async def test_a_new_run_of_the_agent_doubles_no_image(store: Store) -> None:
@@ -304,8 +303,8 @@ async def test_what_changed_while_no_agent_ran_is_a_new_image(store: Store) -> N
     machine.execute(10, "sleep", "sleep", "9")
     machine.restart_agent()
     await put(store, machine.block(2))
-    (number,) = await store.boots((await the_host(store)).number)
-    assert (await store.images(number, [start_ns], 2**63 - 1))[start_ns, 10].name == "sleep"
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
+    assert (await store.facts.images.at(number, [start_ns], 2**63 - 1))[start_ns, 10].name == "sleep"
     assert (await counts(store))["image"] == 2
 
 
@@ -317,8 +316,8 @@ async def test_what_a_new_run_of_the_agent_does_not_see_has_ended(store: Store) 
     reused_ns = machine.start(10, "reused")
     machine.restart_agent()
     await put(store, machine.block(2))
-    (number,) = await store.boots((await the_host(store)).number)
-    lives = await store.lives(number, [gone_ns, stays_ns, reused_ns])
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
+    lives = await store.facts.lives.rows(number, [gone_ns, stays_ns, reused_ns])
     assert {key: life.ended for key, life in lives.items()} == {
         (gone_ns, 10): True,
         (stays_ns, 11): False,
@@ -338,8 +337,8 @@ async def test_a_life_that_ended_keeps_its_totals(store: Store) -> None:
     first = machine.block(1)
     machine.end(10)
     await put(store, first, machine.block(2))
-    (number,) = await store.boots((await the_host(store)).number)
-    life = (await store.lives(number, [start_ns]))[start_ns, 10]
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
+    life = (await store.facts.lives.rows(number, [start_ns]))[start_ns, 10]
     assert (life.ended, life.first_ms, life.last_ms) == (True, START, START + 2000)
     assert (life.cpu_ns, life.rss_peak, life.read_bytes, life.write_bytes) == (3 * SECOND, GIB, 7, 9)
 
@@ -349,10 +348,12 @@ async def test_thousands_of_lives_are_found_at_once(store: Store) -> None:
     for pid in range(10, 8_010):
         machine.start(pid, "many", start_ns=pid)
     await put(store, machine.block(1))
-    (number,) = await store.boots((await the_host(store)).number)
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
     starts = list(range(10, 8_010))
     assert (
-        len(await store.lives(number, starts)) == len(await store.images(number, starts, 2**63 - 1)) == 8_000
+        len(await store.facts.lives.rows(number, starts))
+        == len(await store.facts.images.at(number, starts, 2**63 - 1))
+        == 8_000
     )
 
 
@@ -361,8 +362,8 @@ async def test_thousands_of_lives_are_found_at_once(store: Store) -> None:
 
 async def test_a_host_that_is_enrolled_again_keeps_its_record_and_gets_the_new_key(store: Store) -> None:
     await put(store, busy_machine().block(2))
-    await store.enrol(HOST, bytes(32), "another", WALL)
-    known = await store.enrolments.key(HOST)
+    await store.control.enrolments.enrol(HOST, bytes(32), "another", WALL)
+    known = await store.control.enrolments.key(HOST)
     assert known is not None
     assert known.public == bytes(32)
     row = await the_host(store)
@@ -372,9 +373,9 @@ async def test_a_host_that_is_enrolled_again_keeps_its_record_and_gets_the_new_k
 
 async def test_what_a_host_said_of_itself_is_kept(store: Store) -> None:
     assert (await the_host(store)).facts is None
-    await store.save_facts(HOST, facts_of(hostname="señor-owl"), WALL)
+    await store.control.enrolments.save_facts(HOST, facts_of(hostname="señor-owl"), WALL)
     row = await the_host(store)
     assert row.facts == facts_of(hostname="señor-owl")
     assert row.seen_ms == START
-    assert await store.enrolments.key("no such host") is None
+    assert await store.control.enrolments.key("no such host") is None
     assert await store.hosts("no such host") == []

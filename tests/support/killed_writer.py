@@ -46,7 +46,7 @@ async def _write(data: Path, address: ServerAddress | None, told: list[Block], b
     at = max(begin - 3, 0)
     while at < len(told):
         until = at + dice.randrange(1, 9)
-        assert not any(await store.put_blocks([(HOST, block) for block in told[at:until]]))
+        assert not any(await store.facts.blocks.put([(HOST, block) for block in told[at:until]]))
         at = min(until, len(told))
         os.write(pipe, f"{at}\n".encode())
 

@@ -81,9 +81,9 @@ async def hub(tmp_path: Path) -> AsyncIterator[RunningHub]:
 
 async def stored(hub: RunningHub) -> dict[int, bytes]:
     """first_ns to columns of every block that the hub has."""
-    number = await hub.parts.store.number_of(HOST)
+    number = (await hub.parts.store.hosts(HOST))[0].number
     assert number is not None
-    blocks = await hub.parts.store.blocks_between(number, 0, 2**50, tasks=True)
+    blocks = await hub.parts.store.facts.blocks.between(number, 0, 2**50, tasks=True)
     return {block.first_ns: block.tasks for block in blocks}
 
 

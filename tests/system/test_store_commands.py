@@ -34,12 +34,12 @@ def tukur(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 async def folder(tmp_path: Path) -> Path:
     """A data directory with twelve minutes of a host that has a few hundred processes."""
     store = await Store.open(tmp_path)
-    await store.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
+    await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
     machine = Machine()
     for pid in range(300, 700):
         machine.start(pid, f"process-{pid}", "process", "-x" * (pid % 50))
     blocks = minutes(12, machine=machine)
-    assert await store.put_blocks([(HOST, block) for block in blocks]) == [None] * 72
+    assert await store.facts.blocks.put([(HOST, block) for block in blocks]) == [None] * 72
     await store.close()
     return tmp_path
 

@@ -54,39 +54,39 @@ MAX_BODY = 64 * 1024
 async def open_hub(settings: HubSettings) -> Hub:
     """Opens the store and wires the parts. Raises StoreError, CertificateError."""
     tls = Tls(settings.tls, settings.data_dir, own_names(settings.host, settings.allowed_hosts))
-    store = await Store.open(settings.data_dir, settings.database, sole=True)
+    store = await Store.open(settings.data_dir, settings.database, exclusive=True)
     for host_id, public, name in settings.enrol:
-        await store.enrol(host_id, public, name, time.time_ns())
+        await store.control.enrolments.enrol(host_id, public, name, time.time_ns())
     bus = Bus()
     presence = Presence(bus)
-    recorder = IngestWriter(store, presence)
-    auth = Auth(store, bus)
+    recorder = IngestWriter(store.facts, presence)
+    auth = Auth(store.control, bus)
     account_key = AccountKey(settings.data_dir)
     passwords = Passwords()
-    second_factor = SecondFactor(store.users, account_key)
-    audit = AuditLog(store.database, settings.data_dir, audit_key(settings.data_dir))
-    live = Live(store, bus, presence, auth)
+    second_factor = SecondFactor(store.control.users, account_key)
+    audit = AuditLog(store.control.audit, settings.data_dir, audit_key(settings.data_dir))
+    live = Live(store.control, bus, presence, auth)
     order_key = OrderKey(settings.data_dir)
-    enrolment = Enrolment(store.enrolments, tls, audit, order_key)
+    enrolment = Enrolment(store.control.enrolments, tls, audit, order_key)
     return Hub(
         settings=settings,
         store=store,
         bus=bus,
         presence=presence,
         recorder=recorder,
-        ingest=Ingest(store, bus, presence, recorder, enrolment),
+        ingest=Ingest(store.control, bus, presence, recorder, enrolment),
         live=live,
         orders=Orders(store, bus, presence, audit, order_key, reason_needed=settings.reason_needed),
         history=History(store, bus, presence, live),
         auth=auth,
-        sign_in=SignIn(store.users, passwords, second_factor, account_key),
-        users=UserAdmin(store, auth, passwords, second_factor),
+        sign_in=SignIn(store.control.users, passwords, second_factor, account_key),
+        users=UserAdmin(store.control, auth, passwords, second_factor),
         second_factor=second_factor,
         provider=Provider(settings.oidc, account_key) if settings.oidc else None,
         audit=audit,
         keeper=Maintenance(store, settings.keep, settings.data_dir),
         tls=tls,
-        fleet=Fleet(store, bus, presence, enrolment, tls, order_key),
+        fleet=Fleet(store.control, bus, presence, enrolment, tls, order_key),
     )
 
 

@@ -18,7 +18,7 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.auth.service import Auth
 from tukur.hub.bus import RIGHTS_CHANGED, Bus, NobodyThereError, Subscription, agent_of, frames_of, status_of
 from tukur.hub.hosts.presence import Presence
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Control
 from tukur.protocol.frames import is_key
 from tukur.protocol.messages import Watch
 
@@ -41,8 +41,8 @@ class _Said(msgspec.Struct, tag_field="type", tag="refresh"):
 class Live:
     """Fans live frames out. An agent sends them only while somebody watches its host."""
 
-    def __init__(self, store: Store, bus: Bus, presence: Presence, auth: Auth) -> None:
-        self._store = store
+    def __init__(self, control: Control, bus: Bus, presence: Presence, auth: Auth) -> None:
+        self._control = control
         self._bus = bus
         self._presence = presence
         self._auth = auth
@@ -50,7 +50,7 @@ class Live:
 
     async def handle(self, socket: Socket, host_id: str, identity: Identity) -> None:
         """One browser that watches one host."""
-        if await self._store.enrolments.key(host_id) is None:
+        if await self._control.enrolments.key(host_id) is None:
             await socket.close(code=4404, reason="no such host")
             return
         await socket.accept()
@@ -133,7 +133,7 @@ class Live:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_S):
                     await news.get()
-            if not await self._auth.still_sees(identity, await self._store.enrolments.groups(host_id)):
+            if not await self._auth.still_sees(identity, await self._control.enrolments.groups(host_id)):
                 break
         await socket.close(code=4401, reason="the session has ended")
 

@@ -14,8 +14,7 @@ import msgspec
 from tukur.files import kept_secret, write_secret
 from tukur.hub.audit.chain import Check, head_of, sealed
 from tukur.hub.models.audit import Entry, Head
-from tukur.hub.store.backends.database import Database
-from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
+from tukur.hub.store.control.audit import AuditQuery, AuditStore, EntryContent
 from tukur.hub.store.control.change import Change
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
@@ -55,9 +54,9 @@ def local_user() -> str:
 class AuditLog:
     """All methods raise StoreError. Actions are logged before they happen, else refused."""
 
-    def __init__(self, database: Database, data_dir: Path, key: bytes) -> None:
+    def __init__(self, store: AuditStore, data_dir: Path, key: bytes) -> None:
         """`key`: see :func:`audit_key`."""
-        self._store = AuditStore(database)
+        self._store = store
         self._head = data_dir / HEAD
         self._key = key
         self._writing = asyncio.Lock()
@@ -66,7 +65,7 @@ class AuditLog:
         self, actor: str, action: str, target: str = "", result: str = DONE, origin: str = "", **detail: Any
     ) -> None:
         """Writes one entry, on disk when this returns."""
-        await self._append(_said(actor, action, target, result, origin, detail), None)
+        await self._append(_content(actor, action, target, result, origin, detail), None)
 
     async def add_with(
         self,
@@ -79,12 +78,12 @@ class AuditLog:
         **detail: Any,
     ) -> bool:
         """Makes a change and writes its entry, both or neither; False: its condition does not hold."""
-        said = _said(actor, action, target, result, origin, detail)
-        return await self._append(said, change) is not None
+        content = _content(actor, action, target, result, origin, detail)
+        return await self._append(content, change) is not None
 
-    async def _append(self, said: Said, change: Change | None) -> Entry | None:
+    async def _append(self, content: EntryContent, change: Change | None) -> Entry | None:
         async with self._writing:
-            entry = await self._store.append(said, self._seal, change)
+            entry = await self._store.append(content, self._seal, change)
             if entry is not None and await self.is_whole():
                 await asyncio.to_thread(self._keep_head, head_of(entry, self._key))
         return entry
@@ -135,8 +134,10 @@ class AuditLog:
             yield b"".join(msgspec.json.encode(told(entry)) + b"\n" for entry in entries)
 
 
-def _said(actor: str, action: str, target: str, result: str, origin: str, detail: Mapping[str, Any]) -> Said:
-    return Said(
+def _content(
+    actor: str, action: str, target: str, result: str, origin: str, detail: Mapping[str, Any]
+) -> EntryContent:
+    return EntryContent(
         actor=actor[:_LONGEST],
         origin=origin[:_LONGEST],
         action=action,
@@ -148,8 +149,8 @@ def _said(actor: str, action: str, target: str, result: str, origin: str, detail
 
 def told(entry: Entry) -> dict[str, Any]:
     """An entry as it is shown."""
-    said = {name: getattr(entry, name) for name in Entry.__struct_fields__}
-    return {**said, "hash": entry.hash.hex(), "signature": entry.signature.hex()}
+    content = {name: getattr(entry, name) for name in Entry.__struct_fields__}
+    return {**content, "hash": entry.hash.hex(), "signature": entry.signature.hex()}
 
 
 def read_head(path: Path) -> Head | None:

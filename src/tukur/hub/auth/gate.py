@@ -58,7 +58,9 @@ async def _granted(connection: Connection, identity: Identity, needed: Role) -> 
     if identity.role >= needed or not identity.rights.grants:
         return identity.role
     if "host_id" in connection.path_params:
-        groups = await connection.app.state.hub.store.enrolments.groups(connection.path_params["host_id"])
+        groups = await connection.app.state.hub.store.control.enrolments.groups(
+            connection.path_params["host_id"]
+        )
         return identity.rights.on(groups)
     asked = (str(connection.scope.get("method", "WEBSOCKET")), connection.scope["path_template"])
     return identity.rights.best if asked in SOMEWHERE else identity.role

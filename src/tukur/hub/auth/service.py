@@ -10,7 +10,7 @@ from tukur.hub.bus import RIGHTS_CHANGED, Bus
 from tukur.hub.store.control.sessions import NewSession
 from tukur.hub.store.control.tokens import TokenRow
 from tukur.hub.store.errors import StoreError
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Control
 
 LINK_S = 600
 SESSION_S = 7 * 86_400
@@ -44,10 +44,10 @@ class SignedIn:
 class Auth:
     """Only hashes of secrets reach the store."""
 
-    def __init__(self, store: Store, bus: Bus) -> None:
-        self._users = store.users
-        self._sessions = store.sessions
-        self._tokens = store.tokens
+    def __init__(self, control: Control, bus: Bus) -> None:
+        self._users = control.users
+        self._sessions = control.sessions
+        self._tokens = control.tokens
         self._bus = bus
 
     def changed(self) -> None:

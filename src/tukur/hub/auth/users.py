@@ -13,7 +13,7 @@ from tukur.hub.auth.service import Auth, now_ms
 from tukur.hub.errors import ProblemError
 from tukur.hub.store.control.sessions import SessionRow
 from tukur.hub.store.control.users import LastAdminError, UserRow
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Control
 
 T = TypeVar("T")
 
@@ -44,8 +44,8 @@ class Change:
 class UserAdmin:
     """All methods raise ProblemError where a user's wish cannot be had, and StoreError."""
 
-    def __init__(self, store: Store, auth: Auth, passwords: Passwords, factor: SecondFactor) -> None:
-        self._users = store.users
+    def __init__(self, control: Control, auth: Auth, passwords: Passwords, factor: SecondFactor) -> None:
+        self._users = control.users
         self._auth = auth
         self._passwords = passwords
         self._factor = factor

@@ -33,10 +33,10 @@ class Console:
     async def _auth(self) -> AsyncIterator[tuple[Store, Auth]]:
         async with self.open_store() as store:
             # Nobody subscribes here: a running hub is notified by a signal.
-            yield store, Auth(store, Bus())
+            yield store, Auth(store.control, Bus())
 
     def _audit_log(self, store: Store) -> AuditLog:
-        return AuditLog(store.database, self.data_dir, audit_key(self.data_dir))
+        return AuditLog(store.control.audit, self.data_dir, audit_key(self.data_dir))
 
     async def _audit(
         self, store: Store, action: str, target: str, *, known: bool = True, **detail: Any

@@ -18,26 +18,26 @@ class HostConsole(Console):
     async def revoke(self, host_id: str) -> bool:
         """Ends the host's access; False: there is none of that id."""
         async with self.open_store() as store:
-            known = await store.enrolments.revoke(host_id, now_ms())
+            known = await store.control.enrolments.revoke(host_id, now_ms())
             await self._audit(store, "host.revoke", host_id, known=known)
             return known
 
     async def change(self, host_id: str, changed: dict[str, object]) -> bool:
         """Sets columns of a host; False: there is none of that id."""
         async with self.open_store() as store:
-            known = await store.enrolments.change(host_id, **changed)
+            known = await store.control.enrolments.change(host_id, **changed)
             await self._audit(store, "host.change", host_id, known=known, **changed)
             return known
 
     async def identity_conflicts(self) -> list[IdentityConflictRow]:
         """Every machine that came with the key of another and waits for a decision."""
         async with self.open_store() as store:
-            return await store.identity_conflicts.held()
+            return await store.control.identity_conflicts.pending()
 
     async def release(self, host_id: str, boot_id: str | None) -> bool:
         """Decides which machine is the host; see ``IdentityConflicts.release``."""
         async with self.open_store() as store:
-            known = await store.identity_conflicts.release(host_id, boot_id)
+            known = await store.control.identity_conflicts.release(host_id, boot_id)
             await self._audit(store, "host.release", host_id, known=known, boot_id=boot_id)
             return known
 

@@ -12,12 +12,10 @@ from tukur.hub.maintenance.maintenance import SETTLED_MS, Maintenance, Outlook
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import DamagedError, NotWritableError
-from tukur.hub.store.maintenance.check import CheckStore, DamagedBlock
-from tukur.hub.store.maintenance.copying import Copied, Copy
-from tukur.hub.store.maintenance.merging import MergeStore
+from tukur.hub.store.maintenance.check import DamagedBlock
+from tukur.hub.store.maintenance.copying import Copied
 from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
 from tukur.hub.store.maintenance.salvage import Salvaged, salvage
-from tukur.hub.store.maintenance.space import Space
 from tukur.hub.store.store import Store
 
 Progress = Callable[[int, int], None]
@@ -68,10 +66,10 @@ class RecordConsole(Console):
             saved = await _rebuild(self.data_dir)
         async with self.open_store() as store:
             findings = await _verify(store, progress)
-            check, folder = CheckStore(store.database), self.data_dir / "damaged"
+            check, folder = store.check, self.data_dir / "damaged"
             for block in findings.damaged:
                 folder.mkdir(mode=0o700, exist_ok=True)
-                content = await check.take_out(block)
+                content = await check.remove(block)
                 (folder / f"block-{block.boot}-{block.first_ns}").write_bytes(content)
         return findings, saved
 
@@ -84,7 +82,7 @@ class RecordConsole(Console):
             raise NotWritableError(f"there is no record at {self.data_dir / DATABASE}")
         done: dict[str, Copied] = {}
         async with self.open_store() as source, Console(self.data_dir, server).open_store() as target:
-            run = Copy(source.database, target.database)
+            run = source.copy_to(target)
             total = await run.rows()
             async for state in run.run():
                 done[state.table] = state
@@ -94,7 +92,7 @@ class RecordConsole(Console):
     async def compact(self) -> Compacted:
         """Merges all blocks that are old enough and gives every free page back; the hub must not run."""
         async with self.open_store() as store:
-            space, merging, merged = Space(store.database), MergeStore(store.database), 0
+            space, merging, merged = store.space, store.merging, 0
             before = await space.file_bytes()
             before_ms = time.time_ns() // 1_000_000 - SETTLED_MS
             for boot in await merging.boots():
@@ -105,7 +103,7 @@ class RecordConsole(Console):
 
 
 async def _verify(store: Store, progress: Progress) -> Findings:
-    check = CheckStore(store.database)
+    check = store.check
     findings, total = Findings(), await check.count()
     findings.structure = await check.structure()
     async for number, damaged in check.blocks():

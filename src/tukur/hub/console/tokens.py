@@ -45,7 +45,7 @@ class JoinTokenConsole(Console):
         token, now = JoinToken(secrets.token_bytes(SECRET), authority), now_ms()
         expires = now + seconds * 1000
         async with self.open_store() as store:
-            if not await store.enrolments.add_token(hash_of(token.secret), label, uses, now, expires):
+            if not await store.control.enrolments.add_token(hash_of(token.secret), label, uses, now, expires):
                 raise ValueError(f"there is a join token labelled {label!r} already; another label expected")
             await self._audit(store, "join_token.create", label, uses=uses, seconds=seconds)
         return token.text()
@@ -53,11 +53,11 @@ class JoinTokenConsole(Console):
     async def all(self) -> list[JoinTokenRow]:
         """Every join token, without its secret."""
         async with self.open_store() as store:
-            return await store.enrolments.tokens()
+            return await store.control.enrolments.tokens()
 
     async def revoke(self, label: str) -> bool:
         """Ends a join token at once; False: there is none of that label."""
         async with self.open_store() as store:
-            known = await store.enrolments.drop_token(label)
+            known = await store.control.enrolments.drop_token(label)
             await self._audit(store, "join_token.revoke", label, known=known)
             return known

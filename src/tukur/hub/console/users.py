@@ -20,8 +20,8 @@ class UserConsole(Console):
     @contextlib.asynccontextmanager
     async def _users(self) -> AsyncIterator[tuple[Store, Auth, UserAdmin]]:
         async with self._auth() as (store, auth):
-            factor = SecondFactor(store.users, AccountKey(self.data_dir))
-            yield store, auth, UserAdmin(store, auth, Passwords(), factor)
+            factor = SecondFactor(store.control.users, AccountKey(self.data_dir))
+            yield store, auth, UserAdmin(store.control, auth, Passwords(), factor)
 
     async def sign_in_link(self, user: str = OWNER) -> str:
         """The token of a link that signs a user in once.

@@ -5,7 +5,7 @@ import logging
 from collections import OrderedDict
 
 from tukur.blocks import BlockDamagedError, HostPoint, decode_host
-from tukur.hub.store.store import BlockRow
+from tukur.hub.store.record.blocks import BlockRow
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,13 @@
-"""How lives ended within a range: each by itself, those told together, and what was lost."""
+"""How lives ended within a range: single lives, aggregates, and what was lost."""
 
 import re
 from typing import Any, Literal
 
 from tukur.hub.errors import ProblemError
 from tukur.hub.models.exit import Exit, ExitGroup, Exits, LostLives
-from tukur.hub.store.record.exits import ExitCursor, ExitStore
-from tukur.hub.store.store import HostRow, Store
+from tukur.hub.store.record.exits import ExitCursor
+from tukur.hub.store.store import HostRow
+from tukur.hub.store.waists import Facts
 
 Only = Literal["all", "failed", "signal", "oom"]
 
@@ -20,7 +21,7 @@ def parse_cursor(text: str) -> ExitCursor:
 
 
 async def exits(
-    store: Store,
+    facts: Facts,
     host: HostRow,
     from_ms: int,
     to_ms: int,
@@ -29,14 +30,13 @@ async def exits(
     after: ExitCursor | None,
 ) -> Exits:
     """The lives that ended in [from, to), newest first, from `after` on."""
-    query = ExitStore(store.database)
-    boots = await store.boots(host.number)
-    found = await query.ended(list(boots), from_ms, to_ms, only, limit + 1, after)
+    boots = await facts.lives.boots(host.number)
+    found = await facts.exits.ended(list(boots), from_ms, to_ms, only, limit + 1, after)
     rows = found[:limit]
-    images = await _images(store, rows)
-    groups = await query.groups(list(boots), from_ms, to_ms)
-    parents = await _parents(store, groups)
-    lost = await query.lost(host.number, from_ms, to_ms)
+    images = await _images(facts, rows)
+    groups = await facts.exits.groups(list(boots), from_ms, to_ms)
+    parents = await _parents(facts, groups)
+    lost = await facts.exits.lost(host.number, from_ms, to_ms)
     last = rows[-1] if rows else None
     more = len(found) > limit and last is not None
     return Exits(
@@ -49,18 +49,18 @@ async def exits(
     )
 
 
-async def _images(store: Store, rows: list[Any]) -> dict[tuple[int, int, int], Any]:
+async def _images(facts: Facts, rows: list[Any]) -> dict[tuple[int, int, int], Any]:
     starts: dict[int, list[int]] = {}
     for row in rows:
         starts.setdefault(row.boot, []).append(row.start_ns)
     return {
         (boot, *key): image
         for boot, wanted in starts.items()
-        for key, image in (await store.images(boot, wanted, 2**63 - 1)).items()
+        for key, image in (await facts.images.at(boot, wanted, 2**63 - 1)).items()
     }
 
 
-async def _parents(store: Store, groups: list[Any]) -> dict[tuple[int, int, int], str]:
+async def _parents(facts: Facts, groups: list[Any]) -> dict[tuple[int, int, int], str]:
     """Names of the groups' parents."""
     starts: dict[int, list[int]] = {}
     for row in groups:
@@ -68,7 +68,7 @@ async def _parents(store: Store, groups: list[Any]) -> dict[tuple[int, int, int]
     return {
         (boot, *key): image.name
         for boot, wanted in starts.items()
-        for key, image in (await store.images(boot, wanted, 2**63 - 1)).items()
+        for key, image in (await facts.images.at(boot, wanted, 2**63 - 1)).items()
     }
 
 

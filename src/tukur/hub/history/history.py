@@ -29,10 +29,11 @@ from tukur.hub.models.host import Held, Host, HostPolicy
 from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative
 from tukur.hub.models.record import RecordGaps
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
+from tukur.hub.store.record.blocks import BlockRow
 from tukur.hub.store.record.exits import ExitCursor
 from tukur.hub.store.record.lives import LifeQuery
-from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS, RollupStore
-from tukur.hub.store.store import BlockRow, HostRow, Store
+from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS
+from tukur.hub.store.store import HostRow, Store
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame
 from tukur.protocol.messages import HostFacts, ProcessKey
@@ -48,7 +49,7 @@ SETTLED_MS = 60_000
 """Before its newest sample by so much a host's record is taken for complete."""
 
 _END_NS = 2**63 - 1
-"""The last instant that nanoseconds in 64 bits can tell: in the year 2262."""
+"""The last instant of 64-bit nanoseconds: in the year 2262."""
 
 _NO_FACTS = HostFacts(
     hostname="",
@@ -88,6 +89,7 @@ class History:
 
     def __init__(self, store: Store, bus: Bus, presence: Presence, live: Live) -> None:
         self._store = store
+        self._facts = store.facts
         self._bus = bus
         self._presence = presence
         self._live = live
@@ -97,13 +99,15 @@ class History:
 
     async def hosts(self, sees: Sees) -> list[Host]:
         """Every enrolled host that the asker sees."""
-        held = await self._store.identity_conflicts.held()
-        return [_host(row, self._presence.get(row.host_id), held) for row in await self._seen(sees)]
+        conflicts = await self._store.control.identity_conflicts.pending()
+        return [_host(row, self._presence.get(row.host_id), conflicts) for row in await self._seen(sees)]
 
     async def host(self, host_id: str) -> Host:
         """One host. Raises ProblemError (404)."""
         return _host(
-            await self._row(host_id), self._presence.get(host_id), await self._store.identity_conflicts.held()
+            await self._row(host_id),
+            self._presence.get(host_id),
+            await self._store.control.identity_conflicts.pending(),
         )
 
     async def _seen(self, sees: Sees) -> list[HostRow]:
@@ -122,7 +126,7 @@ class History:
         host = await self._row(host_id)
         if end - begin > SECONDS_MS or (host.first_ms or 0) >= end:
             return await self._rollups(host.number, begin, end, points)
-        blocks = await self._store.blocks_between(host.number, begin, end, tasks=False)
+        blocks = await self._facts.blocks.between(host.number, begin, end, tasks=False)
         found = {point.wall_ns // 1_000_000: asdict(point.rates) for point in await self._points.of(blocks)}
         # The newest seconds are not recorded yet: the heartbeats have them.
         state = self._presence.get(host_id)
@@ -137,10 +141,9 @@ class History:
         return series.of_samples(times, values, begin, end, points)
 
     async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
-        levels = RollupStore(self._store.database)
         coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
-        unit = HOUR_MS if coarse or not await levels.has_minutes(host_no, begin) else MINUTE_MS
-        rows = await levels.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
+        unit = HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
+        rows = await self._facts.rollups.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
         return series.of_rollups(rows, begin, end, points, unit)
 
     # --- tables
@@ -209,18 +212,18 @@ class History:
         # Near the newest sample a better one may still come.
         if host.last_ms is None or at_ms > host.last_ms - SETTLED_MS:
             return None
-        row = await self._store.block_near(host.number, at_ms, content=False)
+        row = await self._facts.blocks.near(host.number, at_ms, content=False)
         return None if row is None else f"{row.boot}-{row.first_ns}-{row.last_ms}-{at_ms}"
 
     async def _find(self, host_id: str, at_ms: int) -> Found:
         host = await self._row(host_id)
-        row = await self._store.block_near(host.number, at_ms)
+        row = await self._facts.blocks.near(host.number, at_ms)
         if row is None:
             raise ProblemError(404, "nothing_recorded", f"nothing is recorded yet of host {host.name}")
         decoded = await asyncio.to_thread(
             decode_table, row.tasks, min(at_ms * 1_000_000, _END_NS), row.first_ms
         )
-        boot_id, booted_ms = (await self._store.boots(host.number))[row.boot]
+        boot_id, booted_ms = (await self._facts.lives.boots(host.number))[row.boot]
         points = await self._points.of([row])
         rates = next((point.rates for point in points if point.boot_ns == decoded.boot_ns), None)
         return Found(row, decoded, boot_id, booted_ms, rates)
@@ -229,19 +232,19 @@ class History:
         decoded = found.table
         rows = task_rows(decoded.tasks, decoded.previous, decoded.boot_ns, decoded.previous_boot_ns)
         starts = decoded.tasks["start_ns"].tolist()
-        return rows, await self._store.images(found.row.boot, starts, decoded.boot_ns)
+        return rows, await self._facts.images.at(found.row.boot, starts, decoded.boot_ns)
 
     # --- ranges and lives
 
     async def top(
         self, host_id: str, begin: int, end: int, by: By, limit: int, group: Group = "process"
     ) -> TopList:
-        """Who did most within a range. Raises ProblemError (404)."""
-        return await top.top(self._store, await self._row(host_id), begin, end, by, limit, group)
+        """The top lists of a range. Raises ProblemError (404)."""
+        return await top.top(self._facts, await self._row(host_id), begin, end, by, limit, group)
 
     async def fleet_top(self, begin: int, end: int, by: By, limit: int, sees: Sees) -> FleetTopList:
-        """Who did most on all hosts that the asker sees within a range, in whole minutes."""
-        return await top.fleet(self._store, await self._seen(sees), begin, end, by, limit)
+        """The top list of a range over all hosts that the user may see, in whole minutes."""
+        return await top.fleet(self._facts, await self._seen(sees), begin, end, by, limit)
 
     async def lives(self, query: LifeQuery, host_id: str | None, limit: int, sees: Sees) -> Lives:
         """Lives by what they ran. Raises ProblemError (404) where the host is not there for the asker."""
@@ -252,7 +255,7 @@ class History:
             query = replace(query, hosts=(row.number,))
         elif not sees(()):
             query = replace(query, hosts=tuple(row.number for row in await self._seen(sees)))
-        return await lives.lives(self._store, query, limit)
+        return await lives.lives(self._facts, query, limit)
 
     async def difference(
         self, host_id: str, begin: int, end: int, by: DifferenceBy, limit: int
@@ -263,7 +266,7 @@ class History:
         images = {}
         for found, (boot_id, tasks) in zip((first, second), tables, strict=True):
             starts = tasks["start_ns"].tolist()
-            known = await self._store.images(found.row.boot, starts, found.table.boot_ns)
+            known = await self._facts.images.at(found.row.boot, starts, found.table.boot_ns)
             images.update({(boot_id, *key): image for key, image in known.items()})
         changed = await asyncio.to_thread(difference.compare_tables, tables[0], tables[1], images, by)
         number = Counter(entry.change for entry in changed)
@@ -280,18 +283,18 @@ class History:
         self, host_id: str, begin: int, end: int, only: Only, limit: int, after: ExitCursor | None
     ) -> Exits:
         """The lives that ended within a range. Raises ProblemError (404)."""
-        return await exits(self._store, await self._row(host_id), begin, end, only, limit, after)
+        return await exits(self._facts, await self._row(host_id), begin, end, only, limit, after)
 
     async def ooms(self, host_id: str, begin: int, end: int, limit: int) -> OomKills:
         """Processes killed by the OOM killer within a range. Raises ProblemError (404)."""
-        return await ooms(self._store, await self._row(host_id), begin, end, limit)
+        return await ooms(self._facts, await self._row(host_id), begin, end, limit)
 
     async def gaps(self, host_id: str, begin: int, end: int, limit: int) -> RecordGaps:
         """Where the record has nothing in [begin, end), and why. Raises ProblemError (404)."""
         state = self._presence.get(host_id)
         beat = state.heartbeat if state is not None else None
         spooled = beat.spooled if beat is not None else 0
-        return await gaps(self._store, await self._row(host_id), begin, end, limit, spooled)
+        return await gaps(self._facts, await self._row(host_id), begin, end, limit, spooled)
 
     async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
         """One life. Raises ProblemError (404)."""
@@ -299,17 +302,17 @@ class History:
         inspection = await self._inspect(host_id, ProcessKey(boot_id, pid, start_ns))
         boots = {
             text: (number, booted)
-            for number, (text, booted) in (await self._store.boots(host.number)).items()
+            for number, (text, booted) in (await self._facts.lives.boots(host.number)).items()
         }
         state = self._presence.get(host_id)
         here = state is not None and state.online and state.facts.boot_id == boot_id
         booted_ns = state.facts.booted_wall_ns + state.clock.shift_ns if state is not None and here else 0
         booted = booted_ns // 1_000_000
         number, booted_ms = boots.get(boot_id, (-1, booted))
-        image = (await self._store.images(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
-        life = (await self._store.lives(number, [start_ns])).get((start_ns, pid))
+        image = (await self._facts.images.at(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
+        life = (await self._facts.lives.rows(number, [start_ns])).get((start_ns, pid))
         alive = None if inspection is None else inspection.alive
-        # An agent that is busy may not have answered in time: nobody has said that there is no such process.
+        # A busy agent may not have answered in time: that does not mean that there is no such process.
         if image is None and not alive and not (here and inspection is None):
             raise ProblemError(
                 404,
@@ -377,7 +380,7 @@ def _unknown(host_id: str) -> ProblemError:
     return ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
 
 
-def _host(row: HostRow, state: HostState | None, held: Sequence[IdentityConflictRow]) -> Host:
+def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityConflictRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
     seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms
@@ -398,7 +401,7 @@ def _host(row: HostRow, state: HostState | None, held: Sequence[IdentityConflict
                 first_ms=one.first_ms,
                 last_ms=one.last_ms,
             )
-            for one in held
+            for one in conflicts
             if one.host_id == row.host_id
         ],
         last_seen_ms=seen_ms,

@@ -6,18 +6,18 @@ from typing import Any
 
 from tukur.hub.errors import ProblemError
 from tukur.hub.models.history import Life, Lives
-from tukur.hub.store.record.lives import LifeQuery, LifeStore
+from tukur.hub.store.record.lives import LifeQuery
 from tukur.hub.store.search_tokens import split
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Facts
 
-MOST_TERMS = 8
+MAX_TERMS = 8
 
 
 def parse_terms(text: str) -> tuple[str, ...]:
     """What a search text asks for, piece by piece. Raises ProblemError (400)."""
     terms = tuple(dict.fromkeys(text.split()))
-    if len(terms) > MOST_TERMS:
-        raise ProblemError(400, "bad_search", f"q has {len(terms)} terms; {MOST_TERMS} at most expected")
+    if len(terms) > MAX_TERMS:
+        raise ProblemError(400, "bad_search", f"q has {len(terms)} terms; {MAX_TERMS} at most expected")
     for term in terms:
         if not split(term):
             raise ProblemError(
@@ -33,14 +33,13 @@ def parse_cursor(text: str) -> tuple[int, ...]:
     return tuple(min(int(part), 2**63 - 1) for part in text.split("-"))
 
 
-async def lives(store: Store, query: LifeQuery, limit: int) -> Lives:
+async def lives(facts: Facts, query: LifeQuery, limit: int) -> Lives:
     """The newest that fit."""
-    search = LifeStore(store.database)
-    found = await search.find(query, limit + 1)
+    found = await facts.lives.find(query, limit + 1)
     rows = found[:limit]
-    texts = await search.texts([row.command for row in rows])
-    owners = await search.owners([row.boot for row in rows])
-    ends = await _ends(store, rows)
+    texts = await facts.lives.texts([row.command for row in rows])
+    owners = await facts.lives.owners([row.boot for row in rows])
+    ends = await _ends(facts, rows)
     entries = [
         _life(row, texts[row.command], owners[row.boot], ends.get((row.boot, row.start_ns, row.pid)))
         for row in rows
@@ -50,14 +49,14 @@ async def lives(store: Store, query: LifeQuery, limit: int) -> Lives:
     return Lives(lives=entries, next="-".join(map(str, place)) if place else None)
 
 
-async def _ends(store: Store, rows: Sequence[Any]) -> dict[tuple[int, int, int], Any]:
+async def _ends(facts: Facts, rows: Sequence[Any]) -> dict[tuple[int, int, int], Any]:
     starts: dict[int, list[int]] = {}
     for row in rows:
         starts.setdefault(row.boot, []).append(row.start_ns)
     return {
         (boot, *key): life
         for boot, wanted in starts.items()
-        for key, life in (await store.lives(boot, wanted)).items()
+        for key, life in (await facts.lives.rows(boot, wanted)).items()
     }
 
 

@@ -3,19 +3,19 @@
 from typing import Any
 
 from tukur.hub.models.exit import OomKill, OomKills
-from tukur.hub.store.record.ooms import OomStore
-from tukur.hub.store.store import HostRow, Store
+from tukur.hub.store.store import HostRow
+from tukur.hub.store.waists import Facts
 
 
-async def ooms(store: Store, host: HostRow, from_ms: int, to_ms: int, limit: int) -> OomKills:
+async def ooms(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int) -> OomKills:
     """The kills in [from, to), the newest first."""
-    boots = await store.boots(host.number)
-    found = await OomStore(store.database).between(list(boots), from_ms, to_ms, limit + 1)
+    boots = await facts.lives.boots(host.number)
+    found = await facts.ooms.between(list(boots), from_ms, to_ms, limit + 1)
     rows = found[:limit]
     starts: dict[int, list[int]] = {}
     for row in rows:
         starts.setdefault(row.boot, []).append(row.start_ns)
-    images = {boot: await store.images(boot, wanted, 2**63 - 1) for boot, wanted in starts.items()}
+    images = {boot: await facts.images.at(boot, wanted, 2**63 - 1) for boot, wanted in starts.items()}
     return OomKills(
         from_ms=from_ms,
         to_ms=to_ms,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tukur.hub.models.process import Process
-from tukur.hub.store.store import Key
+from tukur.hub.store.record.images import Key
 from tukur.protocol.frames import Frame
 from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, PROCESS_FIELDS, TaskArray, comm_text

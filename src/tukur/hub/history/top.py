@@ -1,7 +1,7 @@
-"""Who did most within a range: minutes from rows, the edges from the one-second record.
+"""Top lists of a range: from rows of minutes, and at its edges from the one-second record.
 
-Lives can be put together by a text of their image: by the last that each had, for the record does not tell
-what a life did before an exec and what after it.
+Lives can be grouped by a text of their last image: the record does not separate what a life did before an
+exec from what it did after it.
 """
 
 import asyncio
@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar
 
 from tukur.blocks import BlockDamagedError, decode_totals
 from tukur.hub.models.history import FleetTop, FleetTopList, Top, TopGroup, TopList
-from tukur.hub.store.record.exits import ExitStore
-from tukur.hub.store.record.image_texts import ImageTextStore
-from tukur.hub.store.record.rollups import MINUTE_MS, RollupStore
-from tukur.hub.store.store import BlockRow, HostRow, Key, Store
+from tukur.hub.store.record.blocks import BlockRow
+from tukur.hub.store.record.images import Key
+from tukur.hub.store.record.rollups import MINUTE_MS
+from tukur.hub.store.store import HostRow
+from tukur.hub.store.waists import Facts
 
 log = logging.getLogger(__name__)
 
@@ -106,17 +107,17 @@ class _Sums:
 class _GroupSum(_Sum):
     lives: int = 0
 
-    def take(self, life: _Sum) -> None:
+    def add_life(self, life: _Sum) -> None:
         """One more life of the group."""
         self.lives += 1
         self.cpu_ns += life.cpu_ns
-        # Not a sum: its lives did not hold their most at the same time, and many did not even live together.
+        # Not a sum: its lives had their peaks at different times, and many did not run at the same time.
         self.rss_peak = max(self.rss_peak, life.rss_peak)
         self.read_bytes += life.read_bytes
         self.write_bytes += life.write_bytes
 
-    def take_together(self, row: Any) -> None:
-        """Lives that are told together only: a row of ``life_group``."""
+    def add_aggregate(self, row: Any) -> None:
+        """Adds an aggregate of lives: a row of ``life_group``."""
         self.lives += int(row.lives)
         self.cpu_ns += int(row.cpu_ns)
         self.rss_peak = max(self.rss_peak, int(row.rss_peak))
@@ -125,46 +126,46 @@ class _GroupSum(_Sum):
 
 
 async def top(
-    store: Store, host: HostRow, from_ms: int, to_ms: int, by: By, limit: int, group: Group = "process"
+    facts: Facts, host: HostRow, from_ms: int, to_ms: int, by: By, limit: int, group: Group = "process"
 ) -> TopList:
     """The list for [from, to): of single lives, or of groups of them."""
     sums = _Sums()
     resolution = 1000 if to_ms - from_ms <= SECONDS_MS else MINUTE_MS
     if resolution == 1000:
-        blocks = await store.blocks_between(host.number, from_ms, to_ms, tasks=True)
+        blocks = await facts.blocks.between(host.number, from_ms, to_ms, tasks=True)
         await asyncio.to_thread(sums.add_blocks, blocks, from_ms, to_ms)
     else:
-        await _by_minutes(store, host, from_ms, to_ms, sums)
+        await _by_minutes(facts, host, from_ms, to_ms, sums)
     lives = _ranked(sums.by_life, by, limit) if group == "process" else []
     groups = (
-        [] if group == "process" else _ranked(await _grouped(store, sums, group, (from_ms, to_ms)), by, limit)
+        [] if group == "process" else _ranked(await _grouped(facts, sums, group, (from_ms, to_ms)), by, limit)
     )
     return TopList(
         from_ms=from_ms,
         to_ms=to_ms,
         resolution_ms=resolution,
         group=group,
-        processes=await _named(store, host, lives),
+        processes=await _named(facts, host, lives),
         groups=[_group(name, found) for name, found in groups],
     )
 
 
 async def fleet(
-    store: Store, hosts: Sequence[HostRow], from_ms: int, to_ms: int, by: By, limit: int
+    facts: Facts, hosts: Sequence[HostRow], from_ms: int, to_ms: int, by: By, limit: int
 ) -> FleetTopList:
-    """The list over all hosts, in whole minutes: who merely holds memory and does nothing is not in it."""
+    """The list over all hosts, in whole minutes: an idle process that only occupies memory is not listed."""
     begin, end = from_ms // MINUTE_MS * MINUTE_MS, -(-to_ms // MINUTE_MS) * MINUTE_MS
     best: list[tuple[HostRow, tuple[tuple[int, Key], _Sum]]] = []
     for host in hosts:
         sums = _Sums()
-        for row in await RollupStore(store.database).process_sums(host.number, begin, end):
+        for row in await facts.rollups.process_sums(host.number, begin, end):
             sums.add_row(row)
         best += [(host, entry) for entry in _ranked(sums.by_life, by, limit)]
         best = heapq.nsmallest(
             limit, best, key=lambda entry: (-entry[1][1].worth(by), entry[0].number, entry[1][0])
         )
     named = {
-        host.number: iter(await _named(store, host, [entry for owner, entry in best if owner is host]))
+        host.number: iter(await _named(facts, host, [entry for owner, entry in best if owner is host]))
         for host in {owner.number: owner for owner, _ in best}.values()
     }
     return FleetTopList(
@@ -183,24 +184,23 @@ def _ranked(found: Mapping[K, S], by: By, limit: int) -> list[tuple[K, S]]:
     return [entry for entry in ranked[:limit] if entry[1].worth(by) > 0]
 
 
-async def _grouped(store: Store, sums: _Sums, group: str, span: tuple[int, int]) -> dict[str, _GroupSum]:
-    labels = ImageTextStore(store.database)
+async def _grouped(facts: Facts, sums: _Sums, group: str, span: tuple[int, int]) -> dict[str, _GroupSum]:
     boots = sorted({boot for boot, _ in sums.by_life})
-    together = await ExitStore(store.database).groups(boots, *span)
+    aggregates = await facts.exits.groups(boots, *span)
     starts: dict[int, list[int]] = {}
     for boot, (start_ns, _) in sums.by_life:
         starts.setdefault(boot, []).append(start_ns)
-    for row in together:
+    for row in aggregates:
         starts.setdefault(row.boot, []).append(row.parent_start_ns)
-    names = {boot: await labels.labels(boot, wanted, group) for boot, wanted in starts.items()}
+    names = {boot: await facts.images.texts(boot, wanted, group) for boot, wanted in starts.items()}
     groups: dict[str, _GroupSum] = {}
     for (boot, key), life in sums.by_life.items():
-        groups.setdefault(names[boot].get(key, ""), _GroupSum()).take(life)
-    for row in together:
-        # Of lives that are told together the name is known; else they belong where their parent does.
+        groups.setdefault(names[boot].get(key, ""), _GroupSum()).add_life(life)
+    for row in aggregates:
+        # An aggregate has a name; its other texts are taken from the parent.
         parent = names[row.boot].get((row.parent_start_ns, row.ppid), "")
         label = row.name or parent if group == "name" else parent
-        groups.setdefault(label, _GroupSum()).take_together(row)
+        groups.setdefault(label, _GroupSum()).add_aggregate(row)
     return groups
 
 
@@ -215,32 +215,32 @@ def _group(name: str, found: _GroupSum) -> TopGroup:
     )
 
 
-async def _by_minutes(store: Store, host: HostRow, from_ms: int, to_ms: int, sums: _Sums) -> None:
+async def _by_minutes(facts: Facts, host: HostRow, from_ms: int, to_ms: int, sums: _Sums) -> None:
     first, last = -(-from_ms // MINUTE_MS) * MINUTE_MS, to_ms // MINUTE_MS * MINUTE_MS
-    for row in await RollupStore(store.database).process_sums(host.number, first, last):
+    for row in await facts.rollups.process_sums(host.number, first, last):
         sums.add_row(row)
     for begin, end in ((from_ms, first), (last, to_ms)):
         if begin < end:
-            blocks = await store.blocks_between(host.number, begin, end, tasks=True)
+            blocks = await facts.blocks.between(host.number, begin, end, tasks=True)
             await asyncio.to_thread(sums.add_blocks, blocks, begin, end)
-    # Minutes list only the active: who merely holds memory is found where the range begins and ends.
+    # Minutes list only active processes: idle ones are found at the beginning and the end of the range.
     for begin, end in ((first, first + MINUTE_MS // 6), (last - MINUTE_MS // 6, last)):
-        blocks = await store.blocks_between(host.number, begin, end, tasks=True)
+        blocks = await facts.blocks.between(host.number, begin, end, tasks=True)
         peaks = _Sums()
         await asyncio.to_thread(peaks.add_blocks, blocks, begin, end, counters=False)
         for (boot, key), found in peaks.by_life.items():
             sums.add(boot, key, 0, found.rss_peak, 0, 0)
 
 
-async def _named(store: Store, host: HostRow, picked: list[tuple[tuple[int, Key], _Sum]]) -> list[Top]:
-    boots = await store.boots(host.number)
+async def _named(facts: Facts, host: HostRow, chosen: list[tuple[tuple[int, Key], _Sum]]) -> list[Top]:
+    boots = await facts.lives.boots(host.number)
     starts: dict[int, list[int]] = {}
-    for (boot, (start_ns, _)), _sum in picked:
+    for (boot, (start_ns, _)), _sum in chosen:
         starts.setdefault(boot, []).append(start_ns)
-    images = {boot: await store.images(boot, wanted, 2**63 - 1) for boot, wanted in starts.items()}
-    lives = {boot: await store.lives(boot, wanted) for boot, wanted in starts.items()}
+    images = {boot: await facts.images.at(boot, wanted, 2**63 - 1) for boot, wanted in starts.items()}
+    lives = {boot: await facts.lives.rows(boot, wanted) for boot, wanted in starts.items()}
     found = []
-    for (boot, key), entry in picked:
+    for (boot, key), entry in chosen:
         image, life = images[boot].get(key), lives[boot].get(key)
         boot_id, booted_ms = boots[boot]
         ended = bool(life and life.ended)

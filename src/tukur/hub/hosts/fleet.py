@@ -13,7 +13,7 @@ from tukur.hub.hosts.enrolment import IDENTITY_CONFLICT, REVOKED, Enrolment
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.orders.key import OrderKey
 from tukur.hub.store.errors import StoreError
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Control
 from tukur.hub.tls.authority import CertificateError
 from tukur.hub.tls.serving import Tls
 from tukur.protocol import messages
@@ -30,15 +30,15 @@ class Fleet:
 
     def __init__(
         self,
-        store: Store,
+        control: Control,
         bus: Bus,
         presence: Presence,
         enrolment: Enrolment,
         tls: Tls,
         order_key: OrderKey,
     ) -> None:
-        self._enrolments = store.enrolments
-        self._identity_conflicts = store.identity_conflicts
+        self._enrolments = control.enrolments
+        self._identity_conflicts = control.identity_conflicts
         self._bus = bus
         self._presence = presence
         self._enrolment = enrolment

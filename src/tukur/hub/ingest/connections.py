@@ -15,7 +15,7 @@ from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest.writer import IngestWriter
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
 from tukur.hub.store.errors import BadBlockError, StoreError
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Control
 from tukur.protocol import messages
 from tukur.protocol.errors import ProtocolError
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
@@ -36,9 +36,9 @@ class Ingest:
     """Admits agents and dispatches their messages. An agent's errors end its own connection only."""
 
     def __init__(
-        self, store: Store, bus: Bus, presence: Presence, recorder: IngestWriter, enrolment: Enrolment
+        self, control: Control, bus: Bus, presence: Presence, recorder: IngestWriter, enrolment: Enrolment
     ) -> None:
-        self._store = store
+        self._control = control
         self._bus = bus
         self._presence = presence
         self._recorder = recorder
@@ -73,7 +73,7 @@ class Ingest:
                 case messages.Hello():
                     answer, only_boot = await self._enrolment.admit(session, first)
                     await self._check_identity(first, only_boot, _address(socket))
-                    await self._store.save_facts(first.host_id, first.facts, time.time_ns())
+                    await self._control.enrolments.save_facts(first.host_id, first.facts, time.time_ns())
                 case messages.Join():
                     answer = pack(await self._enrolment.join(session, first, _address(socket)))
                 case messages.Rotate():
@@ -107,11 +107,11 @@ class Ingest:
         admitted = only_boot or (older.boot_id if lives and older is not None else boot_id)
         if admitted == boot_id:
             if only_boot is not None:
-                await self._store.identity_conflicts.settle(host_id)
+                await self._control.identity_conflicts.settle(host_id)
             return
         now_ms = time.time_ns() // 1_000_000
         row = IdentityConflictRow(host_id, boot_id, hello.facts.hostname, address, now_ms, now_ms)
-        await self._store.identity_conflicts.hold(row, admitted)
+        await self._control.identity_conflicts.record(row, admitted)
         self._presence.fault(host_id, "hub.held")
         log.error(
             "host %s: identity conflict: a second machine (%s at %s) has its key and is refused",

@@ -8,7 +8,7 @@ import stamina
 
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.store.errors import BadBlockError, StoreError
-from tukur.hub.store.store import Store
+from tukur.hub.store.waists import Facts
 from tukur.protocol.messages import Block, Gap
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ class _Waiting:
 class IngestWriter:
     """One writer for all agents. What waits is bounded by the agents' windows."""
 
-    def __init__(self, store: Store, presence: Presence) -> None:
-        self._store = store
+    def __init__(self, facts: Facts, presence: Presence) -> None:
+        self._facts = facts
         self._presence = presence
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self.fault: StoreError | None = None
@@ -86,7 +86,7 @@ class IngestWriter:
             is_temporary, attempts=None, timeout=None, wait_initial=initial, wait_max=longest, wait_jitter=0
         ):
             with attempt:
-                results = await self._store.put_blocks([(w.host_id, w.block) for w in batch])
+                results = await self._facts.blocks.put([(w.host_id, w.block) for w in batch])
         if self.fault:
             log.info("the record can be written again")
             self.fault = None

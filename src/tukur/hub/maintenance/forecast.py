@@ -4,25 +4,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
-LEAST_AGE_MS = 3_600_000
-"""A younger record tells nothing of how it will grow."""
+MIN_AGE_MS = 3_600_000
+"""A younger record allows no forecast."""
 HORIZON_DAYS = 3650.0
-"""Ten years; whatever lies beyond is called never."""
+"""Ten years; anything later counts as never."""
 
 
 @dataclass(frozen=True, slots=True)
-class LevelGrowth:
-    """One level of the record."""
+class RollupGrowth:
+    """The growth of one resolution of the record: seconds, minutes or hours."""
 
     bytes_per_day: float
-    """What a day adds, while nothing of the level is old enough to be deleted."""
+    """What a day adds, while nothing is old enough to be deleted."""
     age_ms: int
-    """How far back the level reaches."""
+    """How far back it reaches."""
     keep_ms: int
     """How far back it may reach."""
 
-    def at(self, days: float) -> float:
-        """Its bytes so many days from now."""
+    def size_after(self, days: float) -> float:
+        """Its size in bytes so many days from now."""
         return self.bytes_per_day * min(self.age_ms + days * DAY_MS, max(self.keep_ms, self.age_ms)) / DAY_MS
 
 
@@ -31,29 +31,31 @@ class Forecast:
     """How the record will grow."""
 
     bytes_per_day: float
-    """What it grows by now."""
+    """Its present growth."""
     settles_at_bytes: int
-    """Where it would end up with all levels as old as they may become."""
+    """Its size when all resolutions are as old as the retention policy allows."""
     full_in_days: float | None
-    """When the room that there is will be used up; None: never, as it looks now."""
+    """When the available space will be used up; None: never, at the present growth."""
 
 
-def forecast(levels: Sequence[LevelGrowth], used: int, room: int) -> Forecast | None:
+def forecast(growths: Sequence[RollupGrowth], used: int, room: int) -> Forecast | None:
     """`used`: bytes of the record as it is; `room`: bytes that it may still grow by.
 
-    The levels' shares are estimates; their sum is held to what is really used. None: too young to tell.
+    The growths are estimates; their sum is scaled to the real size. None: too young for a forecast.
     """
-    estimated = sum(level.at(0) for level in levels)
-    if estimated <= 0 or max(level.age_ms for level in levels) < LEAST_AGE_MS:
+    estimated = sum(growth.size_after(0) for growth in growths)
+    if estimated <= 0 or max(growth.age_ms for growth in growths) < MIN_AGE_MS:
         return None
     scale = used / estimated
 
     def grown(days: float) -> float:
-        return scale * sum(level.at(days) for level in levels) - used
+        return scale * sum(growth.size_after(days) for growth in growths) - used
 
     return Forecast(
         bytes_per_day=grown(1.0),
-        settles_at_bytes=int(scale * sum(level.bytes_per_day * level.keep_ms / DAY_MS for level in levels)),
+        settles_at_bytes=int(
+            scale * sum(growth.bytes_per_day * growth.keep_ms / DAY_MS for growth in growths)
+        ),
         full_in_days=_crossing(grown, room) if grown(HORIZON_DAYS) >= room else None,
     )
 

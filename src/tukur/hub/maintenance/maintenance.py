@@ -7,45 +7,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tukur.hub.maintenance.forecast import Forecast, LevelGrowth, forecast
+from tukur.hub.maintenance.forecast import Forecast, RollupGrowth, forecast
 from tukur.hub.store.errors import StoreError
-from tukur.hub.store.maintenance.merging import MergeStore
-from tukur.hub.store.maintenance.retention import RetentionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs, RetentionPolicy
-from tukur.hub.store.maintenance.space import Space
-from tukur.hub.store.maintenance.usage import UsageStore
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 
 log = logging.getLogger(__name__)
 
 ROUND_S = 60.0
 LATE_MS = 300_000
-"""How long after its end an hour is added up: its last blocks are in by then."""
+"""How long after its end an hour is rolled up: its last blocks have arrived by then."""
 SETTLED_MS = HOUR_MS
-"""How old blocks are when they are merged: one that was held up may still come and fit in."""
+"""How old blocks are when they are merged: a delayed one may still arrive."""
 SHARE = 0.2
-"""The share of its time that the keeper works in, at most; for the rest the record is the others'."""
-LEAST_SECONDS_MS = HOUR_MS
-LEAST_MINUTES_MS = DAY_MS
-"""What is kept of each level however little room there is."""
+"""The share of the time that maintenance may use the database, at most."""
+MIN_SECONDS_MS = HOUR_MS
+MIN_MINUTES_MS = DAY_MS
+"""What is always kept, however little space there is."""
 STEPS = 50
-"""A level that must shrink loses so small a part of its age at once."""
+"""A resolution that must shrink loses one of so many parts of its age at a time."""
 SHRINK_TO = 0.98
-"""Of its bound; else each minute a little would have to go."""
+"""Of the maximum size; otherwise something would have to be deleted each minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What the record takes now and will take."""
+    """The size of the record, now and in the future."""
 
     oldest: Cutoffs | None
-    """Of each level; None: nothing is recorded."""
+    """Of each resolution; None: nothing is recorded."""
     used_bytes: int
     room_bytes: int | None
-    """What it may still grow by; None: the database is on another machine and has no bound."""
+    """How much it can still grow; None: the database is on a server and has no limit."""
     forecast: Forecast | None
-    """None: it is too young to tell."""
+    """None: the record is too young for a forecast."""
 
 
 class Maintenance:
@@ -55,17 +51,16 @@ class Maintenance:
         self, store: Store, keep: RetentionPolicy, data_dir: Path, clock_ms: Callable[[], int] | None = None
     ) -> None:
         """`data_dir`: whose disk the embedded database fills."""
-        database = store.database
-        self._database = database
+        self._database = store.database
         self._keep = keep
         self._data_dir = data_dir
         self._now_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        self._levels = RollupStore(database)
-        self._merging = MergeStore(database)
-        self._retention = RetentionStore(database)
-        self._usage = UsageStore(database)
+        self._rollups = store.facts.rollups
+        self._merging = store.merging
+        self._retention = store.retention
+        self._usage = store.usage
         self._no_use_until_ms = 0
-        self.space = Space(database)
+        self.space = store.space
 
     async def run(self) -> None:
         """Round after round, for ever."""
@@ -78,43 +73,47 @@ class Maintenance:
 
     async def round(self) -> None:
         """All that is due now. Raises StoreError."""
-        # Without anything to write the server would end the connection, and with it this hub's hold.
+        # The server closes an idle connection, and with it this hub's lock would be lost.
         await self._database.ensure_connected()
         now_ms = await self._record_ms()
-        await self._retention.prepare_days(now_ms)
-        while await self._levels.add_up(now_ms - LATE_MS, 50):
+        await self._retention.prepare_partitions(now_ms)
+        while await self._rollups.add_up(now_ms - LATE_MS, 50):
             await self._rest(0.05)
         await self.trim(now_ms)
         await self._merge(now_ms - SETTLED_MS)
 
     async def trim(self, now_ms: int) -> int:
-        """Deletes what is older than it is kept, and more where all takes too much room; how many rows."""
+        """Deletes what the policy does not keep, and more if the record is too large; how many rows."""
         keep = self._keep
-        deleted = await self._delete(await self._retention.by_days(keep.cutoffs(now_ms), now_ms))
+        deleted = await self._delete(await self._retention.align_to_partitions(keep.cutoffs(now_ms), now_ms))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
             deleted += await self._shrink(now_ms, keep.max_bytes)
         while await self.space.give_back():
             await self._rest(0.02)
         return deleted
 
-    async def _shrink(self, now_ms: int, most: int) -> int:
+    async def _shrink(self, now_ms: int, max_bytes: int) -> int:
         used, deleted = await self.space.used(), 0
-        goal = most if used <= most else int(most * SHRINK_TO)
+        goal = max_bytes if used <= max_bytes else int(max_bytes * SHRINK_TO)
         while used > goal:
             cutoffs = await self._narrower(now_ms)
             if cutoffs is None:
-                log.warning("the record takes %d bytes, more than %d, and nothing more may go", used, most)
+                log.warning(
+                    "the record has %d bytes, more than the limit of %d, and nothing more can be deleted",
+                    used,
+                    max_bytes,
+                )
                 break
             deleted += await self._delete(cutoffs)
             before, used = used, await self.space.used()
             if used >= before and not await self.space.is_exact():
-                # To go on would delete far too much before the server counts again.
+                # Going on would delete far too much before the server updates its statistics.
                 self._no_use_until_ms = now_ms + HOUR_MS
                 break
         return deleted
 
     async def outlook(self) -> Outlook:
-        """The record now, and as it will be. Raises StoreError."""
+        """The size of the record now, and its forecast. Raises StoreError."""
         used = await self.space.used()
         room = await self.space.left(self._data_dir)
         keep = self._keep
@@ -125,15 +124,15 @@ class Maintenance:
         if oldest is None or newest_ms is None:
             return Outlook(oldest, used, room, None)
         growth = await self._usage.growth(oldest, newest_ms)
-        levels = [
-            LevelGrowth(growth.seconds, newest_ms - oldest.seconds_ms, keep.seconds_ms),
-            LevelGrowth(growth.minutes, newest_ms - oldest.minutes_ms, keep.minutes_ms),
-            LevelGrowth(growth.hours, newest_ms - min(oldest.hours_ms, oldest.minutes_ms), keep.hours_ms),
+        growths = [
+            RollupGrowth(growth.seconds, newest_ms - oldest.seconds_ms, keep.seconds_ms),
+            RollupGrowth(growth.minutes, newest_ms - oldest.minutes_ms, keep.minutes_ms),
+            RollupGrowth(growth.hours, newest_ms - min(oldest.hours_ms, oldest.minutes_ms), keep.hours_ms),
         ]
-        return Outlook(oldest, used, room, forecast(levels, used, 2**62 if room is None else room))
+        return Outlook(oldest, used, room, forecast(growths, used, 2**62 if room is None else room))
 
     async def _record_ms(self) -> int:
-        """Now; but no later than a day after the newest sample: a clock that jumped ahead deletes nothing."""
+        """Now, but at most a day after the newest sample: a clock that jumped ahead must delete nothing."""
         newest = await self._retention.newest_ms()
         return min(self._now_ms(), (newest or 0) + DAY_MS)
 
@@ -147,23 +146,23 @@ class Maintenance:
         return number
 
     async def _narrower(self, now_ms: int) -> Cutoffs | None:
-        """Cutoffs that take a little more of the oldest: of the seconds first, of the lives last."""
+        """Cutoffs that delete a little more of the oldest: first seconds, then minutes, then hours."""
         oldest = await self._retention.oldest()
         if oldest is None:
             return None
-        whole = self._keep.cutoffs(now_ms)
-        for name, least_ms in (
-            ("seconds_ms", LEAST_SECONDS_MS),
-            ("minutes_ms", LEAST_MINUTES_MS),
-            ("hours_ms", LEAST_MINUTES_MS),
+        policy = self._keep.cutoffs(now_ms)
+        for name, min_ms in (
+            ("seconds_ms", MIN_SECONDS_MS),
+            ("minutes_ms", MIN_MINUTES_MS),
+            ("hours_ms", MIN_MINUTES_MS),
         ):
             begin: int = getattr(oldest, name)
-            until = min(begin + max((now_ms - begin) // STEPS, 60_000) + 1, now_ms - least_ms)
+            until = min(begin + max((now_ms - begin) // STEPS, 60_000) + 1, now_ms - min_ms)
             if until > begin:
                 return Cutoffs(
                     **{
-                        level: max(getattr(whole, level), until if level == name else 0)
-                        for level in ("seconds_ms", "minutes_ms", "hours_ms")
+                        field: max(getattr(policy, field), until if field == name else 0)
+                        for field in ("seconds_ms", "minutes_ms", "hours_ms")
                     }
                 )
         return None

@@ -93,7 +93,9 @@ class Orders:
             boot_id=request.boot_id,
             pid=request.pid,
             start_ns=request.start_ns,
-            name=await self._store.process_name(host_id, request.boot_id, request.pid, target.start_ns),
+            name=await self._store.facts.images.name_of(
+                host_id, request.boot_id, request.pid, target.start_ns
+            ),
             signal=request.signal or "",
             verb=request.verb,
             scope=request.scope,
@@ -118,8 +120,8 @@ class Orders:
 
     async def decide(self, order_id: str, identity: Identity, origin: str, *, approve: bool) -> Order:
         """A second person approves, and the order is sent, or declines. Raises ProblemError."""
-        row = await self._store.order_row(order_id)
-        groups = await self._store.enrolments.groups(row.order.host_id) if row else ()
+        row = await self._store.control.orders.order_row(order_id)
+        groups = await self._store.control.enrolments.groups(row.order.host_id) if row else ()
         if row is None or not identity.sees(groups):
             raise _unknown(order_id)
         host_id = row.order.host_id
@@ -156,8 +158,10 @@ class Orders:
     async def get(self, order_id: str, wait_s: float, identity: Identity) -> Order:
         """One order; with `wait_s` once it is final, or as it is after that time. Raises ProblemError."""
         async with self._bus.subscribe(news_of(order_id)) as news:
-            row = await self._store.order_row(order_id)
-            if row is None or not identity.sees(await self._store.enrolments.groups(row.order.host_id)):
+            row = await self._store.control.orders.order_row(order_id)
+            if row is None or not identity.sees(
+                await self._store.control.enrolments.groups(row.order.host_id)
+            ):
                 raise _unknown(order_id)
             order = row.order
             if order.final or wait_s <= 0:
@@ -173,7 +177,7 @@ class Orders:
     async def newest(self, limit: int, identity: Identity) -> list[Order]:
         """The newest orders of the hosts that the caller may see."""
         hosts = None if identity.sees(()) else await self._visible(identity)
-        return await self._store.list_orders(limit, hosts)
+        return await self._store.control.orders.list_orders(limit, hosts)
 
     async def _visible(self, identity: Identity) -> list[str]:
         return [host.host_id for host in await self._store.hosts() if identity.sees(host.groups)]
@@ -265,7 +269,7 @@ class Orders:
             self._new_deadline.clear()
             try:
                 await self.sweep()
-                next_ms = await self._store.next_deadline_ms()
+                next_ms = await self._store.control.orders.next_deadline_ms()
             except StoreError as error:
                 log.warning("the deadlines of orders are not checked: %s", error)
                 sleep_s = RETRY_S
@@ -281,12 +285,12 @@ class Orders:
     async def sweep(self) -> None:
         """Ends the state of every order whose deadline has passed. Raises StoreError."""
         now_ms = self._now_ms()
-        for row in await self._store.due_orders(now_ms):
+        for row in await self._store.control.orders.due_orders(now_ms):
             await self._step(row.order.order_id, lambda due: machine.expire(due, now_ms), "hub")
 
     async def report(self, host_id: str, result: OrderResult) -> None:
         """Records what a host's agent reports of an order. Raises StoreError."""
-        row = await self._store.order_row(result.order_id)
+        row = await self._store.control.orders.order_row(result.order_id)
         if row is None or row.order.host_id != host_id:
             # An agent reports for its own host only.
             log.warning("host %s reports on order %r, which is not its own", host_id, result.order_id[:100])
@@ -298,7 +302,7 @@ class Orders:
     async def _step(self, order_id: str, step: Step, actor: str) -> bool:
         """Makes a transition, computed again where another one came first; False: there is none."""
         while True:
-            before = await self._store.order_row(order_id)
+            before = await self._store.control.orders.order_row(order_id)
             after = None if before is None else step(before)
             if before is None or after is None:
                 return False
@@ -310,7 +314,7 @@ class Orders:
         change, order = replacement(before, after), after.order
         if after.state == before.state:
             # It says more of the state, and is no transition.
-            return await self._store.apply(change)
+            return await self._store.control.orders.apply(change)
         action = "order.delivered" if after.state == State.DELIVERED else "order.outcome"
         detail: dict[str, Any] = outcome_detail(order)
         return await self._audit.add_with(change, actor, action, order.host_id, order.outcome, **detail)

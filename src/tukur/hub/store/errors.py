@@ -1,4 +1,4 @@
-"""What goes wrong with the database, by what a person would do about it."""
+"""Errors of the database, by what a person can do about them."""
 
 
 class StoreError(Exception):
@@ -11,26 +11,26 @@ class StoreError(Exception):
 
 
 class BusyError(StoreError):
-    """Another program holds the database for longer than the hub waits."""
+    """Another program has locked the database for longer than the hub waits."""
 
     code = "store_busy"
     transient = True
 
 
 class DatabaseLockedError(BusyError):
-    """Another hub writes to the database. One at a time may: each believes that it alone does."""
+    """Another hub writes to the database. Only one may: each assumes that it is the only writer."""
 
     code = "store_held"
 
 
 class ConflictError(BusyError):
-    """The server has undone the transaction for another one's sake; to do it again helps."""
+    """The server rolled the transaction back because of a conflict; repeating it helps."""
 
     code = "store_conflict"
 
 
 class EndedError(StoreError):
-    """The question was ended before its answer was there: nobody waits for it, or an administrator did it."""
+    """The query was cancelled: nobody waits for its answer, or an administrator did it."""
 
     code = "store_ended"
 
@@ -43,7 +43,7 @@ class UnreachableError(StoreError):
 
 
 class RefusedError(StoreError):
-    """The server does not let this user in, or not as far as the store must go; or it cannot be trusted."""
+    """The server refuses the user, grants too few privileges, or cannot be trusted."""
 
     code = "store_refused"
 
@@ -76,7 +76,7 @@ class InputOutputError(StoreError):
 
 
 class DamagedError(StoreError):
-    """The file is no database, or its content is not what was written."""
+    """The file is not a database, or its content is not what was written."""
 
     code = "store_damaged"
 

@@ -1,4 +1,4 @@
-"""The words that lives are found by. Pure functions."""
+"""The search tokens that commands are found by: words of their texts. Pure functions."""
 
 import hashlib
 import re
@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 COMMAND_TEXTS = ("name", "uid", "user", "exe", "cmdline", "cgroup", "unit", "container", "pod", "slice")
-"""What makes a command another one."""
+"""Commands that differ in one of these are different."""
 
-LONGEST = 32
-MOST = 64
-"""Words of one command, at most: of a command line with a thousand files the first."""
+MAX_LENGTH = 32
+MAX_TOKENS = 64
+"""Of one command: of a command line with a thousand files only the first ones are indexed."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -24,16 +24,16 @@ def command_hash(texts: Mapping[str, Any]) -> bytes:
 
 
 def search_tokens(texts: Mapping[str, Any]) -> list[str]:
-    """The words of a command's name, program and command line, each once, in lower case, cut to LONGEST."""
-    words: dict[str, None] = {}
+    """Words of a command's name, program and command line, each once, in lower case, cut to MAX_LENGTH."""
+    tokens: dict[str, None] = {}
     for name in ("name", "exe", "cmdline"):
-        for word in split(texts[name]):
-            words[word] = None
-            if len(words) >= MOST:
-                return list(words)
-    return list(words)
+        for token in split(texts[name]):
+            tokens[token] = None
+            if len(tokens) >= MAX_TOKENS:
+                return list(tokens)
+    return list(tokens)
 
 
 def split(text: str) -> list[str]:
     """The words of a text in lower case: letters and digits of any script, whatever stands between them."""
-    return [found[0][:LONGEST] for found in _WORD.finditer(text.lower())]
+    return [found[0][:MAX_LENGTH] for found in _WORD.finditer(text.lower())]

@@ -33,8 +33,8 @@ VALUES = {
 @contextlib.asynccontextmanager
 async def grouped_hub(folder: Path) -> AsyncIterator[RunningHub]:
     async with running_hub(folder) as running:
-        await running.parts.store.enrolments.change(HOST, group_names="cache web")
-        await running.parts.store.enrolments.change(OTHER, group_names="db")
+        await running.parts.store.control.enrolments.change(HOST, group_names="cache web")
+        await running.parts.store.control.enrolments.change(OTHER, group_names="db")
         yield running
 
 
@@ -106,7 +106,7 @@ async def test_no_life_and_no_order_of_another_group_is_found(grouped: RunningHu
     for host_id in (HOST, OTHER):
         machine = Machine(boot_id=host_id)
         machine.start(100, "owl")
-        await grouped.parts.store.put_blocks([(host_id, machine.block(10))])
+        await grouped.parts.store.facts.blocks.put([(host_id, machine.block(10))])
         async with agent(grouped, host_id), await grouped.bearer("operator", f"orders {host_id}") as operator:
             made = await operator.post(f"/api/hosts/{host_id}/orders", json=ORDER)
             assert made.status_code == 201, made.text
@@ -146,11 +146,11 @@ async def test_whoever_watches_a_host_that_leaves_the_group_is_cut_off(
     async with await somebody(hub, Role.VIEWER, "leaves") as limited:
         headers = {"Authorization": limited.headers["Authorization"]}
         async with connect(hub.socket(f"/api/live/{HOST}"), additional_headers=headers, proxy=None) as socket:
-            await hub.parts.store.enrolments.change(HOST, group_names="cache")
+            await hub.parts.store.control.enrolments.change(HOST, group_names="cache")
             try:
                 await until(lambda: socket.close_code == 4401)
             finally:
-                await hub.parts.store.enrolments.change(HOST, group_names="cache web")
+                await hub.parts.store.control.enrolments.change(HOST, group_names="cache web")
 
 
 async def test_groups_are_changed_by_an_administrator_of_all_hosts_alone(hub: RunningHub) -> None:
@@ -170,6 +170,6 @@ async def test_groups_are_changed_by_an_administrator_of_all_hosts_alone(hub: Ru
 async def test_a_user_whose_rights_change_has_the_new_ones_at_once(hub: RunningHub) -> None:
     async with await hub.signed_in("viewer") as browser:
         assert (await browser.get("/api/store")).status_code == 200
-        assert await hub.parts.store.users.change("a viewer", {"role": "none", "grants": "db=viewer"})
+        assert await hub.parts.store.control.users.change("a viewer", {"role": "none", "grants": "db=viewer"})
         assert (await browser.get("/api/store")).status_code == 403
         assert [host["host_id"] for host in (await browser.get("/api/hosts")).json()["hosts"]] == [OTHER]

@@ -25,7 +25,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[RunningHub]:
 async def add(hub: RunningHub, name: str, password: str = GOOD) -> None:
     await hub.parts.users.add(name, Rights(Role.VIEWER))
     passwords = hub.parts.users._passwords
-    await hub.parts.store.users.change(name, {"password": await passwords.hashed(password)})
+    await hub.parts.store.control.users.change(name, {"password": await passwords.hashed(password)})
 
 
 async def sign_in(client: httpx.AsyncClient, user: str, password: str, code: str = "") -> httpx.Response:
@@ -54,10 +54,10 @@ async def test_an_unknown_user_and_a_wrong_password_are_refused_in_the_same_word
 
 async def test_a_password_hashed_by_lesser_parameters_is_hashed_anew_at_sign_in(hub: RunningHub) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(GOOD)
-    await hub.parts.store.users.change("ada", {"password": weak})
+    await hub.parts.store.control.users.change("ada", {"password": weak})
     async with hub.client() as browser:
         assert (await sign_in(browser, "ada", GOOD)).status_code == 201
-        row = await hub.parts.store.users.user("ada")
+        row = await hub.parts.store.control.users.user("ada")
         assert row is not None
         assert "m=19456,t=2" in str(row.password)
         assert (await sign_in(browser, "ada", GOOD)).status_code == 201

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.support.hub import HOST, OTHER, RunningHub, recorded, running_hub
 from tests.support.record import GIB, WALL, Machine
-from tukur.hub.store.record.rollups import HOUR_MS, RollupStore
+from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.protocol.messages import Block
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,7 +59,7 @@ async def test_the_busiest_of_all_hosts_come_first_from_minutes_and_from_hours(h
     ]
     assert [entry["process"]["cpu_s"] for entry in found["processes"]] == [9.0, 3.0]
     hour = at(0) - at(0) % HOUR_MS
-    assert await RollupStore(hub.parts.store.database).add_up(hour + 2 * HOUR_MS, 10) == 2
+    assert await hub.parts.store.facts.rollups.add_up(hour + 2 * HOUR_MS, 10) == 2
     wide = (await get(hub, f"/api/top?from={hour}&to={hour + HOUR_MS}&by=cpu")).json()
     assert wide["processes"] == found["processes"]
 

@@ -15,7 +15,6 @@ import pytest_asyncio
 from tests.support.hub import HOST, OTHER, RunningHub, agent, recorded, running_hub
 from tests.support.record import BOOT, BOOTED, GIB, SECOND, WALL, Machine
 from tukur.hub.history import history as questions
-from tukur.hub.store.maintenance.merging import MergeStore
 from tukur.protocol import messages
 from tukur.protocol.frames import decode_frame, encode_frame, is_key
 from tukur.records import ROW
@@ -531,7 +530,7 @@ async def test_charts_and_tables_are_the_same_once_their_blocks_are_merged(
         f"/api/hosts/{OTHER}/processes?at={at(16_033)}",
     ]
     before = [(await viewer.get(path)).json() for path in paths]
-    merging = MergeStore(hub.parts.store.database)
+    merging = hub.parts.store.merging
     for boot in await merging.boots():
         while await merging.merge(boot, at(16_061)):
             pass

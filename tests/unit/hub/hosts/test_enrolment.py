@@ -123,7 +123,7 @@ async def test_a_stranger_between_hears_nothing_of_the_token(hub: RunningHub, tm
         # The relay passes the hub's own authority on, so that the first step succeeds; the second cannot.
         with pytest.raises(UntrustedError, match="not to be trusted"):
             await join(f"https://127.0.0.1:{port}", made, "owl")
-    assert (await hub.parts.store.enrolments.tokens())[0].uses_left == 1
+    assert (await hub.parts.store.control.enrolments.tokens())[0].uses_left == 1
 
 
 async def test_another_hub_than_that_of_the_token_is_told_by_its_fingerprint(

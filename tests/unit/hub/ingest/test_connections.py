@@ -124,13 +124,13 @@ async def test_who_says_nothing_is_sent_away(hub: RunningHub, monkeypatch: pytes
 
 
 async def test_a_block_is_acknowledged_when_it_is_in_the_database_and_not_before(hub: RunningHub) -> None:
-    put, gate = hub.parts.store.put_blocks, asyncio.Event()
+    put, gate = hub.parts.store.facts.blocks.put, asyncio.Event()
 
     async def held(items: object) -> object:
         await gate.wait()
         return await put(items)  # type: ignore[arg-type]
 
-    hub.parts.store.put_blocks = held  # type: ignore[method-assign, assignment]
+    hub.parts.store.facts.blocks.put = held  # type: ignore[method-assign, assignment]
     block = machine().block(2)
     async with agent(hub) as owl:
         await owl.send(block)
@@ -178,14 +178,14 @@ async def test_while_nothing_can_be_stored_the_health_says_why_and_agents_stay(
     hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tukur.hub.ingest.writer._RETRY_S", (0.01, 0.02))
-    put, full = hub.parts.store.put_blocks, True
+    put, full = hub.parts.store.facts.blocks.put, True
 
     async def failing(items: object) -> object:
         if full:
             raise DiskFullError("no space left for the database")
         return await put(items)  # type: ignore[arg-type]
 
-    hub.parts.store.put_blocks = failing  # type: ignore[method-assign, assignment]
+    hub.parts.store.facts.blocks.put = failing  # type: ignore[method-assign, assignment]
     async with agent(hub) as owl, hub.client() as nobody:
         await owl.send(machine().block(1))
         await until(lambda: hub.parts.recorder.fault is not None)
@@ -202,7 +202,7 @@ async def test_an_agent_that_floods_the_hub_with_blocks_is_sent_away(hub: Runnin
     async def never(_: object) -> None:
         await gate.wait()
 
-    hub.parts.store.put_blocks = never  # type: ignore[method-assign, assignment]
+    hub.parts.store.facts.blocks.put = never  # type: ignore[method-assign, assignment]
     block = machine().block(1)
     async with agent(hub) as owl:
         await owl.send(*[block] * (module.BLOCKS + 1))

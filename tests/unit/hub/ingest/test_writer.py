@@ -15,6 +15,7 @@ from tukur.hub.bus import Bus
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest import writer as module
 from tukur.hub.ingest.writer import BATCH, IngestWriter
+from tukur.hub.store.backends.database import Database
 from tukur.hub.store.errors import BadBlockError, DiskFullError
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, Gap
@@ -25,26 +26,30 @@ class Failing(Store):
 
     full = False
     tries = 0
-    batches: list[list[int]]
     poison = 0
     """first_ns of a block at which the store breaks as nobody foresaw."""
 
-    async def put_blocks(self, items: Sequence[tuple[str, Block | Gap]]) -> list[BadBlockError | None]:
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.batches: list[list[int]] = []
+        self._put = self.facts.blocks.put
+        self.facts.blocks.put = self.put  # type: ignore[method-assign]
+
+    async def put(self, items: Sequence[tuple[str, Block | Gap]]) -> list[BadBlockError | None]:
         self.tries += 1
         if self.full:
             raise DiskFullError("no space left")
         if any(block.first_ns == self.poison for _, block in items):
             raise ZeroDivisionError
         self.batches.append([block.first_ns for _, block in items])
-        return await super().put_blocks(items)
+        return await self._put(items)
 
 
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Failing]:
     monkeypatch.setattr(module, "_RETRY_S", (0.01, 0.05))
     opened = await Failing.open(tmp_path)
-    opened.batches = []
-    await opened.enrol(HOST, bytes(32), "owl", WALL)
+    await opened.control.enrolments.enrol(HOST, bytes(32), "owl", WALL)
     yield opened
     await opened.close()
 
@@ -53,7 +58,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def recording(store: Store) -> AsyncIterator[tuple[IngestWriter, Presence]]:
     presence = Presence(Bus())
     presence.connected(hello_of(HOST), WALL)
-    recorder = IngestWriter(store, presence)
+    recorder = IngestWriter(store.facts, presence)
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder, presence

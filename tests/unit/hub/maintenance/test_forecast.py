@@ -4,18 +4,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tukur.hub.maintenance.forecast import DAY_MS, HORIZON_DAYS, LevelGrowth, forecast
+from tukur.hub.maintenance.forecast import DAY_MS, HORIZON_DAYS, RollupGrowth, forecast
 
 GIB = 2**30
 
 
-def level(per_day: float, age_days: float, keep_days: float) -> LevelGrowth:
-    return LevelGrowth(per_day, int(age_days * DAY_MS), int(keep_days * DAY_MS))
+def level(per_day: float, age_days: float, keep_days: float) -> RollupGrowth:
+    return RollupGrowth(per_day, int(age_days * DAY_MS), int(keep_days * DAY_MS))
 
 
-def simulated(levels: list[LevelGrowth], room: float, step_days: float = 0.01) -> float | None:
+def simulated(levels: list[RollupGrowth], room: float, step_days: float = 0.01) -> float | None:
     """Adds a little of each level at each step, and takes away what is older than it is kept."""
-    begun = sum(part.at(0) for part in levels)
+    begun = sum(part.size_after(0) for part in levels)
     days = 0.0
     while days < 400:
         days += step_days
@@ -72,10 +72,10 @@ def test_the_forecast_is_what_a_simulation_finds(
     parts: list[tuple[float, float, float]], room: float
 ) -> None:
     levels = [level(*part) for part in parts]
-    most = sum(part.at(HORIZON_DAYS) - part.at(0) for part in levels)
+    most = sum(part.size_after(HORIZON_DAYS) - part.size_after(0) for part in levels)
     # Just as much room as the record will ever need: a byte decides between that day and never.
     assume(not 0.98 * room < most < 1.02 * room)
-    found = forecast(levels, int(sum(part.at(0) for part in levels)) or 1, int(room))
+    found = forecast(levels, int(sum(part.size_after(0) for part in levels)) or 1, int(room))
     truth = simulated(levels, room, 0.05)
     assert found is not None
     if truth is None:

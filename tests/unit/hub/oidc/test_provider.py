@@ -352,7 +352,7 @@ async def test_nobody_becomes_a_user_without_a_role_nor_one_that_is_there_alread
 async def test_a_disabled_user_is_not_let_in_by_the_provider(hub: RunningHub, lying: Lying) -> None:
     async with hub.client() as browser:
         await come_back(hub, lying, browser)
-        await hub.parts.store.users.change("ada", {"disabled": True})
+        await hub.parts.store.control.users.change("ada", {"disabled": True})
         answer = await come_back(hub, lying, browser)
         assert answer.headers["Location"] == "/sign-in?refused=user_disabled"
         assert (await browser.get("/api/session")).status_code == 401

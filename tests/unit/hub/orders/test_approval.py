@@ -16,7 +16,7 @@ from tukur.protocol import messages
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[RunningHub]:
     async with running_hub(tmp_path) as running:
-        await running.parts.store.enrolments.change(HOST, needs_approval=True)
+        await running.parts.store.control.enrolments.change(HOST, needs_approval=True)
         yield running
 
 

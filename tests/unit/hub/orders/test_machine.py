@@ -61,15 +61,17 @@ class World:
         self.store = await Store.open(self.folder)
         if needs_approval is not None:
             for host_id in (HOST, OTHER):
-                await self.store.enrol(host_id, auth.public_key(KEYS[host_id]), "owl", WALL)
-            await self.store.enrolments.change(OTHER, needs_approval=needs_approval)
+                await self.store.control.enrolments.enrol(
+                    host_id, auth.public_key(KEYS[host_id]), "owl", WALL
+                )
+            await self.store.control.enrolments.change(OTHER, needs_approval=needs_approval)
         self.bus = Bus()
         presence = Presence(self.bus)
         for host_id in (HOST, OTHER):
             hello = messages.Hello(host_id=host_id, facts=facts_of(), signature=bytes(64), protocol=1)
             presence.connected(hello, WALL)
             self.bus._responders[agent_of(host_id)] = self._deliver
-        self.audit = AuditLog(self.store.database, self.folder, audit_key(self.folder))
+        self.audit = AuditLog(self.store.control.audit, self.folder, audit_key(self.folder))
         key = OrderKey(self.folder)
         self.orders = Orders(
             self.store, self.bus, presence, self.audit, key, limits=LIMITS, clock_ns=lambda: self.now_ns
@@ -97,7 +99,7 @@ class World:
         return await self.orders.issue(host_id, REQUEST, "ada", "192.0.2.1")
 
     async def row(self, order_id: str) -> OrderRow:
-        row = await self.store.order_row(order_id)
+        row = await self.store.control.orders.order_row(order_id)
         assert row is not None
         return row
 
@@ -374,7 +376,7 @@ class OrderLife(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.run_until(self.world.orders.sweep())
-        assert not self.run_until(self.world.store.due_orders(self.world.now_ns // 1_000_000))
+        assert not self.run_until(self.world.store.control.orders.due_orders(self.world.now_ns // 1_000_000))
         for row in self.run_until(self._rows()):
             if row.state in (State.WAITING, State.APPROVED, State.SENT, State.DELIVERED):
                 assert row.deadline_ms is not None
@@ -385,7 +387,10 @@ class OrderLife(RuleBasedStateMachine):
         self.run_until(self.world.restart())
 
     async def _rows(self) -> list[OrderRow]:
-        return [await self.world.row(each.order_id) for each in await self.world.store.list_orders(1000)]
+        return [
+            await self.world.row(each.order_id)
+            for each in await self.world.store.control.orders.list_orders(1000)
+        ]
 
     @invariant()
     def final_is_final_but_for_unknown_that_becomes_known(self) -> None:

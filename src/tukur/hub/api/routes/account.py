@@ -34,7 +34,7 @@ _ID = 16
 
 async def _own(request: ApiRequest, hub: Hub) -> tuple[UserRow, SessionRow]:
     """Whose account it is, and the session that asks. Raises ProblemError: a token has no account."""
-    session = await hub.store.sessions.session(request.user.secret_hash, now_ms())
+    session = await hub.store.control.sessions.session(request.user.secret_hash, now_ms())
     if session is None:
         raise ProblemError(
             403, "session_needed", "an account is for people who are signed in, not for tokens"
@@ -61,8 +61,8 @@ async def get_account(request: ApiRequest, hub: NamedDependency[Hub]) -> Account
         provider=user.subject is not None,
         needs_present=not is_fresh(session),
         second_factor=user.totp_step is not None,
-        recovery_codes=await hub.store.users.recovery_codes(user.id),
-        sessions=[_told(row, session) for row in await hub.store.sessions.of(user.name, now_ms())],
+        recovery_codes=await hub.store.control.users.recovery_codes(user.id),
+        sessions=[_told(row, session) for row in await hub.store.control.sessions.of(user.name, now_ms())],
     )
 
 
@@ -115,7 +115,7 @@ async def end_session(
 ) -> Response[None]:
     """The browser is signed out at once, its live connections too."""
     user, _ = await _own(request, hub)
-    for row in await hub.store.sessions.of(user.name, now_ms()):
+    for row in await hub.store.control.sessions.of(user.name, now_ms()):
         if row.hash.hex()[:_ID] == session_id:
             await hub.auth.end_session(row.hash)
             await hub.audit.add(

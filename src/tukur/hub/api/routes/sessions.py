@@ -114,7 +114,7 @@ async def _by_password(request: ApiRequest, data: SignIn, hub: Hub) -> SignedIn:
     except ProblemError as error:
         if error.status == 401 and error.code != "code_needed":
             # Not what was typed: it may be a password in the wrong field.
-            target = name if await hub.store.users.user(name) else ""
+            target = name if await hub.store.control.users.user(name) else ""
             await hub.audit.add("", "session.begin", target, error.code, origin)
         raise
     signed_in = await hub.auth.begin(user.name, "password", client_of(request))

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import stamina
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.backends.engine import Backend, told
+from tukur.hub.store.backends.engine import Backend, store_errors
 from tukur.hub.store.errors import ConflictError
 
 P = ParamSpec("P")
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def retry_on_conflict(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """A call that is one transaction: where the server undid it for another's sake it is done again."""
+    """Repeats a call that is one transaction if the server rolled it back because of a conflict."""
 
     @functools.wraps(call)
     async def again(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -34,42 +34,42 @@ def retry_on_conflict(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[
 
 
 class CancellableReads:
-    """What is read in one context, so that somebody outside can end it.
+    """The reads of one context, which can be cancelled from outside.
 
-    To cancel whoever asks is not enough: the database would work on to the end of its answer.
+    Cancelling the task is not enough: the database would run the query to its end.
     """
 
     def __init__(self) -> None:
         self._open: dict[AsyncConnection, Backend] = {}
 
     def context(self) -> contextvars.Context:
-        """Where questions are asked that :meth:`end` is to end."""
+        """A context whose reads :meth:`end` cancels."""
         context = contextvars.copy_context()
-        context.run(_QUESTIONS.set, self._open)
+        context.run(_OPEN_READS.set, self._open)
         return context
 
     async def end(self) -> None:
-        """Each of them fails, with EndedError."""
+        """Cancels each of them: it fails with EndedError."""
         for connection, backend in list(self._open.items()):
             await backend.interrupt(connection)
 
 
-_QUESTIONS: contextvars.ContextVar[dict[AsyncConnection, Backend] | None] = contextvars.ContextVar(
-    "questions", default=None
+_OPEN_READS: contextvars.ContextVar[dict[AsyncConnection, Backend] | None] = contextvars.ContextVar(
+    "open_reads", default=None
 )
 
 
 @contextlib.contextmanager
 def _open(backend: Backend, connection: AsyncConnection) -> Iterator[None]:
-    questions = _QUESTIONS.get()
-    if questions is None:
+    reads = _OPEN_READS.get()
+    if reads is None:
         yield
         return
-    questions[connection] = backend
+    reads[connection] = backend
     try:
         yield
     finally:
-        del questions[connection]
+        del reads[connection]
 
 
 class Database:
@@ -81,25 +81,25 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def write(self, *, no_timeout: bool = False) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end, or changes nothing; no_timeout: however long it takes.
+        """A transaction that commits at the end, or changes nothing; no_timeout: without a time limit.
 
         Raises StoreError.
         """
         timeout_s = None if no_timeout else self.backend.timeout_s
-        with told(self.backend):
+        with store_errors(self.backend):
             async with asyncio.timeout(timeout_s), self._writer.begin() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees one state of the database. Raises StoreError."""
-        with told(self.backend):
+        with store_errors(self.backend):
             async with asyncio.timeout(self.backend.timeout_s), self._readers.connect() as connection:
                 with _open(self.backend, connection):
                     yield connection
 
     async def ensure_connected(self) -> None:
-        """Makes the writing connection where it is not there: what it holds on the server is held.
+        """Opens the writing connection if it is closed, and with it takes the hub's lock on the server.
 
         Raises StoreError.
         """
@@ -107,8 +107,8 @@ class Database:
             pass
 
     async def outside_transaction(self, *statements: str) -> None:
-        """Runs statements that no transaction may hold. Raises StoreError."""
-        with told(self.backend):
+        """Runs statements that are not allowed in a transaction. Raises StoreError."""
+        with store_errors(self.backend):
             async with self._writer.connect() as connection:
                 raw = await connection.get_raw_connection()
                 for statement in statements:

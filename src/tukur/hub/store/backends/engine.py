@@ -1,4 +1,4 @@
-"""What every kind of database has in common for the store: engines, a schema, errors by their kind."""
+"""What the store needs of every kind of database: engines, a schema, errors by kind."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,32 +23,32 @@ class Backend(Protocol):
         """Bytes of the largest block that it takes, known once it is prepared."""
 
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
-        """(writer, readers). The writer is one connection: what it does happens one after the other."""
+        """(writer, readers). The writer is one connection: it runs one transaction after the other."""
 
     async def prepare(self) -> None:
         """Checks the database and brings the schema up to date. Raises StoreError."""
 
     async def interrupt(self, connection: AsyncConnection) -> None:
-        """Ends the question that the connection works at, if it does: it fails."""
+        """Cancels the query that the connection is running, if any: it fails with EndedError."""
 
     def kind(self, error: Exception) -> errors.StoreError | None:
-        """An error of the driver or the system by its kind; None: it is not the database's."""
+        """The StoreError for an error of the driver or the system; None: it is not the database's."""
 
 
 def driver_connection(connection: AsyncConnection) -> Any:
-    """The driver's own connection; None: it has none any more."""
+    """The driver's own connection; None: it is closed."""
     if connection.sync_connection is None or connection.invalidated:
         return None
     return connection.sync_connection.connection.driver_connection
 
 
 @contextlib.contextmanager
-def told(backend: Backend) -> Iterator[None]:
-    """What the database raises inside becomes a StoreError."""
+def store_errors(backend: Backend) -> Iterator[None]:
+    """Turns what the database raises inside into a StoreError."""
     try:
         yield
     except PoolTimeoutError as error:
-        raise errors.BusyError(f"{backend}: no connection came free in time") from error
+        raise errors.BusyError(f"{backend}: no connection became free in time") from error
     except TimeoutError as error:
         raise errors.BusyError(f"the database {backend} did not answer in time") from error
     except DBAPIError as error:

@@ -1,15 +1,13 @@
-"""A database of a MariaDB or MySQL server: connections as they must be, whatever the server says."""
+"""A database of a MariaDB or MySQL server: connections with our own settings, whatever the server's are."""
 
 import asyncio
-import contextlib
 import logging
 import re
 from dataclasses import dataclass
 from typing import Any
 
-import aiomysql
-from pymysql import converters, err
-from pymysql.constants import CLIENT, FIELD_TYPE
+from asyncmy import converters
+from asyncmy.constants import FIELD_TYPE
 from sqlalchemy import URL, Connection, NullPool, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -17,30 +15,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from tukur.hub.store import errors
 from tukur.hub.store.backends import mysql_errors
 from tukur.hub.store.backends.address import ServerAddress
-from tukur.hub.store.backends.engine import driver_connection, told
+from tukur.hub.store.backends.engine import driver_connection, store_errors
 from tukur.hub.store.migrate import migrate
 
 log = logging.getLogger(__name__)
 
 READERS = 4
 CONNECT_S = 10
-CLOSE_S = 1
 LOCK_S = 10
-"""How long a row that somebody else has locked is waited for."""
+"""How long to wait for a row that another transaction has locked."""
 QUERY_S = 45
-"""How long the server works at one question, at most."""
+"""How long the server may run one query."""
 RECYCLE_S = 1800
-HOLD_S = 5
-"""How long the server may take to notice that this hub's last connection, or the hub before, is gone."""
-HELD_IDLE_S = 300
-"""A connection broken unseen holds what it held for so long; the keeper uses it each minute."""
-LEAST_PACKET = 16 * 2**20
-"""max_allowed_packet, both servers' default at least."""
+HUB_LOCK_S = 5
+"""How long to wait for the hub's lock: the server may notice late that its last holder is gone."""
+HUB_LOCK_IDLE_S = 300
+"""A connection that broke unnoticed keeps the lock so long; maintenance uses it each minute."""
+MIN_PACKET = 16 * 2**20
+"""Of max_allowed_packet: the default of both servers."""
 
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,ONLY_FULL_GROUP_BY"
 _OLDEST = {"MariaDB": (10, 6, 0), "MySQL": (8, 0, 17)}
-"""MariaDB: the first where a table is made whole or not at all. MySQL: the first with an exact collation."""
-_SSL_CONNECTION_ERROR = 2026
+"""MariaDB: the first with atomic CREATE TABLE. MySQL: the first with an exact collation."""
 
 
 @dataclass(slots=True)
@@ -50,8 +46,8 @@ class MysqlServer:
     address: ServerAddress
     timeout_s: float = 60.0
     largest_block: int = 0
-    sole: bool = False
-    """Whether only one such may write: for the hub, beside which commands do."""
+    exclusive: bool = False
+    """Whether this is the only hub; commands may write at the same time."""
 
     def __str__(self) -> str:
         """Its URL, without the password."""
@@ -59,23 +55,23 @@ class MysqlServer:
 
     def engines(self) -> tuple[AsyncEngine, AsyncEngine]:
         """(writer, readers)."""
-        # A server that was restarted is noticed before a connection is used, and not by who uses it.
+        # A restart of the server is noticed before a connection is used, not by its user.
         common: dict[str, Any] = {"max_overflow": 0, "pool_pre_ping": True, "pool_recycle": RECYCLE_S}
         writer = self._engine(isolation_level="READ COMMITTED", pool_size=1, pool_timeout=60, **common)
-        # All questions of a transaction see one state.
+        # All queries of a transaction see one state.
         readers = self._engine(
             isolation_level="REPEATABLE READ", pool_size=READERS, pool_timeout=30, **common
         )
-        event.listen(readers.sync_engine, "connect", _bound_questions)
-        self._hold(writer)
+        event.listen(readers.sync_engine, "connect", _limit_queries)
+        self._take_hub_lock(writer)
         return writer, readers
 
     async def prepare(self) -> None:
         """Checks the server and brings the schema up to date. Raises StoreError."""
-        with told(self):
+        with store_errors(self):
             engine = self._engine(isolation_level="READ COMMITTED", poolclass=NullPool)
-            # Before the schema: that of a hub that runs is not to change under it.
-            self._hold(engine)
+            # Before the schema, which must not change under a running hub.
+            self._take_hub_lock(engine)
             try:
                 async with engine.connect() as connection:
                     await connection.run_sync(self._prepare)
@@ -83,32 +79,31 @@ class MysqlServer:
                 await engine.dispose()
 
     async def interrupt(self, connection: AsyncConnection) -> None:
-        """Ends the question that the connection works at, if it does."""
+        """Cancels the query that the connection is running, if any."""
         driver = driver_connection(connection)
         if driver is None:
             return
-        # The server hears of a client that left only when it has something to send.
+        # The server notices that a client is gone only when it has something to send.
         engine = self._engine(poolclass=NullPool)
         try:
             async with asyncio.timeout(CONNECT_S), engine.connect() as other:
                 await other.exec_driver_sql(f"KILL QUERY {driver.thread_id()}")
         except (DBAPIError, OSError, TimeoutError) as error:
-            # It has ended by itself, or will: there is a bound.
-            log.debug("a question could not be ended: %s", error)
+            # The query has ended by itself, or will at its time limit.
+            log.debug("a query could not be cancelled: %s", error)
         finally:
             await engine.dispose()
 
     def kind(self, error: Exception) -> errors.StoreError | None:
-        """The error by its kind; None: it is not the database's."""
+        """The StoreError for an error; None: it is not the database's."""
         return mysql_errors.kind(str(self), error)
 
     def _engine(self, **options: Any) -> AsyncEngine:
         address = self.address
         url = URL.create(
-            "mysql+aiomysql", address.user, address.password, address.host, address.port, address.database
+            "mysql+asyncmy", address.user, address.password, address.host, address.port, address.database
         )
         arguments: dict[str, Any] = {
-            "async_creator_fn": _connect,
             "charset": "utf8mb4",
             "connect_timeout": CONNECT_S,
             "conv": _DECODERS,
@@ -119,30 +114,30 @@ class MysqlServer:
             arguments["unix_socket"] = address.socket
         engine = create_async_engine(url, connect_args=arguments, **options)
         event.listen(engine.sync_engine, "connect", _connected)
-        # With the alias that MySQL 8 knows for new values the driver would send row by row.
-        event.listen(engine.sync_engine, "connect", lambda *_: _keep_values(engine))
+        # With the row alias of MySQL 8 the driver would send rows one by one.
+        event.listen(engine.sync_engine, "connect", lambda *_: _use_values_function(engine))
         return engine
 
-    def _hold(self, engine: AsyncEngine) -> None:
-        """Each connection of the engine is the only one of a hub, or is refused: none writes without."""
-        if not self.sole:
+    def _take_hub_lock(self, engine: AsyncEngine) -> None:
+        """Makes each connection of the engine take the lock that only one hub can have, or fail."""
+        if not self.exclusive:
             return
         name = f"tukur-hub:{self.address.database}"[:64]
 
-        def hold(connection: Any, _: Any) -> None:
-            _execute(connection, f"SET SESSION wait_timeout={HELD_IDLE_S}")
-            if _execute(connection, "SELECT GET_LOCK(%s, %s)", name, HOLD_S) != (1,):
+        def take(connection: Any, _: Any) -> None:
+            _execute(connection, f"SET SESSION wait_timeout={HUB_LOCK_IDLE_S}")
+            if _execute(connection, "SELECT GET_LOCK(%s, %s)", name, HUB_LOCK_S) != (1,):
                 connection.close()
                 raise errors.DatabaseLockedError(f"another hub writes to the database {self}")
 
-        event.listen(engine.sync_engine, "connect", hold)
+        event.listen(engine.sync_engine, "connect", take)
 
     def _prepare(self, connection: Connection) -> None:
         self._check(connection)
         lock = {"name": f"tukur:{self.address.database}"[:64], "seconds": int(self.timeout_s)}
-        # Two programs that start at once: the second waits for the schema that the first makes.
+        # If two programs start at once, the second one waits until the first has made the schema.
         if not connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), lock).scalar_one():
-            raise errors.BusyError(f"{self}: another program has been changing the schema for a minute")
+            raise errors.BusyError(f"{self}: another program has been migrating the schema for a minute")
         connection.rollback()
         migrate(connection, str(self))
 
@@ -157,48 +152,23 @@ class MysqlServer:
             text("SELECT COUNT(*) FROM information_schema.engines WHERE engine='InnoDB' AND support!='NO'")
         )
         if not innodb.scalar_one():
-            raise errors.UnfitError(f"{self} has no InnoDB, which the record needs")
-        if packet < LEAST_PACKET:
-            raise errors.UnfitError(
-                f"{self} has max_allowed_packet={packet}; {LEAST_PACKET} or more expected"
-            )
+            raise errors.UnfitError(f"{self} has no InnoDB, which tukur needs")
+        if packet < MIN_PACKET:
+            raise errors.UnfitError(f"{self} has max_allowed_packet={packet}; {MIN_PACKET} or more expected")
         connection.rollback()
         # Each byte of a blob may have to be escaped.
         self.largest_block = (packet - 65536) // 2
 
 
-class _Connection(aiomysql.Connection):  # type: ignore[misc]
-    async def _request_authentication(self) -> None:
-        # The driver would go on in plain text: whoever sits in between had only to take the offer away.
-        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
-            raise err.OperationalError(_SSL_CONNECTION_ERROR, "the server offers no TLS")
-        await super()._request_authentication()
-
-    async def ensure_closed(self) -> None:
-        writer = self._writer
-        await super().ensure_closed()
-        if writer is not None:
-            # The event loop may end right after this: uvloop then complains of a connection half closed.
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(CLOSE_S):
-                    await writer.wait_closed()
-
-
-async def _connect(**options: Any) -> _Connection:
-    connection = _Connection(**options)
-    await connection._connect()  # noqa: SLF001 - as aiomysql.connect does
-    return connection
-
-
-def _whole(digits: str) -> int | float:
+def _number(digits: str) -> int | float:
     """Sums of integers come as DECIMAL; no column is one."""
     return float(digits) if "." in digits else int(digits)
 
 
 _DECODERS = {
-    **converters.decoders,
-    FIELD_TYPE.DECIMAL: _whole,
-    FIELD_TYPE.NEWDECIMAL: _whole,
+    **converters.conversions,
+    FIELD_TYPE.DECIMAL: _number,
+    FIELD_TYPE.NEWDECIMAL: _number,
 }
 
 
@@ -210,7 +180,7 @@ def _connected(connection: Any, _: Any) -> None:
     )
 
 
-def _bound_questions(connection: Any, _: Any) -> None:
+def _limit_queries(connection: Any, _: Any) -> None:
     _execute(connection, "SET SESSION TRANSACTION READ ONLY")
     server = connection._connection.server_version  # noqa: SLF001 - the driver's connection inside SQLAlchemy's
     if "mariadb" in server.lower():
@@ -219,7 +189,7 @@ def _bound_questions(connection: Any, _: Any) -> None:
         _execute(connection, f"SET SESSION max_execution_time={QUERY_S * 1000}")
 
 
-def _keep_values(engine: AsyncEngine) -> None:
+def _use_values_function(engine: AsyncEngine) -> None:
     engine.dialect._requires_alias_for_on_duplicate_key = False  # type: ignore[attr-defined]  # noqa: SLF001
 
 

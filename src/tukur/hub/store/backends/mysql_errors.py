@@ -1,8 +1,8 @@
-"""The errors of MariaDB and MySQL, by what a person would do about them."""
+"""The errors of MariaDB and MySQL, by what a person can do about them."""
 
 import ssl
 
-import pymysql
+import asyncmy.errors
 
 from tukur.hub.store import errors
 
@@ -15,13 +15,21 @@ _KINDS: tuple[_Kind, ...] = (
         "refuses the user or the password",
     ),
     (frozenset({1049}), errors.RefusedError, "has no such database"),
-    (frozenset({1044, 1142, 1143, 1227, 1370, 1410}), errors.RefusedError, "gives this user too few rights"),
+    (
+        frozenset({1044, 1142, 1143, 1227, 1370, 1410}),
+        errors.RefusedError,
+        "grants this user too few rights",
+    ),
     (frozenset({2026}), errors.RefusedError, "cannot be trusted"),
     # 1305: a savepoint is gone, with all of the transaction that a deadlock undid.
-    (frozenset({1205, 1213, 1020, 1305, 3572}), errors.ConflictError, "held rows that somebody else wanted"),
-    (frozenset({1040, 1203, 1226}), errors.BusyError, "takes no more connections"),
+    (
+        frozenset({1205, 1213, 1020, 1305, 3572}),
+        errors.ConflictError,
+        "rolled the transaction back because of a lock conflict",
+    ),
+    (frozenset({1040, 1203, 1226}), errors.BusyError, "accepts no more connections"),
     (frozenset({1969, 3024}), errors.BusyError, "took too long"),
-    (frozenset({1317}), errors.EndedError, "ended the question"),
+    (frozenset({1317}), errors.EndedError, "cancelled the query"),
     (
         # Of the client, then of a server that goes down or comes up, or of somebody who ended the connection.
         frozenset({2000, 2002, 2003, 2005, 2006, 2013, 2014, 2055, 1053, 1077, 1079, 1080, 1152, 1158, 1159})
@@ -31,7 +39,7 @@ _KINDS: tuple[_Kind, ...] = (
     ),
     (frozenset({1021, 1114, 1026}), errors.DiskFullError, "has no space left"),
     (frozenset({1290, 1792, 1836, 3100}), errors.NotWritableError, "is not writable"),
-    (frozenset({1153}), errors.UnfitError, "takes no statement so long"),
+    (frozenset({1153}), errors.UnfitError, "does not accept so long a statement (max_allowed_packet)"),
     (frozenset({1665}), errors.UnfitError, "has binlog_format=STATEMENT; ROW or MIXED expected"),
     (
         frozenset({126, 127, 145, 1016, 1017, 1033, 1034, 1035, 1054, 1146, 1194, 1195, 1877, 1932}),
@@ -43,7 +51,7 @@ _NO_SPACE = ("errno: 28", "no space left", "error 28")
 
 
 def kind(name: str, error: Exception) -> errors.StoreError | None:
-    """The error by its kind; None: neither the driver's nor the system's."""
+    """The StoreError for an error; None: it is neither the driver's nor the system's."""
     number, text = _parts(error)
     reason = _reason(error)
     found, sentence = _known(reason if isinstance(reason, ssl.SSLError) else error, number, text)
@@ -54,7 +62,7 @@ def kind(name: str, error: Exception) -> errors.StoreError | None:
 
 
 def _reason(error: BaseException) -> OSError | None:
-    """What the system said, where the driver tells it in words of its own."""
+    """The system's error behind one that the driver words by itself."""
     below = error.__cause__ or error.__context__
     while below is not None and not isinstance(below, OSError):
         below = below.__cause__ or below.__context__
@@ -63,13 +71,15 @@ def _reason(error: BaseException) -> OSError | None:
 
 def _known(error: Exception, number: int, text: str) -> tuple[type[errors.StoreError] | None, str]:
     if isinstance(error, ssl.SSLError):
-        return errors.RefusedError, "cannot be trusted"
-    if isinstance(error, OSError | EOFError | pymysql.err.InterfaceError):
+        # The driver asks for TLS whatever the server offers: one that has none answers in plain text.
+        plain = error.reason == "WRONG_VERSION_NUMBER"
+        return errors.RefusedError, "offers no TLS" if plain else "cannot be trusted"
+    if isinstance(error, OSError | EOFError | asyncmy.errors.InterfaceError):
         return errors.UnreachableError, "cannot be reached"
     if isinstance(error, RuntimeError) and "cryptography" in text:
-        # MySQL's own way to tell a password: in plain text only by a key that anybody in between may swap.
-        return errors.RefusedError, "wants to be told the password by TLS (ssl-ca) or by its socket"
-    return _servers(number, text) if isinstance(error, pymysql.Error) else (None, "")
+        # caching_sha2_password without TLS: by a public key that anybody in between could replace.
+        return errors.RefusedError, "takes the password only over TLS (ssl-ca) or over its socket"
+    return _servers(number, text) if isinstance(error, asyncmy.errors.Error) else (None, "")
 
 
 def _servers(number: int, text: str) -> tuple[type[errors.StoreError], str]:

@@ -1,4 +1,4 @@
-"""The embedded database: one file, one connection that writes, a few that read beside it."""
+"""The embedded database: one file, one connection that writes, a few that read at the same time."""
 
 import asyncio
 import errno
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tukur.hub.store import errors
-from tukur.hub.store.backends.engine import driver_connection, told
+from tukur.hub.store.backends.engine import driver_connection, store_errors
 from tukur.hub.store.migrate import migrate
 
 DATABASE = "tukur.db"
@@ -49,7 +49,7 @@ class SqliteFile:
         await asyncio.to_thread(self._prepare)
 
     def _prepare(self) -> None:
-        with told(self):
+        with store_errors(self):
             _check_file(self.path)
             engine = create_engine(f"sqlite:///{self.path}")
             event.listen(engine, "connect", _connected)
@@ -61,30 +61,30 @@ class SqliteFile:
                 engine.dispose()
 
     async def interrupt(self, connection: AsyncConnection) -> None:
-        """Ends the question that the connection works at, if it does."""
+        """Cancels the query that the connection is running, if any."""
         driver: Any = driver_connection(connection)
         if driver is not None:
             await driver.interrupt()
 
     def kind(self, error: Exception) -> errors.StoreError | None:
-        """The error by its kind; None: it is not the database's."""
+        """The StoreError for an error; None: it is not the database's."""
         if isinstance(error, sqlite3.Error | OSError):
             return _kind(self.path, error)
         return None
 
 
 def _connected(connection: Any, _: Any) -> None:
-    # The driver would begin transactions by a rule of its own: SQLAlchemy does.
+    # SQLAlchemy begins transactions, not the driver.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA page_count")
     if cursor.fetchone() == (0,):
-        # Of a new file only, before all else: what deleting freed can be given back to the disk.
+        # Only of a new file, and before anything else: lets freed pages be returned to the disk.
         cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     for pragma in (
         f"busy_timeout={BUSY_MS}",
         "journal_mode=WAL",
-        # What was acknowledged survives power loss: the agent has dropped it by then.
+        # What was acknowledged must survive power loss: the agent has dropped it by then.
         "synchronous=FULL",
         "foreign_keys=ON",
         "cache_size=-16384",
@@ -97,14 +97,14 @@ def _connected(connection: Any, _: Any) -> None:
 
 def _begin(statement: str) -> Any:
     def begin(connection: Connection) -> None:
-        # A writer takes the lock at once: to take it later can fail where waiting cannot help.
+        # A writer takes the lock at once: taking it later can fail in a way that waiting does not help.
         connection.exec_driver_sql(statement)
 
     return begin
 
 
 def _check_file(path: Path) -> None:
-    """A file that was cut off is found here, rather than at some query weeks later."""
+    """Finds a truncated file now rather than by some query weeks later."""
     try:
         with path.open("rb") as file:
             head = file.read(32)
@@ -114,13 +114,13 @@ def _check_file(path: Path) -> None:
     if size == 0:
         return
     if len(head) < 32 or not head.startswith(b"SQLite format 3\0"):
-        raise errors.DamagedError(f"{path} is no SQLite database: it begins with {head[:16]!r}")
+        raise errors.DamagedError(f"{path} is not a SQLite database: it begins with {head[:16]!r}")
     (page_size,) = struct.unpack_from(">H", head, 16)
     (pages,) = struct.unpack_from(">I", head, 28)
     page_size = 65536 if page_size == 1 else page_size
     if size < page_size * pages:
         raise errors.DamagedError(
-            f"{path} is cut off: {size} bytes, {page_size * pages} expected by its header"
+            f"{path} is truncated: {size} bytes, {page_size * pages} expected by its header"
         )
 
 
@@ -131,8 +131,8 @@ _KINDS: tuple[tuple[tuple[str, ...], type[errors.StoreError], str], ...] = (
         errors.NotWritableError,
         "the database {path} is not writable: {text}",
     ),
-    (("interrupted",), errors.EndedError, "the database {path} ended the question"),
-    (("locked", "busy"), errors.BusyError, "the database {path} is held by another program: {text}"),
+    (("interrupted",), errors.EndedError, "the database {path} cancelled the query"),
+    (("locked", "busy"), errors.BusyError, "the database {path} is locked by another program: {text}"),
     (
         ("not a database", "malformed", "corrupt", "no such table", "no such column", "already exists"),
         errors.DamagedError,
@@ -147,7 +147,7 @@ def _kind(path: Path, error: Exception) -> errors.StoreError:
         return errors.DiskFullError(f"no space left for the database {path}")
     for words, kind, sentence in _KINDS:
         if any(word in text.lower() for word in words):
-            # Where the log's shared memory cannot grow, SQLite says only that it cannot open the file.
+            # If the shared memory of its log cannot grow, SQLite reports only that it cannot open the file.
             if kind is not errors.DamagedError and _no_space(path):
                 return errors.DiskFullError(f"no space left for the database {path}")
             return kind(sentence.format(path=path, text=text))

@@ -1,4 +1,4 @@
-"""The audit log as it is kept: rows are added, never changed, never deleted."""
+"""The audit log: rows are added, never changed, never deleted."""
 
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -17,8 +17,8 @@ from tukur.hub.store.schema import audit, audit_head
 _READ = 500
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry says; the fields of ``chain.Entry``."""
+class EntryContent(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded in an entry; fields of ``chain.Entry``."""
 
     actor: str
     origin: str
@@ -30,7 +30,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which entries; an empty text asks for nothing."""
+    """Which entries; an empty text matches everything."""
 
     actor: str = ""
     action: str = ""
@@ -51,9 +51,9 @@ class AuditStore:
 
     @retry_on_conflict
     async def append(
-        self, said: Said, seal: Callable[[Entry, bytes], Entry], change: Change | None = None
+        self, content: EntryContent, seal: Callable[[Entry, bytes], Entry], change: Change | None = None
     ) -> Entry | None:
-        """Adds an entry after the newest; two programs that do it at once follow each other.
+        """Adds an entry after the newest; two programs that do it at once take turns.
 
         `seal` gives the entry its hash, from the hash of the entry before, and its signature. `change` is
         what the entry is about, made in the same transaction. None: its condition does not hold; nothing is
@@ -69,7 +69,7 @@ class AuditStore:
                 at_ms=time.time_ns() // 1_000_000,
                 hash=b"",
                 signature=b"",
-                **msgspec.structs.asdict(said),
+                **msgspec.structs.asdict(content),
             )
             entry = seal(entry, bytes(last.hash))
             await connection.execute(insert(audit), msgspec.structs.asdict(entry))

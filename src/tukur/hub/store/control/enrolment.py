@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
+from tukur.hub.store.backends.bulk import insert_new
 from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import host, join_token
+from tukur.protocol.messages import HostFacts
 
 KEEP_MS = 7 * 86_400_000
-"""So long a token that is used up or expired is kept, to say so to who comes with it."""
+"""How long a used or expired token is kept, so that its user is told the reason."""
 
 Unfit = Literal["token_unknown", "token_expired", "token_used_up"]
 
@@ -27,12 +30,12 @@ class JoinTokenRow:
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """By what a host is known."""
+    """The key that identifies a host."""
 
     public: bytes
     revoked: bool
     only_boot: str | None
-    """The one boot that is let in; None: any."""
+    """The only boot that is admitted; None: any."""
 
 
 class Enrolments:
@@ -47,7 +50,7 @@ class Enrolments:
     async def add_token(
         self, secret_hash: bytes, label: str, uses: int, now_ms: int, expires_ms: int
     ) -> bool:
-        """Keeps a token; False: its label is taken by one that holds."""
+        """Stores a token; False: its label is taken by a valid one."""
         async with self._database.write() as connection:
             spent = (join_token.c.expires_ms <= now_ms) | (join_token.c.uses_left <= 0)
             old = join_token.c.expires_ms <= now_ms - KEEP_MS
@@ -80,9 +83,9 @@ class Enrolments:
     async def join(
         self, secret_hash: bytes, host_id: str, public: bytes, name: str, now_ms: int
     ) -> Unfit | None:
-        """Makes a host by one use of a token, in one transaction; else why the token does not fit."""
+        """Adds a host by one use of a token, in one transaction; otherwise the reason why not."""
         async with self._database.write() as connection:
-            # One statement tells and takes: of two that come at once for the last use, one gets it.
+            # One statement checks and uses it: of two that come at once for the last use, one gets it.
             used = await connection.execute(
                 update(join_token)
                 .where(
@@ -106,6 +109,27 @@ class Enrolments:
 
     # --- hosts
 
+    @retry_on_conflict
+    async def enrol(self, host_id: str, public_key: bytes, name: str, wall_ns: int) -> None:
+        """Admits a host by its public key; if it is known, its key becomes this one and its name stays."""
+        row = {"host_id": host_id, "public_key": public_key, "name": name, "created_ms": wall_ns // 1_000_000}
+        async with self._database.write() as connection:
+            await insert_new(connection, host, [row])
+            await connection.execute(
+                update(host).where(host.c.host_id == host_id).values(public_key=public_key)
+            )
+
+    @retry_on_conflict
+    async def save_facts(self, host_id: str, facts: HostFacts, wall_ns: int) -> None:
+        """Stores what a host reported about itself when it connected."""
+        content = msgspec.json.encode(facts).decode()
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(host)
+                .where(host.c.host_id == host_id)
+                .values(facts=content, seen_ms=wall_ns // 1_000_000)
+            )
+
     async def key(self, host_id: str) -> HostKey | None:
         """The host's key; None: there is no such host."""
         wanted = select(host.c.public_key, host.c.revoked_ms, host.c.only_boot).where(
@@ -119,7 +143,7 @@ class Enrolments:
 
     @retry_on_conflict
     async def change_key(self, host_id: str, old: bytes, new: bytes) -> bool:
-        """Puts a key in place of another; False: it was not the host's any more."""
+        """Replaces a key by another; False: the old one was not the host's any more."""
         async with self._database.write() as connection:
             found = await connection.execute(
                 update(host)
@@ -130,7 +154,7 @@ class Enrolments:
 
     @retry_on_conflict
     async def revoke(self, host_id: str, now_ms: int) -> bool:
-        """The host's key opens nothing from now on; False: there is no such host."""
+        """Revokes the host's key; False: there is no such host."""
         async with self._database.write() as connection:
             found = await connection.execute(
                 update(host)
@@ -146,7 +170,7 @@ class Enrolments:
             return frozenset(found.scalars())
 
     async def groups(self, host_id: str) -> frozenset[str]:
-        """The groups that a host is in; none where there is no such host."""
+        """The host groups of a host; none if there is no such host."""
         async with self._database.read() as connection:
             found = await connection.execute(select(host.c.group_names).where(host.c.host_id == host_id))
             return frozenset((found.scalar_one_or_none() or "").split())

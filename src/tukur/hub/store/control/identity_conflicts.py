@@ -1,4 +1,4 @@
-"""Machines that came with a host's key while another used it, until a person decides."""
+"""Machines that connected with a host's key while another one used it, until a person decides."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from tukur.hub.store.schema import held, host
 
 @dataclass(frozen=True, slots=True)
 class IdentityConflictRow:
-    """One such machine, by its boot."""
+    """One such machine, identified by its boot."""
 
     host_id: str
     boot_id: str
@@ -19,7 +19,7 @@ class IdentityConflictRow:
     address: str
     first_ms: int
     last_ms: int
-    """When it came last."""
+    """When it last connected."""
 
 
 class IdentityConflicts:
@@ -29,8 +29,9 @@ class IdentityConflicts:
         self._database = database
 
     @retry_on_conflict
-    async def hold(self, row: IdentityConflictRow, admitted_boot: str) -> None:
-        """Notes who was not let in; from now on the host is this one boot alone, unless another was named."""
+    async def record(self, row: IdentityConflictRow, admitted_boot: str) -> None:
+        """Records a machine that was not admitted; from now on only one boot is the host: `admitted_boot`,
+        unless another one was chosen already."""
         async with self._database.write() as connection:
             found = await connection.execute(select(host.c.id).where(host.c.host_id == row.host_id))
             values = {
@@ -41,16 +42,16 @@ class IdentityConflicts:
                 "first_ms": row.first_ms,
                 "last_ms": row.last_ms,
             }
-            times = {"lowest": ("first_ms",), "highest": ("last_ms",)}
-            await merge(connection, held, [values], (), **times, taken=("hostname", "address"))
+            times = {"minima": ("first_ms",), "maxima": ("last_ms",)}
+            await merge(connection, held, [values], (), **times, replaced=("hostname", "address"))
             await connection.execute(
                 update(host)
                 .where(host.c.host_id == row.host_id)
                 .values(only_boot=func.coalesce(host.c.only_boot, admitted_boot))
             )
 
-    async def held(self) -> list[IdentityConflictRow]:
-        """Everyone who waits for a decision, by host."""
+    async def pending(self) -> list[IdentityConflictRow]:
+        """Every machine that waits for a decision, by host."""
         wanted = select(host.c.host_id, held).join(host, host.c.id == held.c.host)
         async with self._database.read() as connection:
             return [
@@ -62,7 +63,10 @@ class IdentityConflicts:
 
     @retry_on_conflict
     async def release(self, host_id: str, boot_id: str | None) -> bool:
-        """Decides: the host is this boot alone, or with None whoever comes first. False: nobody is held."""
+        """Decides that only this boot is the host, or with None whichever connects first.
+
+        False: there was no conflict.
+        """
         async with self._database.write() as connection:
             number = select(host.c.id).where(host.c.host_id == host_id).scalar_subquery()
             found = await connection.execute(delete(held).where(held.c.host == number))
@@ -71,7 +75,7 @@ class IdentityConflicts:
 
     @retry_on_conflict
     async def settle(self, host_id: str) -> None:
-        """The boot that was decided for is here: any boot may follow it, unless somebody is held again."""
+        """The chosen boot has connected: any boot may follow it, unless there is a new conflict."""
         async with self._database.write() as connection:
             number = select(host.c.id).where(host.c.host_id == host_id).scalar_subquery()
             waits = await connection.execute(select(held.c.host).where(held.c.host == number).limit(1))
@@ -79,7 +83,7 @@ class IdentityConflicts:
                 await connection.execute(update(host).where(host.c.host_id == host_id).values(only_boot=None))
 
     async def only_boots(self) -> dict[str, str]:
-        """The one boot that is let in, by host, of those that have one."""
+        """Host to the only boot that is admitted, for hosts that have such a boot."""
         wanted = select(host.c.host_id, host.c.only_boot).where(host.c.only_boot.is_not(None))
         async with self._database.read() as connection:
             return {row.host_id: row.only_boot for row in await connection.execute(wanted)}

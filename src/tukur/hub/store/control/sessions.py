@@ -10,12 +10,12 @@ from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.schema import session, sign_in_link, user
 
 IDLE_MS = 24 * 3_600_000
-"""A session ends that was not used for so long."""
+"""How long an unused session stays valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session that holds."""
+    """A valid session."""
 
     hash: bytes
     name: str
@@ -74,7 +74,7 @@ class Sessions:
 
     @retry_on_conflict
     async def exchange_link(self, link: bytes, new: NewSession) -> bool:
-        """Uses the link up for a session, in one transaction; False: unknown, used or expired."""
+        """Exchanges a link for a session, in one transaction; False: unknown, used or expired."""
         now_ms = new.created_ms
         async with self._database.write() as connection:
             found = await connection.execute(
@@ -113,7 +113,7 @@ class Sessions:
             return True
 
     async def session(self, secret_hash: bytes, now_ms: int) -> SessionRow | None:
-        """The session, while it holds."""
+        """The session, if it is valid."""
         found = await self._find(session.c.hash == secret_hash, now_ms)
         return found[0] if found else None
 
@@ -134,7 +134,7 @@ class Sessions:
 
     @retry_on_conflict
     async def touch(self, secret_hash: bytes, now_ms: int) -> None:
-        """That a session was used just now."""
+        """Records that a session was used now."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(session).where(session.c.hash == secret_hash).values(used_ms=now_ms)

@@ -28,7 +28,7 @@ class Tokens:
 
     @retry_on_conflict
     async def add(self, secret_hash: bytes, row: TokenRow) -> bool:
-        """Keeps a token; False: its name is taken."""
+        """Stores a token; False: its name is taken."""
         async with self._database.write() as connection:
             await connection.execute(
                 delete(token).where(token.c.name == row.name, token.c.expires_ms <= row.created_ms)
@@ -40,7 +40,7 @@ class Tokens:
             return True
 
     async def token(self, secret_hash: bytes, now_ms: int) -> TokenRow | None:
-        """The token, while it holds."""
+        """The token, if it is valid."""
         async with self._database.read() as connection:
             found = await connection.execute(
                 select(token).where(token.c.hash == secret_hash, token.c.expires_ms > now_ms)

@@ -1,4 +1,4 @@
-"""Users: who may come in with what."""
+"""Users and how they authenticate."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ class LastAdminError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A user, with what it proves itself by."""
+    """A user, with its credentials."""
 
     id: int
     name: str
@@ -90,10 +90,10 @@ class Users:
     @retry_on_conflict
     async def change(self, name: str, values: Mapping[str, Any]) -> bool:
         """Columns of a user to new values; False: there is none of this name. Raises LastAdminError."""
-        async with self._database.write() as connection, _administered(connection):
+        async with self._database.write() as connection, _keeping_an_admin(connection):
             changed = await connection.execute(update(user).where(user.c.name == name).values(**values))
             if not changed.rowcount:
-                # A server counts those alone that are another than before.
+                # A server counts only rows whose values differ.
                 found = await connection.execute(select(user.c.id).where(user.c.name == name))
                 return found.first() is not None
             return True
@@ -101,7 +101,7 @@ class Users:
     @retry_on_conflict
     async def remove(self, name: str) -> bool:
         """Forgets a user with sessions, links and codes; False: there is none. Raises LastAdminError."""
-        async with self._database.write() as connection, _administered(connection):
+        async with self._database.write() as connection, _keeping_an_admin(connection):
             found = await connection.execute(select(user.c.id).where(user.c.name == name))
             user_id = found.scalar_one_or_none()
             if user_id is None:
@@ -163,8 +163,8 @@ class Users:
 
 
 @asynccontextmanager
-async def _administered(connection: AsyncConnection) -> AsyncIterator[None]:
-    """What is done within leaves an administrator of all hosts, where there was one: else it is undone."""
+async def _keeping_an_admin(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Rolls back what would leave no administrator of all hosts, if there was one. Raises LastAdminError."""
     admins = select(func.count()).where(user.c.role == _ADMIN, user.c.disabled != true())
     before = (await connection.execute(admins)).scalar_one()
     yield

@@ -1,14 +1,15 @@
-"""Reads the whole record, to find what is not as it was written."""
+"""Reads all of the record and finds what is damaged."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from tukur.blocks import BlockDamagedError, decode_host_samples, decode_samples
 from tukur.hub.store.backends.database import Database
+from tukur.hub.store.payloads import BLOCK_COLUMNS, Payloads
 from tukur.hub.store.schema import block, boot
 
 _READ = 20
@@ -16,7 +17,7 @@ _READ = 20
 
 @dataclass(frozen=True, slots=True)
 class DamagedBlock:
-    """A block that cannot be read, or is not what its row says."""
+    """A block that cannot be decoded, or that differs from its row."""
 
     boot: int
     first_ns: int
@@ -26,20 +27,21 @@ class DamagedBlock:
 
 
 class CheckStore:
-    """Works beside a running hub."""
+    """Can be used while the hub is running."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
+        self._payloads = payloads
 
     async def structure(self) -> list[str]:
-        """What the database itself finds wrong with its file; empty: nothing, or it keeps no file here."""
+        """What the database's own check finds in its file; empty: nothing, or it is on a server."""
         async with self._database.read() as connection:
             if connection.dialect.name != "sqlite":
                 return []
             found = await connection.exec_driver_sql("PRAGMA integrity_check(100)")
-            told = [str(row[0]) for row in found if row[0] != "ok"]
+            faults = [str(row[0]) for row in found if row[0] != "ok"]
             orphans = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings()
-            return told + [f"a row of {row['table']} belongs to no {row['parent']}" for row in orphans]
+            return faults + [f"a row of {row['table']} belongs to no {row['parent']}" for row in orphans]
 
     async def count(self) -> int:
         """How many blocks there are."""
@@ -47,10 +49,10 @@ class CheckStore:
             return int((await connection.execute(select(func.count()).select_from(block))).scalar_one())
 
     async def blocks(self) -> AsyncGenerator[tuple[int, list[DamagedBlock]], None]:
-        """Decodes every sample; yields (blocks read, the damaged among them) again and again."""
+        """Decodes every sample; yields (blocks read, the damaged ones among them) for each batch."""
         async with self._database.read() as connection:
             boots = list((await connection.execute(select(boot.c.id).order_by(boot.c.id))).scalars())
-        # Boot by boot: each step is one down the index, on every database.
+        # Boot by boot: each step is a range of the primary key.
         for number in boots:
             after = -1
             while rows := await self._after(number, after):
@@ -60,20 +62,22 @@ class CheckStore:
     async def _after(self, boot_no: int, first_ns: int) -> list[Any]:
         columns = block.c
         wanted = (
-            select(block)
+            select(*BLOCK_COLUMNS)
             .where(columns.boot == boot_no, columns.first_ns > first_ns)
             .order_by(columns.first_ns)
             .limit(_READ)
         )
         async with self._database.read() as connection:
-            return list(await connection.execute(wanted))
+            return await self._payloads.get(connection, wanted)
 
-    async def take_out(self, damaged: DamagedBlock) -> bytes:
-        """Removes a damaged block from the record; what it held."""
-        key = (block.c.boot == damaged.boot) & (block.c.first_ns == damaged.first_ns)
+    async def remove(self, damaged: DamagedBlock) -> bytes:
+        """Deletes a damaged block from the record; returns its payload."""
+        wanted = select(*BLOCK_COLUMNS).where(
+            block.c.boot == damaged.boot, block.c.first_ns == damaged.first_ns
+        )
         async with self._database.write() as connection:
-            row = (await connection.execute(select(block.c.tasks, block.c.host_columns).where(key))).one()
-            await connection.execute(delete(block).where(key))
+            (row,) = await self._payloads.get(connection, wanted)
+            await self._payloads.delete(connection, [(damaged.boot, damaged.first_ns)])
         return bytes(row.tasks) + bytes(row.host_columns)
 
 

@@ -1,4 +1,4 @@
-"""Copies a record from one database into another, as often as it takes: each run copies only what differs."""
+"""Copies a record from one database to another; each run copies only what differs."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import Table, and_, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from tukur.hub.store.backends.bulk import insert_new, merge
+from tukur.hub.store.backends.bulk import chunks, insert_new, merge
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.maintenance.partitions import PartitionStore
@@ -17,7 +17,7 @@ from tukur.hub.store.schema import block, host, metadata
 
 _ROWS = 500
 _BLOCKS = 50
-"""Rows at once: a block has some ten KiB."""
+"""Blocks at once: each has some ten KiB."""
 
 Key = tuple[Any, ...]
 
@@ -30,29 +30,34 @@ class ForeignRecordError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """How far a table is."""
+    """How far a table is copied."""
 
     table: str
     rows: int
-    """Rows that the source has, as far as it was read."""
+    """Rows of the source read so far."""
     written: int
-    """Those that the target did not have, or had otherwise."""
+    """Of these, the rows that were missing or different in the target."""
     deleted: int
-    """Rows that only the target had."""
+    """Rows that were only in the target."""
 
 
 class Copy:
-    """One run. The source may be written meanwhile: what was read before that the next run finds."""
+    """One run. The source may change meanwhile: the next run finds what this one had read already."""
 
-    def __init__(self, source: Database, target: Database) -> None:
+    def __init__(
+        self, source: Database, target: Database, retention: RetentionStore, partitions: PartitionStore
+    ) -> None:
+        """`retention`: of the source; `partitions`: of the target."""
         self._source = source
         self._target = target
+        self._retention = retention
+        self._partitions = partitions
         self._referred = {
             key.column.table for table in metadata.tables.values() for key in table.foreign_keys
         }
 
     async def rows(self) -> int:
-        """How many rows the source has, all tables added up."""
+        """How many rows the source has in all tables."""
         async with self._source.read() as connection:
             numbers = [
                 (await connection.execute(select(func.count()).select_from(table))).scalar_one()
@@ -61,19 +66,19 @@ class Copy:
         return sum(map(int, numbers))
 
     async def run(self) -> AsyncGenerator[Copied, None]:
-        """Copies table by table, each after those that it refers to; yields after each step.
+        """Copies table by table, each after the tables that it refers to; yields after each step.
 
         Raises StoreError; ForeignRecordError before anything is written.
         """
         await self._check()
-        await self._make_days()
+        await self._create_partitions()
         gone: list[tuple[Table, list[Key]]] = []
         for table in metadata.sorted_tables:
             state = Copied(table.name, 0, 0, 0)
             async for rows, written, extra in self._table(table):
                 deleted = len(extra)
                 if extra and table in self._referred:
-                    # What refers to them goes first.
+                    # Rows that refer to them are deleted first.
                     gone.append((table, extra))
                 elif extra:
                     await self._delete(table, extra)
@@ -84,12 +89,11 @@ class Copy:
         for table, keys in reversed(gone):
             await self._delete(table, keys)
 
-    async def _make_days(self) -> None:
-        source = RetentionStore(self._source)
-        oldest, newest_ms = await source.oldest(), await source.newest_ms()
+    async def _create_partitions(self) -> None:
+        oldest, newest_ms = await self._retention.oldest(), await self._retention.newest_ms()
         if oldest is not None:
             until_ms = max(oldest.minutes_ms, newest_ms or 0)
-            await PartitionStore(self._target).ensure(oldest.minutes_ms, until_ms)
+            await self._partitions.ensure(oldest.minutes_ms, until_ms)
 
     async def _check(self) -> None:
         hosts = []
@@ -106,7 +110,7 @@ class Copy:
             )
 
     async def _table(self, table: Table) -> AsyncGenerator[tuple[int, int, list[Key]], None]:
-        """(rows read, rows written, keys that only the target has) of each step."""
+        """(rows read, rows written, keys that are only in the target) of each step."""
         key = list(table.primary_key)
         size = _BLOCKS if table is block else _ROWS
         after: Key | None = None
@@ -125,10 +129,9 @@ class Copy:
             after = until
 
     async def _delete(self, table: Table, keys: Sequence[Key]) -> None:
-        for at in range(0, len(keys), _ROWS):
+        for part in chunks(keys, _ROWS):
             async with self._target.write() as connection:
-                part = tuple_(*table.primary_key).in_(keys[at : at + _ROWS])
-                await connection.execute(delete(table).where(part))
+                await connection.execute(delete(table).where(tuple_(*table.primary_key).in_(part)))
 
 
 def _key(row: Any, key: Sequence[Any]) -> Key:
@@ -150,7 +153,7 @@ async def _read(
 
 
 def _beyond(key: Sequence[Any], values: Key) -> ColumnElement[bool]:
-    """Whether a row's key is greater: column by column, for MySQL goes down no index for rows as values."""
+    """Whether a row's key is greater: column by column, since MySQL uses no index for row comparisons."""
     found: ColumnElement[bool] = key[-1] > values[-1]
     for column, value in zip(reversed(key[:-1]), reversed(values[:-1]), strict=True):
         found = or_(column > value, and_(column == value, found))
@@ -158,9 +161,9 @@ def _beyond(key: Sequence[Any], values: Key) -> ColumnElement[bool]:
 
 
 async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts the rows; where the key is there, all else becomes what they say."""
+    """Inserts the rows; if the key exists, all other columns are replaced."""
     others = tuple(column.name for column in table.columns if not column.primary_key)
     if others:
-        await merge(connection, table, rows, taken=others)
+        await merge(connection, table, rows, replaced=others)
     else:
         await insert_new(connection, table, rows)

@@ -1,4 +1,4 @@
-"""Makes longer blocks of older ones: ten-second blocks of a minute become one, a third of their size."""
+"""Merges older blocks: the ten-second blocks of a minute become one, a third of their size."""
 
 import asyncio
 import contextlib
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import select, update
 
 from tukur.blocks import BlockDamagedError, Encoded, merge_blocks
 from tukur.hub.store.backends.database import Database, retry_on_conflict
+from tukur.hub.store.payloads import BLOCK_COLUMNS, Payload, Payloads
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import block, boot
 
@@ -20,7 +21,7 @@ _READ = 30
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What one call has done."""
+    """What one call did."""
 
     blocks: int
     """Blocks that are now part of longer ones."""
@@ -29,14 +30,15 @@ class Merged:
 
 
 class _GoneError(Exception):
-    """Some blocks were deleted meanwhile, for their age; the rest will be."""
+    """Some of the blocks were deleted meanwhile because of their age; the others will be."""
 
 
 class MergeStore:
-    """Each boot keeps how far its blocks are merged; a block that comes later than that stays as it is."""
+    """Each boot has a mark up to where its blocks are merged; a block that arrives later stays as it is."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, payloads: Payloads) -> None:
         self._database = database
+        self._payloads = payloads
 
     async def boots(self) -> list[int]:
         """Every boot's number."""
@@ -48,18 +50,18 @@ class MergeStore:
         columns = block.c
         done = select(boot.c.merged_ns).where(boot.c.id == boot_no).scalar_subquery()
         wanted = (
-            select(block)
+            select(*BLOCK_COLUMNS)
             .where(columns.boot == boot_no, columns.first_ns > done, columns.last_ms < before_ms)
             .order_by(columns.first_ns)
             .limit(_READ)
         )
         async with self._database.read() as connection:
-            rows = list(await connection.execute(wanted))
+            rows = await self._payloads.get(connection, wanted)
         if not rows:
             return None
         groups = _groups(rows)
         if len(rows) == _READ and len(groups) > 1:
-            # The last minute may go on.
+            # The last minute may have more blocks.
             groups.pop()
         merged = Merged(0, 0, 0)
         for group in groups:
@@ -81,29 +83,24 @@ class MergeStore:
         first, last = group[0], group[-1]
         keys = [(row.boot, row.first_ns) for row in group]
         row = {
-            **{column.name: getattr(first, column.name) for column in block.columns},
+            **{column.name: getattr(first, column.name) for column in BLOCK_COLUMNS},
             **{name: sum(getattr(part, name) for part in group) for name in _ADDED},
             "last_ns": last.last_ns,
             "last_ms": last.last_ms,
             "samples": encoded.samples,
             "lives": encoded.lives,
-            "host_columns": encoded.host,
-            "tasks": encoded.tasks,
         }
         with contextlib.suppress(_GoneError):
             async with self._database.write() as connection:
-                done = await connection.execute(
-                    delete(block).where(tuple_(block.c.boot, block.c.first_ns).in_(keys))
-                )
-                if done.rowcount != len(keys):
+                if await self._payloads.delete(connection, keys) != len(keys):
                     raise _GoneError
-                await connection.execute(insert(block), row)
+                await self._payloads.put(connection, [row], [Payload(encoded.host, encoded.tasks)])
             return True
         return False
 
 
 def _groups(rows: Sequence[Any]) -> list[list[Any]]:
-    """Blocks of one minute that follow each other without a hole."""
+    """Blocks by minute, in their order."""
     groups: list[list[Any]] = []
     for row in rows:
         before = groups[-1][-1] if groups else None
@@ -115,7 +112,7 @@ def _groups(rows: Sequence[Any]) -> list[list[Any]]:
 
 
 def _merged(group: Sequence[Any]) -> Encoded | None:
-    """None where they stay as they are: with a hole between them, damaged, or no smaller as one."""
+    """None if they stay as they are: not contiguous, damaged, or not smaller when merged."""
     try:
         encoded = merge_blocks([(row.tasks, row.host_columns, row.first_ms) for row in group])
     except (BlockDamagedError, ValueError):

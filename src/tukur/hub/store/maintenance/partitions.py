@@ -1,6 +1,6 @@
-"""The days of the record as partitions, on a server: a day that is too old goes as a file, not row by row.
+"""Daily partitions of the record on a server: an old day is dropped as a file, not row by row.
 
-SQLite has none: there all of this does nothing.
+SQLite has no partitions: there all of this does nothing.
 """
 
 import logging
@@ -24,10 +24,10 @@ PARTITIONED: tuple[tuple[Table, Column[int]], ...] = (
     (host_minute, host_minute.c.minute_ms),
     (process_minute, process_minute.c.minute_ms),
 )
-"""Tables, and what their days are made by."""
+"""Tables with the column that they are partitioned by."""
 AHEAD_MS = 2 * DAY_MS
-"""Days are made so long before they begin. What is later still has a partition of its own."""
-MOST_DAYS = 400
+"""How long in advance partitions are created. What is later still goes into the last one."""
+MAX_DAYS = 400
 
 _PARTITIONS = text(
     "SELECT partition_name, partition_description, table_rows FROM information_schema.partitions "
@@ -38,19 +38,19 @@ _PARTITIONS = text(
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition as the server tells it."""
+    """One partition as the server describes it."""
 
     name: str
     before_ms: int | None
-    """It holds what is earlier, and not in the one before it; None: all that is left."""
+    """Its upper bound; None: unbounded."""
     rows: int
-    """As the server estimates."""
+    """The server's estimate."""
 
 
 class PartitionStore:
-    """Makes days, and drops them. A change waits for nobody: it is tried again where a table is in use.
+    """Creates and drops partitions. A change never waits for a lock: it is retried while a table is in use.
 
-    Where the server does not let it, all works without: the log says so, and rows are deleted one by one.
+    If the server refuses, all works without: a warning is logged, and rows are deleted one by one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -58,30 +58,30 @@ class PartitionStore:
         self._fault = ""
 
     async def ensure(self, from_ms: int, to_ms: int) -> None:
-        """Sees to it that each day of the range, and the next ones, have a partition each."""
-        first = max(from_ms, to_ms - MOST_DAYS * DAY_MS) // DAY_MS * DAY_MS
+        """Creates the missing partitions for each day of the range and for the next days."""
+        first = max(from_ms, to_ms - MAX_DAYS * DAY_MS) // DAY_MS * DAY_MS
         wanted = range(first + DAY_MS, to_ms + AHEAD_MS + 1, DAY_MS)
         for table, _ in PARTITIONED:
             lowest: int | None = None
             for part in await self.partitions(table):
                 inside = [bound for bound in wanted if _within(bound, lowest, part.before_ms)]
                 if inside:
-                    # Rows that it holds are copied: of the day that is coming there are none.
+                    # Copies the rows of the split partition: the days to come have none.
                     done = await self._change(
                         f"ALTER TABLE {table.name} REORGANIZE PARTITION {part.name} INTO "
-                        f"({', '.join([*map(_day, inside), _rest(part)])})"
+                        f"({', '.join([*map(_partition_of, inside), _rest(part)])})"
                     )
                     if not done:
                         return
                 lowest = part.before_ms
 
     async def drop(self, before_ms: int) -> AsyncGenerator[int, None]:
-        """Drops the blocks' days that are over by then; yields about how many rows each had."""
+        """Drops the partitions of blocks that end by then; yields the estimated number of rows of each."""
         async for rows in self._drop(block, before_ms):
             yield rows
 
     async def drop_minutes(self, before_ms: int) -> AsyncGenerator[int, None]:
-        """The same of the minutes."""
+        """The same for the minutes."""
         for table in (host_minute, process_minute):
             async for rows in self._drop(table, before_ms):
                 yield rows
@@ -95,7 +95,7 @@ class PartitionStore:
             yield part.rows
 
     async def partitions(self, table: Table) -> Sequence[Partition]:
-        """Of a table, the earliest first; none on SQLite."""
+        """The partitions of a table, the earliest first; none on SQLite."""
         async with self._database.read() as connection:
             if connection.dialect.name == "sqlite":
                 return []
@@ -105,39 +105,39 @@ class PartitionStore:
             for name, bound, estimate in rows
         ]
 
-    async def has_days(self) -> bool:
-        """Whether this database keeps days by themselves."""
+    async def has_partitions(self) -> bool:
+        """Whether this database has partitions."""
         return bool(await self.partitions(block))
 
     async def _change(self, statement: str) -> bool:
-        """Whether it was done."""
+        """Runs a statement; False: the server refused."""
         try:
-            await self._in_time(statement)
+            await self._retried(statement)
         except StoreError as error:
             if error.code != self._fault:
-                log.warning("the days of the record are not kept apart: %s", error)
+                log.warning("daily partitions cannot be changed: %s", error)
             self._fault = error.code
             return False
         self._fault = ""
         return True
 
-    async def _in_time(self, statement: str) -> None:
+    async def _retried(self, statement: str) -> None:
         attempts = stamina.retry_context(
             on=ConflictError, attempts=20, timeout=20, wait_initial=0.05, wait_max=1.0
         )
         async for attempt in attempts:
             with attempt:
-                # Of a record that had no days yet the first change copies all that there is.
+                # In a record without partitions the first change copies everything.
                 async with self._database.write(no_timeout=True) as connection:
-                    await _at_once(connection, statement)
+                    await _without_waiting(connection, statement)
 
 
-async def _at_once(connection: AsyncConnection, statement: str) -> None:
-    """Changes a table if nobody reads it right now: else all who come later would wait behind us."""
-    # MySQL's least is a second.
-    least = 0 if getattr(connection.dialect, "is_mariadb", False) else 1
+async def _without_waiting(connection: AsyncConnection, statement: str) -> None:
+    """Changes a table only if nobody is using it: later queries would have to wait behind us."""
+    # MySQL's minimum is a second.
+    wait_s = 0 if getattr(connection.dialect, "is_mariadb", False) else 1
     before = (await connection.exec_driver_sql("SELECT @@SESSION.lock_wait_timeout")).scalar_one()
-    await connection.exec_driver_sql(f"SET SESSION lock_wait_timeout={least}")
+    await connection.exec_driver_sql(f"SET SESSION lock_wait_timeout={wait_s}")
     try:
         await connection.exec_driver_sql(statement)
     finally:
@@ -148,8 +148,8 @@ def _within(bound: int, lowest: int | None, highest: int | None) -> bool:
     return (lowest is None or bound > lowest) and (highest is None or bound < highest)
 
 
-def _day(before_ms: int) -> str:
-    """The partition of the day that ends then: named by its date."""
+def _partition_of(before_ms: int) -> str:
+    """The partition of the day that ends then, named by its date."""
     day = datetime.fromtimestamp((before_ms - DAY_MS) / 1000, UTC)
     return f"PARTITION d{day:%Y%m%d} VALUES LESS THAN ({before_ms})"
 

@@ -1,4 +1,4 @@
-"""Deletes what is older than it is to be kept, a little at a time: nobody waits for it long."""
+"""Deletes what is older than the retention policy allows, in short transactions."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tukur.hub.store.backends.database import Database
 from tukur.hub.store.maintenance.partitions import PartitionStore
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, Cutoffs
+from tukur.hub.store.payloads import Payloads
 from tukur.hub.store.record.commands import delete_commands, unused_commands
 from tukur.hub.store.schema import (
     block,
@@ -28,11 +29,11 @@ from tukur.hub.store.schema import (
 )
 
 BATCH = 500
-"""Blocks or lives that one transaction deletes, at most."""
-BY_DAYS_MS = 2 * DAY_MS
-"""What is kept so long goes by whole days where there are partitions."""
+"""Blocks or lives deleted by one transaction, at most."""
+WHOLE_DAYS_MS = 2 * DAY_MS
+"""Data kept at least so long is deleted in whole days if there are partitions."""
 ROWS = 2000
-"""Rows of minutes or hours that one transaction deletes, and then those of one more instant."""
+"""Rows of minutes or hours deleted by one transaction, plus the rest of the last instant."""
 
 
 _Owned = tuple[Table, str, str]
@@ -50,38 +51,39 @@ _HOURS: tuple[_Owned, ...] = (
     # A boot has few.
     (run, "boot", "first_ms"),
 )
-"""(table, owner, time): where there are many, an index begins with the owner and the time."""
+"""(table, owner, time): in large tables an index begins with the owner and the time."""
 
 
 class RetentionStore:
-    """Each generator deletes one batch in one short transaction, and yields how many rows it was."""
+    """Each generator deletes batch by batch, each in a short transaction, and yields the number of rows."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, partitions: PartitionStore, payloads: Payloads) -> None:
         self._database = database
-        self._days = PartitionStore(database)
+        self._partitions = partitions
+        self._payloads = payloads
 
-    async def by_days(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
-        """The same, or where the database keeps days by themselves a little earlier: whole days go."""
-        if not await self._days.has_days():
+    async def align_to_partitions(self, cutoffs: Cutoffs, now_ms: int) -> Cutoffs:
+        """The cutoffs, with partitions rounded down to whole days."""
+        if not await self._partitions.has_partitions():
             return cutoffs
 
         def floored(cutoff_ms: int) -> int:
-            # Of what is kept for hours only, a day more would be too much.
-            return cutoff_ms // DAY_MS * DAY_MS if now_ms - cutoff_ms >= BY_DAYS_MS else cutoff_ms
+            # If data is kept for hours only, one more day would be too much.
+            return cutoff_ms // DAY_MS * DAY_MS if now_ms - cutoff_ms >= WHOLE_DAYS_MS else cutoff_ms
 
         return Cutoffs(floored(cutoffs.seconds_ms), floored(cutoffs.minutes_ms), cutoffs.hours_ms)
 
-    async def prepare_days(self, now_ms: int) -> None:
-        """Sees to it that what is recorded next has its day."""
+    async def prepare_partitions(self, now_ms: int) -> None:
+        """Creates the partitions for what will be recorded next."""
         oldest = await self.oldest()
-        await self._days.ensure(min(oldest.minutes_ms, now_ms) if oldest else now_ms, now_ms)
+        await self._partitions.ensure(min(oldest.minutes_ms, now_ms) if oldest else now_ms, now_ms)
 
     async def trim(self, cutoffs: Cutoffs) -> AsyncGenerator[int, None]:
-        """All that lies before the cutoffs."""
+        """Deletes all that is older than the cutoffs."""
         for part in (
-            self._days.drop(cutoffs.seconds_ms),
+            self._partitions.drop(cutoffs.seconds_ms),
             self.blocks(cutoffs.seconds_ms),
-            self._days.drop_minutes(cutoffs.minutes_ms),
+            self._partitions.drop_minutes(cutoffs.minutes_ms),
             self._timed(_MINUTES, cutoffs.minutes_ms),
             self._timed(_HOURS, cutoffs.hours_ms),
             self._lives(cutoffs.hours_ms),
@@ -91,19 +93,20 @@ class RetentionStore:
                 yield deleted
 
     async def blocks(self, before_ms: int) -> AsyncGenerator[int, None]:
-        """Blocks whose last sample is older."""
+        """Deletes blocks whose last sample is older."""
         columns = block.c
-        key = (columns.boot, columns.first_ns)
         for number in await self._numbers(host):
             old = (
-                select(*key)
+                select(columns.boot, columns.first_ns)
                 .where(columns.host == number, columns.last_ms < before_ms)
                 .order_by(columns.last_ms)
                 .limit(BATCH)
             )
             while keys := await self._keys(old):
                 async with self._database.write() as connection:
-                    await _delete(connection, block, key, keys)
+                    await self._payloads.delete(
+                        connection, [(boot_no, first_ns) for boot_no, first_ns in keys]
+                    )
                 yield len(keys)
 
     async def _timed(self, tables: Sequence[_Owned], before_ms: int) -> AsyncGenerator[int, None]:
@@ -113,14 +116,14 @@ class RetentionStore:
                 old = select(at).where(owner == number, at < before_ms).order_by(at).limit(ROWS)
                 while times := await self._keys(old):
                     async with self._database.write() as connection:
-                        # All rows of the last instant go with it: they are of one minute, and not many.
+                        # Includes all rows of the last instant: those of one minute are not many.
                         done = await connection.execute(
                             delete(table).where(owner == number, at <= times[-1][0])
                         )
                     yield int(done.rowcount)
 
     async def _lives(self, before_ms: int) -> AsyncGenerator[int, None]:
-        """Lives that ended before, with their images; of a former boot also those whose end nobody saw."""
+        """Deletes lives that ended before, with their images; of earlier boots also those with no end."""
         columns, current = process.c, await self._current_boots()
         for number in await self._numbers(boot):
             over: Any = columns.last_ms < before_ms
@@ -138,10 +141,10 @@ class RetentionStore:
                 yield len(keys)
 
     async def _commands(self, before_ms: int) -> AsyncGenerator[int, None]:
-        """Commands that no life ran since then."""
+        """Deletes commands that no life has run since then."""
         while True:
             async with self._database.read() as connection:
-                # A day more: the use of a command is noted once a day.
+                # One day more: the use of a command is updated once a day.
                 numbers = await unused_commands(connection, before_ms - DAY_MS, BATCH)
             if not numbers:
                 return
@@ -154,7 +157,7 @@ class RetentionStore:
             return [tuple(row) for row in await connection.execute(wanted)]
 
     async def oldest(self) -> Cutoffs | None:
-        """The oldest instant of each level over all hosts; None where nothing is recorded."""
+        """The oldest block, minute and hour over all hosts; None: nothing is recorded."""
         async with self._database.read() as connection:
             numbers = [int(number) for number in (await connection.execute(select(host.c.id))).scalars()]
             found = []
@@ -187,7 +190,7 @@ class RetentionStore:
             return [int(number) for number in (await connection.execute(select(table.c.id))).scalars()]
 
     async def _current_boots(self) -> set[int]:
-        # Not by number: after an outage the blocks of a boot may come after those of the next.
+        # Not by number: after an outage blocks of a boot may arrive after those of the next one.
         newest = select(boot.c.host, func.max(boot.c.booted_ms)).group_by(boot.c.host)
         wanted = select(boot.c.id).where(tuple_(boot.c.host, boot.c.booted_ms).in_(newest))
         async with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""What the database takes of the disk, and giving back what deleting freed."""
+"""How much disk space the database uses, and returning what deletions freed."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ from sqlalchemy import text
 
 from tukur.hub.store.backends.database import Database
 
-GIVE_BACK_PAGES = 2000
-"""Pages that one transaction gives back, at most."""
+RETURNED_PAGES = 2000
+"""Pages returned by one transaction, at most."""
 SLACK = 0.1
-"""Free share of the file that is left for what comes next."""
+"""Share of free pages that is kept for new data."""
 
 _TABLES = (
     "select coalesce(sum(data_length + index_length), 0) from information_schema.tables "
@@ -25,7 +25,7 @@ class Space:
         self._database = database
 
     async def used(self) -> int:
-        """Bytes that hold something; what was freed and not given back does not count."""
+        """Bytes in use; free pages of the file do not count."""
         async with self._database.read() as connection:
             if connection.dialect.name != "sqlite":
                 return int((await connection.execute(text(_TABLES))).scalar_one())
@@ -36,7 +36,7 @@ class Space:
             return (pages - free) * size
 
     async def file_bytes(self) -> int:
-        """Bytes of the file, free pages included; of a server what it says that it uses."""
+        """Bytes of the file, free pages included; of a server what it reports."""
         if not await self.is_exact():
             return await self.used()
         async with self._database.read() as connection:
@@ -47,27 +47,27 @@ class Space:
             return pages * size
 
     async def rewrite(self) -> None:
-        """Writes the file anew without what is free in it; there must be room for a second one.
+        """Rewrites the file without free pages; there must be space for a second one.
 
-        Afterwards the file can give back free pages by itself, also where an older program made it.
+        Afterwards free pages can be returned one by one, also in a file made by an older version.
         """
         if await self.is_exact():
             await self._database.outside_transaction("PRAGMA auto_vacuum=INCREMENTAL", "VACUUM")
 
     async def is_exact(self) -> bool:
-        """Whether `used` is counted, rather than what a server estimated some time ago."""
+        """Whether `used` is exact rather than an older estimate of a server."""
         async with self._database.read() as connection:
             return connection.dialect.name == "sqlite"
 
     async def left(self, data_dir: Path) -> int | None:
-        """Bytes that the disk of an embedded database has left; None: the database is elsewhere."""
+        """Free bytes on the disk of an embedded database; None: the database is on a server."""
         if not await self.is_exact():
             return None
         found = os.statvfs(data_dir)
         return found.f_bavail * found.f_frsize
 
     async def give_back(self) -> int:
-        """Gives free pages of the file back to the disk; how many. 0: no more than a reserve is free."""
+        """Returns free pages of the file to the disk; how many. 0: only the reserve is free."""
         async with self._database.write() as connection:
             if connection.dialect.name != "sqlite":
                 return 0
@@ -77,7 +77,7 @@ class Space:
             ]
             if free <= pages * SLACK:
                 return 0
-            wanted = min(free - int(pages * SLACK), GIVE_BACK_PAGES)
+            wanted = min(free - int(pages * SLACK), RETURNED_PAGES)
             done = await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({wanted})")
             done.all() if done.returns_rows else None
             after = int((await connection.exec_driver_sql("PRAGMA freelist_count")).scalar_one())

@@ -1,4 +1,4 @@
-"""What lives run: each command is kept once, with the words that it is found by."""
+"""What lives run: each command is stored once, with the search tokens that find it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.backends.bulk import chunks, insert_new
 from tukur.hub.store.schema import command, command_word, image
 from tukur.hub.store.search_tokens import COMMAND_TEXTS, command_hash, search_tokens
 
@@ -17,14 +17,12 @@ IMAGE_COLUMNS: tuple[Any, ...] = (
     *(column for column in image.columns if column.name != "command"),
     *(command.c[name] for name in COMMAND_TEXTS),
 )
-_CHUNK = 5000
-"""Values in one IN list: SQLite takes 32,766 at most."""
 
 
 async def command_numbers(
     connection: AsyncConnection, commands: Sequence[Mapping[str, Any]], at_ms: int
 ) -> list[int]:
-    """The number of each command, made where it is new; `at_ms`: when it was run."""
+    """The number of each command, inserted if it is new; `at_ms`: when it was run."""
     hashes = [command_hash(texts) for texts in commands]
     known = await _known(connection, hashes)
     new = {digest: texts for digest, texts in zip(hashes, commands, strict=True) if digest not in known}
@@ -35,12 +33,12 @@ async def command_numbers(
         ]
         await insert_new(connection, command, rows)
         made = await _known(connection, list(new))
-        words = [
-            {"word": word, "command": made[digest][0]}
+        tokens = [
+            {"word": token, "command": made[digest][0]}
             for digest, texts in new.items()
-            for word in search_tokens(texts)
+            for token in search_tokens(texts)
         ]
-        await insert_new(connection, command_word, words)
+        await insert_new(connection, command_word, tokens)
         known |= made
     stale = sorted({number for number, used_ms in known.values() if used_ms < at_ms - DAY_MS})
     if stale:
@@ -52,25 +50,23 @@ async def _known(connection: AsyncConnection, hashes: Sequence[bytes]) -> dict[b
     """Hash to (number, used_ms)."""
     wanted = sorted(set(hashes))
     found: dict[bytes, tuple[int, int]] = {}
-    for at in range(0, len(wanted), _CHUNK):
+    for part in chunks(wanted):
         rows = await connection.execute(
-            select(command.c.hash, command.c.id, command.c.used_ms).where(
-                command.c.hash.in_(wanted[at : at + _CHUNK])
-            )
+            select(command.c.hash, command.c.id, command.c.used_ms).where(command.c.hash.in_(part))
         )
         found.update({bytes(row.hash): (row.id, row.used_ms) for row in rows})
     return found
 
 
 async def unused_commands(connection: AsyncConnection, before_ms: int, limit: int) -> list[int]:
-    """Commands that no image refers to any more and none has for long."""
+    """Commands that no image refers to and that were not used since `before_ms`."""
     used = exists().where(image.c.command == command.c.id)
     wanted = select(command.c.id).where(command.c.used_ms < before_ms, ~used).limit(limit)
     return [int(number) for number in (await connection.execute(wanted)).scalars()]
 
 
 async def delete_commands(connection: AsyncConnection, numbers: Sequence[int]) -> None:
-    """Deletes commands with their words, but for those that came into use meanwhile."""
+    """Deletes commands with their search tokens, except those that came into use meanwhile."""
     used = {
         int(number)
         for number in (

@@ -15,7 +15,7 @@ from tukur.hub.store.schema import block, life_group, process
 
 @dataclass(frozen=True, slots=True)
 class ExitCursor:
-    """The last life of a page of answers."""
+    """The last life of a page of results."""
 
     last_ms: int
     start_ns: int
@@ -31,7 +31,7 @@ _ONLY: dict[str, ColumnElement[bool] | None] = {
 
 
 class ExitStore:
-    """Queries over ended lives, their groups, and losses."""
+    """Queries over ended lives, aggregates of lives, and losses. All methods raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class ExitStore:
         columns = process.c
         found: list[Any] = []
         async with self._database.read() as connection:
-            # Boot by boot: the index then gives them in order, so that a year costs no more than an hour.
+            # Boot by boot: the index then yields them in order, so that a year costs no more than an hour.
             for boot in boots:
                 wanted = select(process).where(
                     columns.boot == boot,
@@ -70,7 +70,7 @@ class ExitStore:
         return found[:limit]
 
     async def groups(self, boots: Sequence[int], from_ms: int, to_ms: int) -> list[Any]:
-        """Lives told together in the tens of seconds that [from, to) touches, by their CPU time."""
+        """Aggregates of lives in the ten-second periods that overlap [from, to), by their CPU time."""
         columns = life_group.c
         keys = (columns.boot, columns.parent_start_ns, columns.ppid, columns.name, columns.uid)
         cpu_ns = func.sum(columns.cpu_ns).label("cpu_ns")
@@ -96,7 +96,7 @@ class ExitStore:
             return list(await connection.execute(wanted))
 
     async def lost(self, host_no: int, from_ms: int, to_ms: int) -> Any:
-        """What the blocks of [from, to) lost: lives, cpu_ns, execs, finals."""
+        """Sums of what the blocks of [from, to) lost: lives, cpu_ns, execs, finals."""
         names = ("lives", "cpu_ns", "execs", "finals")
         sums = [func.coalesce(func.sum(block.c[f"lost_{name}"]), 0).label(name) for name in names]
         wanted = select(*sums).where(

@@ -1,4 +1,4 @@
-"""Writes and reads what agents gave up, and finds where samples are simply missing."""
+"""Writes and reads the gaps that agents report, and finds where samples are missing without a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tukur.hub.store.schema import block, gap
 from tukur.protocol.messages import Gap
 
 MISSING_NS = 2_500_000_000
-"""Samples are a second apart. One that is missing between two blocks is not worth telling."""
+"""Samples are a second apart. A single one missing between two blocks is not reported."""
 _REASON = 32
 
 
@@ -26,7 +26,7 @@ class Hole:
 
 
 async def put_gap(connection: AsyncConnection, boot_no: int, content: Gap) -> None:
-    """Stores a gap; one that was known, and has grown at its end, becomes longer."""
+    """Stores a gap; if it is known and has grown at its end, it becomes longer."""
     row = {
         "boot": boot_no,
         "first_ns": content.first_ns,
@@ -38,7 +38,7 @@ async def put_gap(connection: AsyncConnection, boot_no: int, content: Gap) -> No
         "reason": content.reason[:_REASON],
     }
     grown = ("last_ns", "last_ms", "blocks", "samples")
-    await merge(connection, gap, [row], highest=grown)
+    await merge(connection, gap, [row], maxima=grown)
 
 
 class GapStore:
@@ -47,8 +47,8 @@ class GapStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def told(self, boots: Sequence[int], from_ms: int, to_ms: int, limit: int) -> list[Any]:
-        """gap rows that touch [from, to), the oldest first."""
+    async def reported(self, boots: Sequence[int], from_ms: int, to_ms: int, limit: int) -> list[Any]:
+        """Rows of ``gap`` that overlap [from, to), the oldest first."""
         columns = gap.c
         wanted = (
             select(gap)
@@ -84,7 +84,7 @@ def _within_boots(chosen: Sequence[Any], limit: int) -> Select[Any]:
     """Blocks that do not follow the one before them, by the boot's own clock: the other may have been set."""
     columns = block.c
     order: Any = {"partition_by": columns.boot, "order_by": columns.first_ns}
-    beside = (
+    neighbours = (
         select(
             columns.first_ns,
             columns.first_ms,
@@ -94,9 +94,9 @@ def _within_boots(chosen: Sequence[Any], limit: int) -> Select[Any]:
         .where(*chosen)
         .subquery()
     )
-    found = select(beside.c.before_ms, beside.c.first_ms)
-    found = found.where(beside.c.first_ns - beside.c.before_ns > MISSING_NS)
-    return found.order_by(beside.c.first_ms).limit(limit)
+    found = select(neighbours.c.before_ms, neighbours.c.first_ms)
+    found = found.where(neighbours.c.first_ns - neighbours.c.before_ns > MISSING_NS)
+    return found.order_by(neighbours.c.first_ms).limit(limit)
 
 
 def _between_boots(spans: Sequence[tuple[int, int]]) -> list[Hole]:

@@ -1,4 +1,4 @@
-"""Writes and reads processes killed by the OOM killer."""
+"""Writes and reads which processes were killed by the OOM killer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _CONSTRAINT = 32
 
 
 async def put_ooms(connection: AsyncConnection, boot_no: int, ooms: Sequence[OomKill]) -> None:
-    """Stores kills, and says so in the lives that ended by them. Comes after these were stored."""
+    """Stores kills and marks the lives that ended by them, which must be stored already."""
     if not ooms:
         return
     await insert_new(connection, oom_kill, [_row(boot_no, entry) for entry in ooms])
@@ -35,8 +35,8 @@ async def put_ooms(connection: AsyncConnection, boot_no: int, ooms: Sequence[Oom
         )
 
 
-async def blame(connection: AsyncConnection, boot_no: int, ended: Sequence[Ended]) -> None:
-    """Says so in lives whose end is told by a block that came after the one that told of the kill."""
+async def mark_victims(connection: AsyncConnection, boot_no: int, ended: Sequence[Ended]) -> None:
+    """Marks lives whose end was reported by a later block than the kill."""
     if not ended:
         return
     wanted = select(oom_kill.c.start_ns, oom_kill.c.pid).where(oom_kill.c.boot == boot_no)
@@ -72,7 +72,7 @@ class OomStore:
         self._database = database
 
     async def between(self, boots: Sequence[int], from_ms: int, to_ms: int, limit: int) -> list[Any]:
-        """oom_kill rows of kills in [from, to), the newest first, at most `limit`."""
+        """Rows of ``oom_kill`` in [from, to), the newest first, at most `limit`."""
         columns = oom_kill.c
         wanted = (
             select(oom_kill)

@@ -1,4 +1,4 @@
-"""Hours: minutes added up, once they are over and again where a late block changed them."""
+"""Rollups: hours are summed from minutes once they are over, and again if a late block changed them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,26 +15,26 @@ HOUR_MS = 3_600_000
 
 
 async def mark_hours(connection: AsyncConnection, times: Iterable[tuple[int, int]]) -> None:
-    """Notes, within the transaction that changes minutes, that their hours must be added up anew.
+    """Marks, in the transaction that changes minutes, their hours as stale: to be summed again.
 
     `times`: (host, an instant in milliseconds).
     """
     hours = sorted({(host_no, at_ms // HOUR_MS * HOUR_MS) for host_no, at_ms in times})
     rows = [{"host": host_no, "hour_ms": hour_ms, "stale": True} for host_no, hour_ms in hours]
-    # The row is locked by both sides: what adds up sees the minutes of whoever marked before it.
-    await merge(connection, recorded_hour, rows, highest=("stale",))
+    # Both sides lock the row: the summing transaction sees the minutes of those that marked it before.
+    await merge(connection, recorded_hour, rows, maxima=("stale",))
 
 
 class RollupStore:
-    """Adds minutes up to hours, and reads both as one."""
+    """Sums minutes to hours, and reads both together. All methods raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add_up(self, before_ms: int, limit: int) -> int:
-        """Adds up the oldest stale hours that ended before `before_ms`, one transaction each; how many."""
+        """Sums the oldest stale hours that ended before `before_ms`, one transaction each; how many."""
         columns = recorded_hour.c
-        # `IS TRUE` would keep a server from the index.
+        # With `IS TRUE` a server would not use the index.
         wanted = (
             select(columns.host, columns.hour_ms)
             .where(columns.stale == true(), columns.hour_ms <= before_ms - HOUR_MS)
@@ -62,7 +62,7 @@ class RollupStore:
             await _replace(connection, process_hour, process_minute, numbers, hour_ms)
 
     async def fresh_hours(self, host_no: int, from_ms: int, to_ms: int) -> list[int]:
-        """The hours that lie within [from, to) as a whole and are added up, in order."""
+        """The hours that lie entirely within [from, to) and are not stale, in order."""
         columns = recorded_hour.c
         wanted = (
             select(columns.hour_ms)
@@ -78,7 +78,7 @@ class RollupStore:
             return [int(hour) for hour in (await connection.execute(wanted)).scalars()]
 
     async def process_sums(self, host_no: int, from_ms: int, to_ms: int) -> list[Any]:
-        """What each life did in the minutes that begin in [from, to), added up.
+        """Sums of what each life did in the minutes that begin in [from, to).
 
         Rows of boot, start_ns, pid, cpu_ns, rss_peak, read_bytes, write_bytes; a life may have several.
         """
@@ -97,7 +97,7 @@ class RollupStore:
         """The host's figures of the minutes that begin in [from, to), by time.
 
         Rows of at_ms, samples, then low, high and total of each of ``schema.FIGURES``. With `coarse` an hour
-        that is added up has one row instead of sixty.
+        that is not stale has one row instead of sixty.
         """
         fresh = await self.fresh_hours(host_no, from_ms, to_ms) if coarse else []
         wanted = [(host_hour, begin, end) for begin, end in _runs(fresh)]
@@ -113,7 +113,7 @@ class RollupStore:
         return found
 
     async def has_minutes(self, host_no: int, at_ms: int) -> bool:
-        """Whether the minutes from `at_ms` on are still kept, as far as the host was there."""
+        """Whether the minutes from `at_ms` on are still kept, as far as the host existed."""
         oldest = []
         async with self._database.read() as connection:
             for table in (host_minute, host_hour):
@@ -128,18 +128,18 @@ _OWNER_AND_TIME = {
     table: tuple(table.primary_key)[:2] for table in (host_hour, host_minute, process_hour, process_minute)
 }
 _PEAKS: dict[str, Any] = {"low": func.min, "high": func.max, "peak": func.max}
-"""How columns whose names end so are put together; all others are added up."""
+"""How columns with these suffixes are aggregated; all others are summed."""
 
 
 async def _replace(
     connection: AsyncConnection, hours: Table, minutes: Table, owners: Sequence[int], hour_ms: int
 ) -> None:
-    """Makes the hour's rows anew of its minutes."""
+    """Replaces the hour's rows by sums of its minutes."""
     owner, hour = _OWNER_AND_TIME[hours]
     minute_owner, minute = _OWNER_AND_TIME[minutes]
     known = select(minute).where(minute_owner.in_(owners), minute >= hour_ms, minute < hour_ms + HOUR_MS)
     if (await connection.execute(known.limit(1))).first() is None:
-        # Its minutes are no longer kept: what was added up of them is all there is.
+        # Its minutes are no longer kept: their sum is all there is.
         return
     await connection.execute(delete(hours).where(owner.in_(owners), hour == hour_ms))
     names = [column.name for column in hours.columns]
@@ -189,7 +189,7 @@ def _runs(hours: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _between(hours: Sequence[int], from_ms: int, to_ms: int) -> list[tuple[int, int]]:
-    """What of [from, to) is in none of these hours."""
+    """The parts of [from, to) that are in none of these hours."""
     left = []
     at = from_ms
     for begin, end in _runs(hours):

@@ -1,4 +1,4 @@
-"""What a block says, as rows of the tables. Pure functions."""
+"""The content of a block as rows of the tables. Pure functions."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tukur.hub.store.schema import FIGURES
 from tukur.protocol.messages import Block, Ended, Gap, Image, Lost
 
 GROUP_MS = 10_000
-"""Lives that are told together are added up for so long."""
+"""The period over which lives are aggregated."""
 _NAME = 255
 _FIGURE = 32
 _CAUSE = 16
@@ -32,9 +32,9 @@ def check(content: Block | Gap) -> None:
     if isinstance(content, Gap):
         return
     if not content.tasks.startswith(b"TKT1") or not content.host.startswith(b"TKH1"):
-        raise BadBlockError("its columns are of no known form")
+        raise BadBlockError("its columns are in no known format")
     for name, spread in content.host_minute.figures.items():
-        # No database keeps NaN, and a sum that has it would stay so.
+        # No database stores NaN, and a sum with it stays NaN.
         if not all(map(math.isfinite, msgspec.structs.astuple(spread))):
             raise BadBlockError(f"its figure {name[:_FIGURE]!r} is {spread}; finite numbers expected")
 
@@ -45,7 +45,7 @@ def booted_ms(content: Block | Gap) -> int:
 
 
 def block_row(host_no: int, boot_no: int, content: Block) -> Row:
-    """The block itself."""
+    """The block itself, without its payload."""
     lost = content.lost or Lost()
     return {
         "boot": boot_no,
@@ -57,8 +57,6 @@ def block_row(host_no: int, boot_no: int, content: Block) -> Row:
         "samples": content.samples,
         "lives": content.lives,
         "missed": content.missed,
-        "host_columns": content.host,
-        "tasks": content.tasks,
         "lost_execs": lost.execs,
         "lost_lives": lost.lives,
         "lost_cpu_ns": lost.cpu_ns,
@@ -74,7 +72,7 @@ def run_row(boot_no: int, content: Block) -> Row:
 def life_rows(blocks: Sequence[tuple[int, Block]]) -> tuple[list[Row], list[Row]]:
     """Lives that begin in (boot, block) pairs and go on, and lives that end, begun there or not.
 
-    One row for a life that does both, as most do that begin at all.
+    One row for a life that does both, as most of those that begin do.
     """
     begun: dict[Life, Row] = {}
     for boot_no, content in blocks:
@@ -110,7 +108,7 @@ def _begun_row(boot_no: int, entry: Image, run_ns: int) -> Row:
 
 
 def _unknown_row(boot_no: int, entry: Ended) -> Row:
-    """What can be said of a life of which only the end is known."""
+    """What is known of a life of which only the end was reported."""
     return {
         "boot": boot_no,
         "start_ns": entry.start_ns,
@@ -154,7 +152,7 @@ END = (
     *("ended", "last_ms", "cpu_ns", "rss_peak", "read_bytes", "write_bytes"),
     *("exact", "exit_code", "exit_signal", "cause", "gone_ns"),
 )
-"""Columns of a life that its end tells."""
+"""Columns of a life that are known from its end."""
 
 
 def _end(entry: Ended) -> Row:
@@ -206,7 +204,7 @@ def minute_of(content: Block) -> int:
 
 
 def group_rows(boot_no: int, content: Block) -> list[Row]:
-    """Lives that are told together."""
+    """Aggregates of lives."""
     at_ms = content.first_wall_ns // 1_000_000 // GROUP_MS * GROUP_MS
     return [
         {

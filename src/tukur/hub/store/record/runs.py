@@ -1,7 +1,7 @@
-"""Runs of an agent within a boot, and blocks that come after later ones: the record is the same in any order.
+"""Runs of an agent within a boot, and blocks that arrive late: the record is the same in any order.
 
-The first block of a run lists every process. What was known before and is not in it ended while nobody
-watched; how it came to be known may arrive before that block or after it.
+The first block of a run lists every process. A life that was known before and is not listed ended while no
+agent ran; the block that introduced it may arrive before or after that first block.
 """
 
 import functools
@@ -12,15 +12,13 @@ from typing import Any
 from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tukur.hub.store.backends.bulk import insert_new
+from tukur.hub.store.backends.bulk import chunks, insert_new
 from tukur.hub.store.record.rows import run_row
 from tukur.hub.store.schema import block, image, process, run
 from tukur.protocol.messages import Block, Image
 
-_CHUNK = 5000
-"""Values in one IN list."""
 _PLACES = 64
-"""Places asked for in one statement."""
+"""Places looked up in one statement."""
 
 Row = dict[str, Any]
 Life = tuple[int, int]
@@ -29,20 +27,20 @@ Life = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a block lies among those that are there."""
+    """Where a block lies among the stored ones."""
 
     known: bool
-    """Its first sample is in one of them."""
+    """Its first sample is in a stored block."""
     earliest: bool
     late: bool
-    """Some of its boot lie after it."""
+    """Stored blocks of its boot lie after it."""
     next_run: int | None
-    """first_ns of the next run of the agent, where that is known."""
+    """first_ns of the agent's next run, if known."""
 
 
 _BOOT: Any = bindparam("boot_no")
 _AT: Any = bindparam("at_ns")
-# Made once: SQLAlchemy takes longer to put it together than the database to answer it.
+# Made once: SQLAlchemy takes longer to build it than the database to answer it.
 _PLACE = select(
     select(block.c.last_ns)
     .where(block.c.boot == _BOOT, block.c.first_ns <= _AT)
@@ -59,7 +57,7 @@ _PLACE = select(
 
 
 async def place_of(connection: AsyncConnection, boot_no: int, first_ns: int) -> Place:
-    """Looks where a block belongs that begins so."""
+    """Finds where a block belongs that begins at `first_ns`."""
     found = await connection.execute(_PLACE, {"boot_no": boot_no, "at_ns": first_ns})
     row = found.one()
     # An older block may have become part of a longer one.
@@ -70,8 +68,7 @@ async def place_of(connection: AsyncConnection, boot_no: int, first_ns: int) -> 
 async def places_of(connection: AsyncConnection, asked: Sequence[tuple[int, int]]) -> list[Place]:
     """The same of many blocks, given as (boot, first_ns)."""
     found: list[Place] = []
-    for at in range(0, len(asked), _PLACES):
-        part = asked[at : at + _PLACES]
+    for part in chunks(asked, _PLACES):
         values = {f"{name}{n}": key[i] for n, key in enumerate(part) for i, name in enumerate(("boot", "at"))}
         rows = await connection.execute(_places(len(part)), values)
         for (_, first_ns), row in zip(part, sorted(rows, key=lambda row: int(row.n)), strict=True):
@@ -82,7 +79,7 @@ async def places_of(connection: AsyncConnection, asked: Sequence[tuple[int, int]
 
 @functools.cache
 def _places(number: int) -> TextClause:
-    """One statement that asks for so many places: a round trip for each would be most of the work."""
+    """One statement that looks up so many places: a round trip for each would be most of the work."""
     parts = (
         f"select {n} as n, (select last_ns from block where boot = :boot{n} and first_ns <= :at{n} "  # noqa: S608
         f"order by first_ns desc limit 1) as last_ns, exists (select 1 from block where boot = :boot{n} "
@@ -94,7 +91,7 @@ def _places(number: int) -> TextClause:
 
 
 async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -> None:
-    """Takes note of a run by its first block, which is not stored yet, and of what ended before it."""
+    """Stores a run by its first block, which is not stored yet, and ends the lives that ended before it."""
     first_ns = content.first_ns
     await insert_new(connection, run, [run_row(boot_no, content)])
     columns = process.c
@@ -118,15 +115,15 @@ async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -
 
 
 async def end_before_run(connection: AsyncConnection, boot_no: int, content: Block, run_ns: int) -> None:
-    """Of a block that is stored now, and came after the next run's first: ends what that run did not see."""
+    """For a block that arrives after the next run's first one: ends the lives that this run did not find."""
     columns = process.c
     keys = [(entry.start_ns, entry.pid) for entry in content.images]
     gone: list[Life] = []
-    for at in range(0, len(keys), _CHUNK):
+    for part in chunks(keys):
         found = await connection.execute(
             select(columns.start_ns, columns.pid).where(
                 columns.boot == boot_no,
-                tuple_(columns.start_ns, columns.pid).in_(keys[at : at + _CHUNK]),
+                tuple_(columns.start_ns, columns.pid).in_(part),
                 columns.ended.is_(False),
                 columns.run_ns < run_ns,
             )
@@ -147,12 +144,12 @@ async def _end(connection: AsyncConnection, boot_no: int, gone: Sequence[Life], 
     if not gone:
         return
     last = await _last_before(connection, boot_no, run_ns)
-    for at in range(0, len(gone), _CHUNK):
+    for part in chunks(gone):
         await connection.execute(
             update(process)
             .where(
                 process.c.boot == boot_no,
-                tuple_(process.c.start_ns, process.c.pid).in_(gone[at : at + _CHUNK]),
+                tuple_(process.c.start_ns, process.c.pid).in_(part),
             )
             .values(ended=True, last_ms=None if last is None else last.last_ms, gone_ns=run_ns)
         )
@@ -174,12 +171,12 @@ async def newest_images(
     """The newest image of each of these rows' lives before an instant."""
     starts = [row["start_ns"] for row in rows]
     found: dict[Life, Row] = {}
-    for at in range(0, len(starts), _CHUNK):
+    for part in chunks(starts):
         wanted = (
             select(image)
             .where(
                 image.c.boot == boot_no,
-                image.c.start_ns.in_(starts[at : at + _CHUNK]),
+                image.c.start_ns.in_(part),
                 image.c.since_ns < before_ns,
             )
             .order_by(image.c.since_ns)
@@ -188,11 +185,11 @@ async def newest_images(
     return found
 
 
-async def keep_images_of_run(
+async def preserve_images_of_run(
     connection: AsyncConnection, boot_no: int, rows: Sequence[Row], run_ns: int
 ) -> None:
-    """Before images of a late block are stored: what the next run found unchanged, and now would seem to be
-    what these images say, gets a row of its own."""
+    """To be called before the images of a late block are stored: an image that the next run found unchanged
+    gets a row of its own, or these images would seem to have replaced it."""
     newest = await newest_images(connection, boot_no, rows, run_ns)
     older = {
         key: newest[key]
@@ -200,13 +197,13 @@ async def keep_images_of_run(
         if (key := (row["start_ns"], row["pid"])) in newest and newest[key]["since_ns"] < row["since_ns"]
     }
     keys = list(older)
-    for at in range(0, len(keys), _CHUNK):
+    for part in chunks(keys):
         found = await connection.execute(
             select(process.c.start_ns, process.c.pid, run.c.first_ms)
             .join(run, (run.c.boot == process.c.boot) & (run.c.first_ns == run_ns))
             .where(
                 process.c.boot == boot_no,
-                tuple_(process.c.start_ns, process.c.pid).in_(keys[at : at + _CHUNK]),
+                tuple_(process.c.start_ns, process.c.pid).in_(part),
                 process.c.run_ns >= run_ns,
             )
         )
@@ -217,8 +214,8 @@ async def keep_images_of_run(
         await insert_new(connection, image, kept)
 
 
-async def begun_earlier(connection: AsyncConnection, boot_no: int, images: Sequence[Image]) -> None:
-    """Of a late block: lives that are known from later ones only had these parents when they began."""
+async def correct_beginnings(connection: AsyncConnection, boot_no: int, images: Sequence[Image]) -> None:
+    """For a late block: gives lives that are only known from later blocks the parents they began with."""
     if not images:
         return
     await connection.execute(

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from pymysql.converters import escape_item
+from asyncmy.converters import escape_item
 from sqlalchemy.dialects import mysql, sqlite
 
 from tukur.hub.store.backends import bulk

@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-import pymysql
 import pytest
+from asyncmy import errors as driver
 from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects.mysql.reserved_words import RESERVED_WORDS_MYSQL
 from sqlalchemy.engine.interfaces import Dialect
@@ -28,7 +28,7 @@ def dialect() -> Dialect:
     found.server_version_info = (8, 4, 0)
     found.is_mariadb = False  # type: ignore[attr-defined]
     found._requires_alias_for_on_duplicate_key = True  # type: ignore[attr-defined]
-    mysql._keep_values(engine)
+    mysql._use_values_function(engine)
     return found
 
 
@@ -57,28 +57,28 @@ def test_a_table_is_one_that_it_takes(dialect: Dialect, table: Table) -> None:
 @pytest.mark.parametrize(
     ("raised", "kind", "told"),
     [
-        (pymysql.err.OperationalError(1213, "Deadlock found"), errors.ConflictError, "Deadlock found (1213)"),
-        (pymysql.err.OperationalError(1305, "SAVEPOINT x does not exist"), errors.ConflictError, "(1305)"),
-        (pymysql.err.OperationalError(1205, "Lock wait timeout"), errors.ConflictError, "(1205)"),
-        (pymysql.err.OperationalError(1040, "Too many connections"), errors.BusyError, "takes no more"),
-        (pymysql.err.OperationalError(3024, "maximum statement execution"), errors.BusyError, "too long"),
-        (pymysql.err.OperationalError(2013, "Lost connection"), errors.UnreachableError, "be reached"),
-        (pymysql.err.InterfaceError("(0, '')"), errors.UnreachableError, "be reached"),
+        (driver.OperationalError(1213, "Deadlock found"), errors.ConflictError, "Deadlock found (1213)"),
+        (driver.OperationalError(1305, "SAVEPOINT x does not exist"), errors.ConflictError, "(1305)"),
+        (driver.OperationalError(1205, "Lock wait timeout"), errors.ConflictError, "(1205)"),
+        (driver.OperationalError(1040, "Too many connections"), errors.BusyError, "accepts no more"),
+        (driver.OperationalError(3024, "maximum statement execution"), errors.BusyError, "too long"),
+        (driver.OperationalError(2013, "Lost connection"), errors.UnreachableError, "be reached"),
+        (driver.InterfaceError("(0, '')"), errors.UnreachableError, "be reached"),
         (ConnectionResetError(104, "reset by peer"), errors.UnreachableError, "reset by peer"),
-        (pymysql.err.OperationalError(1114, "The table is full"), errors.DiskFullError, "no space left"),
+        (driver.OperationalError(1114, "The table is full"), errors.DiskFullError, "no space left"),
         (
-            pymysql.err.OperationalError(1030, "Got error 28 No space left on device"),
+            driver.OperationalError(1030, "Got error 28 No space left on device"),
             errors.DiskFullError,
             "no space left",
         ),
-        (pymysql.err.OperationalError(1290, "--read-only option"), errors.NotWritableError, "not writable"),
-        (pymysql.err.ProgrammingError(1146, "no such table"), errors.DamagedError, "damaged"),
-        (pymysql.err.OperationalError(1665, "binlog"), errors.UnfitError, "ROW or MIXED expected"),
-        (pymysql.err.OperationalError(9999, "something new"), errors.StoreError, "something new (9999)"),
+        (driver.OperationalError(1290, "--read-only option"), errors.NotWritableError, "not writable"),
+        (driver.ProgrammingError(1146, "no such table"), errors.DamagedError, "damaged"),
+        (driver.OperationalError(1665, "binlog"), errors.UnfitError, "ROW or MIXED expected"),
+        (driver.OperationalError(9999, "something new"), errors.StoreError, "something new (9999)"),
         (
             RuntimeError("'cryptography' package is required for caching_sha2_password"),
             errors.RefusedError,
-            "by TLS (ssl-ca) or by its socket",
+            "over TLS (ssl-ca) or over its socket",
         ),
     ],
 )
