@@ -109,8 +109,8 @@ class Store:
     ) -> Self:
         """Opens the server's database, or without one that in `data_dir`; brings its schema up to date.
 
-        `exclusive`: as the server's only hub; raises DatabaseLockedError if there is one already. For the file in a
-        data directory the directory's own lock is enough.
+        `exclusive`: as the server's only hub; raises DatabaseLockedError if there is one already. For the
+        file in a data directory the directory's own lock is enough.
         """
         backend: Backend = (
             SqliteFile(data_dir / DATABASE) if server is None else MysqlServer(server, exclusive=exclusive)

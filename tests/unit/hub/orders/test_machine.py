@@ -215,7 +215,9 @@ async def test_results_that_come_before_or_between_two_runs_are_recorded(world: 
     first, second = (await world.issue()).order_id, (await world.issue()).order_id
     for order_id in (first, second):
         world.bus.publish(ORDER_RESULTS, (HOST, result(order_id)))
-        fails = mock.patch.object(world.store, "next_deadline_ms", side_effect=[RuntimeError("unforeseen")])
+        fails = mock.patch.object(
+            world.store.control.orders, "next_deadline_ms", side_effect=[RuntimeError("unforeseen")]
+        )
         with fails, pytest.raises(ExceptionGroup):
             await world.orders.run()
     running = asyncio.create_task(world.orders.run())
