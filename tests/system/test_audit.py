@@ -37,7 +37,7 @@ def test_what_commands_do_is_told_and_a_change_of_it_found(tmp_path: Path) -> No
     change(tmp_path, "update audit set actor = 'nobody' where seq = 1")
     code, told = audit("verify", tmp_path)
     assert code == 1
-    assert "entry 1 is not what was written" in told
+    assert "entry 1 was altered" in told
     assert "the log is NOT what was written" in told
 
 

@@ -1,4 +1,4 @@
-"""What a person decides about hosts, carried out on the connections that live."""
+"""Applies administrative changes of hosts to their connections."""
 
 import asyncio
 import logging
@@ -21,12 +21,12 @@ from tukur.protocol import messages
 log = logging.getLogger(__name__)
 
 SWEEP_S = 5.0
-"""How often what commands changed in the database or on the disk is looked for, unless they say so."""
-_TELL_S = 5.0
+"""How often the hub looks for changes by commands that did not notify it."""
+_SEND_TIMEOUT_S = 5.0
 
 
 class Fleet:
-    """Decisions reach the database first, then the host's connection."""
+    """Changes are written to the database first, then sent to the host."""
 
     def __init__(
         self,
@@ -44,85 +44,87 @@ class Fleet:
         self._enrolment = enrolment
         self._tls = tls
         self._order_key = order_key
-        self._poked = asyncio.Event()
+        self._wake = asyncio.Event()
 
     async def revoke(self, host_id: str) -> None:
-        """The host's key opens nothing any more, and its connection ends. Raises ProblemError, StoreError."""
+        """Rejects the host's key from now on and ends its connection. Raises ProblemError, StoreError."""
         if not await self._enrolments.revoke(host_id, time.time_ns() // 1_000_000):
             raise _unknown(host_id)
-        log.warning("host %s is revoked", host_id)
-        await self._tell(host_id, REVOKED)
+        log.warning("host %s was revoked", host_id)
+        await self._send(host_id, REVOKED)
 
     async def change(self, host_id: str, changed: Mapping[str, object]) -> None:
-        """Columns of ``store.schema.host`` to their new values. Raises ProblemError, StoreError."""
+        """Sets columns of ``store.schema.host``. Raises ProblemError, StoreError."""
         if not await self._enrolments.change(host_id, **changed):
             raise _unknown(host_id)
 
     async def release(self, host_id: str, boot_id: str | None) -> None:
-        """Decides which of the machines that have a host's key is the host. Raises ProblemError, StoreError.
+        """Resolves an identity conflict: decides which machine is the host. Raises ProblemError, StoreError.
 
-        `boot_id`: this boot and no other from now on; None: whichever comes first.
+        `boot_id`: only this boot is admitted; None: whichever machine connects first.
         """
         if not await self._identity_conflicts.release(host_id, boot_id):
-            raise ProblemError(409, "nobody_held", f"no second machine is held for host {host_id[:100]!r}")
-        await self._part(host_id, boot_id)
+            raise ProblemError(409, "nobody_held", f"host {host_id[:100]!r} has no identity conflict")
+        await self._end_other_boot(host_id, boot_id)
 
-    async def _part(self, host_id: str, boot_id: str | None) -> None:
+    async def _end_other_boot(self, host_id: str, boot_id: str | None) -> None:
         state = self._presence.get(host_id)
         if boot_id is not None and state is not None and state.online and state.facts.boot_id != boot_id:
-            log.warning("host %s is boot %s now: the connection of another one ends", host_id, boot_id)
-            await self._tell(host_id, HELD)
+            log.warning(
+                "host %s is pinned to boot %s: ending the connection of another boot", host_id, boot_id
+            )
+            await self._send(host_id, HELD)
 
-    def poke(self) -> None:
-        """A command changed something: it is looked at now."""
-        self._poked.set()
+    def wake(self) -> None:
+        """Looks for changes by commands now."""
+        self._wake.set()
 
     async def run(self) -> None:
-        """Carries out what commands changed beside this process, for ever."""
+        """Applies changes by commands, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(SWEEP_S):
-                    await self._poked.wait()
+                    await self._wake.wait()
                     self._bus.publish(RIGHTS_CHANGED, None)
             except TimeoutError:
                 pass
-            self._poked.clear()
+            self._wake.clear()
             try:
-                await self._sweep()
+                await self._apply_changes()
             except (StoreError, CertificateError) as error:
-                log.error("what changed of hosts and certificates cannot be looked at: %s", error)
+                log.error("cannot check for changes of hosts and certificates: %s", error)
 
-    async def _sweep(self) -> None:
+    async def _apply_changes(self) -> None:
         online = self._presence.all_online()
         for host_id in await self._enrolments.revoked() & online:
             log.warning("host %s was revoked by a command", host_id)
-            await self._tell(host_id, REVOKED)
+            await self._send(host_id, REVOKED)
         for host_id, boot_id in (await self._identity_conflicts.only_boots()).items():
-            await self._part(host_id, boot_id)
+            await self._end_other_boot(host_id, boot_id)
         if await asyncio.to_thread(self._order_key.refresh):
-            log.warning("the order key is another; agents are told")
-            await self._follow(online)
-        trusted = self._tls.roots
+            log.warning("the order key was rotated; notifying agents")
+            await self._send_order_keys(online)
+        previous_roots = self._tls.roots
         await asyncio.to_thread(self._tls.refresh)
-        if self._tls.roots == trusted:
+        if self._tls.roots == previous_roots:
             return
         for host_id in online:
             authorities = self._enrolment.authorities(host_id)
             if authorities is not None:
-                await self._tell(host_id, authorities)
+                await self._send(host_id, authorities)
 
-    async def _follow(self, online: Collection[str]) -> None:
+    async def _send_order_keys(self, online: Collection[str]) -> None:
         keys = self._enrolment.order_keys()
         for host_id in online:
             state = self._presence.get(host_id)
             if keys is not None and state is not None and state.follows:
-                await self._tell(host_id, keys)
+                await self._send(host_id, keys)
 
-    async def _tell(self, host_id: str, message: messages.FromHub) -> None:
+    async def _send(self, host_id: str, message: messages.FromHub) -> None:
         try:
-            await self._bus.request(agent_of(host_id), message, seconds=_TELL_S)
+            await self._bus.request(agent_of(host_id), message, seconds=_SEND_TIMEOUT_S)
         except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError):
-            log.debug("host %s is not there to be told", host_id)
+            log.debug("host %s is offline; nothing was sent", host_id)
 
 
 def _unknown(host_id: str) -> ProblemError:
