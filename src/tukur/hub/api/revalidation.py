@@ -24,10 +24,10 @@ class Revalidation:
         get_scope = {**get_scope, "method": "GET"}
         if_none_match = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
         without_body = method == "HEAD"
-        ended = False
+        body_sent = False
 
         async def send_filtered(message: Message) -> None:
-            nonlocal without_body, ended
+            nonlocal without_body, body_sent
             if message["type"] == "http.response.start":
                 if message["status"] == 200 and matches(if_none_match, _etag(message["headers"])):
                     message = _not_modified(message)
@@ -35,8 +35,8 @@ class Revalidation:
                 await send(message)
             elif message["type"] != "http.response.body" or not without_body:
                 await send(message)
-            elif not ended:
-                ended = True
+            elif not body_sent:
+                body_sent = True
                 await send({**message, "body": b"", "more_body": False})
 
         await self._app(get_scope, receive, send_filtered)

@@ -15,7 +15,7 @@ from tukur.files import kept_secret, write_secret
 from tukur.hub.audit.chain import ChainVerifier, head_of, sealed
 from tukur.hub.models.audit import Entry, Head
 from tukur.hub.store.backends.database import Database
-from tukur.hub.store.control.audit import AuditQuery, AuditStore, Said
+from tukur.hub.store.control.audit import AuditQuery, AuditStore, EntryContent
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
 from tukur.protocol.errors import UNREADABLE
@@ -65,7 +65,7 @@ class AuditLog:
         self, actor: str, action: str, target: str = "", result: str = DONE, origin: str = "", **detail: Any
     ) -> Entry:
         """Writes one entry; it is on disk when this returns."""
-        content = Said(
+        content = EntryContent(
             actor=actor[:_MAX_LENGTH],
             origin=origin[:_MAX_LENGTH],
             action=action,

@@ -16,8 +16,8 @@ from tukur.hub.store.schema import audit, audit_head
 _READ = 500
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry says; the fields of ``chain.Entry``."""
+class EntryContent(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of an entry, without number, time, hash and signature."""
 
     actor: str
     origin: str
@@ -49,7 +49,7 @@ class AuditStore:
         self._database = database
 
     @retry_on_conflict
-    async def append(self, said: Said, seal: Callable[[Entry, bytes], Entry]) -> Entry:
+    async def append(self, content: EntryContent, seal: Callable[[Entry, bytes], Entry]) -> Entry:
         """Adds an entry after the newest; two programs that do it at once follow each other.
 
         `seal`: gives the entry its hash, from the hash of the entry before, and its signature.
@@ -62,7 +62,7 @@ class AuditStore:
                 at_ms=time.time_ns() // 1_000_000,
                 hash=b"",
                 signature=b"",
-                **msgspec.structs.asdict(said),
+                **msgspec.structs.asdict(content),
             )
             entry = seal(entry, bytes(last.hash))
             await connection.execute(insert(audit), msgspec.structs.asdict(entry))
