@@ -61,7 +61,7 @@ async def test_whoever_has_the_database_alone_is_found_out(log: AuditLog, store:
     await filled(log)
     async with store.database.write() as connection:
         await connection.execute(update(audit).where(audit.c.seq == 3).values(actor="somebody else"))
-    assert (await wrong(log))[0].startswith("entry 3 is not what was written")
+    assert (await wrong(log))[0].startswith("entry 3 was altered")
 
 
 async def test_entries_cut_off_at_the_end_stay_missing_whatever_is_written_after(
@@ -76,7 +76,7 @@ async def test_entries_cut_off_at_the_end_stay_missing_whatever_is_written_after
     with caplog.at_level(logging.CRITICAL):
         await filled(log)
     assert "the audit log is not what it was at entry 8" in caplog.text
-    assert "entry 8 is not the one that the head names" in await wrong(log)
+    assert "entry 8 does not match the head" in await wrong(log)
 
 
 async def test_a_log_without_its_head_says_that_its_end_cannot_be_told(log: AuditLog, tmp_path: Path) -> None:

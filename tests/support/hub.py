@@ -66,7 +66,7 @@ class RunningHub:
 
     async def token(self, role: str, name: str = "") -> str:
         """A bearer token of a role."""
-        return await self.parts.auth.new_token(name or role, Rights(Role.of(role)), 1)
+        return await self.parts.auth.new_token(name or role, Rights(Role.parse(role)), 1)
 
     async def bearer(self, role: str, name: str = "") -> httpx.AsyncClient:
         """Somebody with a token of a role."""
@@ -74,7 +74,7 @@ class RunningHub:
 
     async def signed_in(self, role: str = "admin") -> httpx.AsyncClient:
         """A browser's session, by a link: cookie and Origin."""
-        link = await self.parts.auth.new_link(f"a {role}", Role.of(role))
+        link = await self.parts.auth.new_link(f"a {role}", Role.parse(role))
         async with self.client() as browser:
             answer = await browser.post("/api/session", json={"token": link})
             assert answer.status_code == 201, answer.text

@@ -63,8 +63,8 @@ def test_disabling_a_user_ends_what_it_watches_at_once(up: Up) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("remove", "admin"), 1, "nobody would be left"),
-        (("role", "admin", "viewer"), 1, "nobody would be left"),
+        (("remove", "admin"), 1, "last administrator"),
+        (("role", "admin", "viewer"), 1, "last administrator"),
         (("disable", "nobody"), 1, "there is no user 'nobody'"),
         (("add", "local:root"), 2, "user 'local:root'"),
         (("add", "ada", "--group", "No Group", "viewer"), 2, "group 'No Group'"),

@@ -50,17 +50,17 @@ def _act(action: str, folder: Path, server: "ServerAddress | None") -> int:
     files = TlsFolder(folder)
     current = files.authority(now)
     if action == "rotate":
-        if current.before is not None:
+        if current.previous is not None:
             raise CommandError(
                 Exit.FAILED, "the previous authority is still trusted; run `tukur ca retire` first"
             )
-        files.keep(authority.next_authority(current, now))
+        files.save(authority.next_authority(current, now))
     elif action == "retire":
-        if current.before is None:
+        if current.previous is None:
             raise CommandError(
                 Exit.FAILED, "there is no previous authority; `tukur ca rotate` creates a new one"
             )
-        files.keep(authority.retired(current))
+        files.save(authority.without_previous(current))
     else:
         for root in current.roots:
             print(f"{authority.fingerprint(root).hex()}\tuntil {root.not_valid_after_utc:%Y-%m-%d} UTC")

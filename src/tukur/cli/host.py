@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _changed(options: argparse.Namespace) -> dict[str, object]:
     """Columns of the host that the action changes; none: it is another action."""
-    from tukur.hub.auth.identity import groups_of
+    from tukur.hub.auth.identity import parse_host_groups
 
     if options.action == "rename":
         if not 0 < len(options.name) <= 255 or not options.name.isprintable():
@@ -84,7 +84,7 @@ def _changed(options: argparse.Namespace) -> dict[str, object]:
         return {"name": options.name}
     if options.action == "groups":
         try:
-            return {"group_names": " ".join(groups_of(options.groups))}
+            return {"group_names": " ".join(parse_host_groups(options.groups))}
         except ValueError as error:
             raise CommandError(Exit.USAGE, str(error)) from error
     return {"needs_approval": options.needed == "on"} if options.action == "approval" else {}

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
     from tukur.cli.store_errors import store_call
-    from tukur.hub.address import announced
+    from tukur.hub.address import read_address
     from tukur.hub.tls.authority import CertificateError, fingerprint
     from tukur.hub.tls.files import load_certificates
 
@@ -70,7 +70,7 @@ def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
     label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
     if not 0 < len(label) <= 100 or not label.isprintable():
         raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
-    address = announced(console.data_dir)
+    address = read_address(console.data_dir)
     if address is None or not address.join:
         raise CommandError(
             Exit.FAILED,

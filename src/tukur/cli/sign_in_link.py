@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the link."""
     from tukur.cli.store_errors import store_call
-    from tukur.hub.address import HubAddress, announced
+    from tukur.hub.address import HubAddress, read_address
     from tukur.hub.console.users import UserConsole
     from tukur.hub.errors import ProblemError
 
@@ -27,5 +27,5 @@ def run(options: argparse.Namespace) -> int:
         token = asyncio.run(store_call(UserConsole(folder, database(options)).sign_in_link(options.user)))
     except ProblemError as error:
         raise CommandError(Exit.FAILED, error.detail) from error
-    print(f"{(announced(folder) or HubAddress()).url}/sign-in#token={token}")
+    print(f"{(read_address(folder) or HubAddress()).url}/sign-in#token={token}")
     return 0

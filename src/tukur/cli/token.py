@@ -55,12 +55,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _rights(options: argparse.Namespace) -> "Rights":
-    from tukur.hub.auth.identity import Rights, Role, groups_of
+    from tukur.hub.auth.identity import Rights, Role, parse_host_groups
 
-    role = Role.of(options.role)
+    role = Role.parse(options.role)
     if not options.group:
         return Rights(role)
     try:
-        return Rights(Role.NONE, dict.fromkeys(groups_of(options.group), role))
+        return Rights(Role.NONE, dict.fromkeys(parse_host_groups(options.group), role))
     except ValueError as error:
         raise CommandError(Exit.USAGE, str(error)) from error

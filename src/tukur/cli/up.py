@@ -20,7 +20,7 @@ from tukur.cli.options.retention import add_keep_options, keep_arguments, parse_
 from tukur.cli.options.spool import add_spool_options, spool_arguments
 from tukur.cli.options.tls import tls_arguments, tls_settings
 from tukur.cli.supervise import Child
-from tukur.hub.address import HubAddress, announced, withdraw
+from tukur.hub.address import HubAddress, read_address, remove_address
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.tls.settings import TlsSettings
 
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        withdraw(folder)
+        remove_address(folder)
         hub.start()
         address = _await_hub(hub, folder, stop)
         if address is not None:
@@ -131,7 +131,7 @@ def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings
     from tukur.protocol.auth import new_key, public_key
 
     # Its own hub's certificate, whatever name it was given for: nothing else is trusted.
-    pinned = tls.certificate or (folder / "tls" / "ca.pem" if tls.own else None)
+    pinned = tls.certificate or (folder / "tls" / "ca.pem" if tls.own_authority else None)
     return [
         "agent",
         "run",
@@ -151,11 +151,11 @@ def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings
 
 
 def _name_in(path: Path) -> str:
-    from tukur.hub.tls.authority import CertificateError, names_of
+    from tukur.hub.tls.authority import CertificateError, names_in
     from tukur.hub.tls.files import load_certificates
 
     try:
-        names = names_of(load_certificates(path)[0])
+        names = names_in(load_certificates(path)[0])
     except CertificateError as error:
         raise CommandError(Exit.CERTIFICATE, str(error)) from error
     if not names:
@@ -170,7 +170,7 @@ def _await_hub(hub: Child, folder: Path, stop: threading.Event) -> HubAddress | 
         code = hub.poll()
         if code is not None:
             sys.exit(code if code > 0 else Exit.FAILED)
-        address = announced(folder)
+        address = read_address(folder)
         if address is not None:
             return address
         stop.wait(0.05)

@@ -89,19 +89,19 @@ def _call(made: Coroutine[None, None, T]) -> T:
 
 
 def _rights(role: str, groups: list[list[str]]) -> "Rights":
-    from tukur.hub.auth.identity import Rights, Role, groups_of
+    from tukur.hub.auth.identity import Rights, Role, parse_host_groups
 
     try:
-        groups_of([group for group, _ in groups])
-        return Rights(Role.of(role), {group: Role.of(word) for group, word in groups})
+        parse_host_groups([group for group, _ in groups])
+        return Rights(Role.parse(role), {group: Role.parse(word) for group, word in groups})
     except ValueError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
 
 
 def _print_link(folder: Path, token: str) -> None:
-    from tukur.hub.address import HubAddress, announced
+    from tukur.hub.address import HubAddress, read_address
 
-    print(f"{(announced(folder) or HubAddress()).url}/sign-in#token={token}")
+    print(f"{(read_address(folder) or HubAddress()).url}/sign-in#token={token}")
 
 
 def _line(user: "UserRow") -> str:

@@ -1,4 +1,4 @@
-"""The addresses of this hub, written to its data directory for the other commands."""
+"""The hub's addresses, written to its data directory for other commands."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,54 +14,56 @@ _FILE = "address.json"
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """Of the hub that runs, or ran last, on a data directory."""
+    """Addresses of the hub that runs, or ran last, on a data directory."""
 
     url: str = "http://127.0.0.1:8787"
     """For a browser on this machine."""
     join: str = ""
-    """For the agents of other machines; empty: they cannot reach it."""
+    """For agents on other machines; empty: they cannot reach it."""
     trust: Literal["", "pinned", "system"] = ""
-    """Whom they trust: the hub's authority, or those of their system; empty: there is no TLS."""
+    """What they trust: the pinned CA, or the CAs of their system; empty: no TLS."""
     ca: str = ""
-    """The file of that authority, where it is pinned."""
+    """File of the pinned CA."""
 
 
 def address_of(settings: HubSettings, names: tuple[str, ...] = ()) -> HubAddress:
-    """Where a hub with these settings is reached; `names`: those of its certificate, where it was given."""
+    """The addresses of a hub with these settings; `names`: the names in its certificate."""
     tls = settings.tls
     own = own_names(settings.host, settings.allowed_hosts)
-    called = next((name for name in (*settings.allowed_hosts, *names) if "*" not in name), None)
-    elsewhere = called or next((name for name in own if name not in LOCAL), None)
-    if tls.proxied is not None:
-        url = f"https://{called or 'localhost'}"
+    public_name = next((name for name in (*settings.allowed_hosts, *names) if "*" not in name), None)
+    remote_name = public_name or next((name for name in own if name not in LOCAL), None)
+    if tls.proxy_certificate is not None:
+        url = f"https://{public_name or 'localhost'}"
         return HubAddress(url, url, *_trust(settings))
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host.strip("[]"))  # noqa: S104
-    if tls.certificate is not None and called:
-        here = called
-    url = f"{'https' if tls.encrypted else 'http'}://{bracketed(here)}:{settings.port}"
+    local_name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host.strip("[]"))  # noqa: S104
+    if tls.certificate is not None and public_name:
+        local_name = public_name
+    url = f"{'https' if tls.encrypted else 'http'}://{bracketed(local_name)}:{settings.port}"
     if not tls.encrypted:
         return HubAddress(url)
-    return HubAddress(url, f"https://{bracketed(elsewhere or here)}:{settings.port}", *_trust(settings))
+    return HubAddress(
+        url, f"https://{bracketed(remote_name or local_name)}:{settings.port}", *_trust(settings)
+    )
 
 
 def _trust(settings: HubSettings) -> tuple[Literal["pinned", "system"], str]:
-    if settings.tls.own:
+    if settings.tls.own_authority:
         return "pinned", str(settings.data_dir / "tls" / "ca.pem")
     return ("pinned", str(settings.tls.ca)) if settings.tls.ca else ("system", "")
 
 
-def announce(folder: Path, address: HubAddress) -> None:
-    """Keeps it. Raises OSError."""
+def write_address(folder: Path, address: HubAddress) -> None:
+    """Writes the addresses. Raises OSError."""
     write_secret(folder / _FILE, json.dumps(asdict(address)).encode())
 
 
-def withdraw(folder: Path) -> None:
-    """Forgets it. Raises OSError."""
+def remove_address(folder: Path) -> None:
+    """Deletes them. Raises OSError."""
     (folder / _FILE).unlink(missing_ok=True)
 
 
-def announced(folder: Path) -> HubAddress | None:
-    """What was kept; None: nothing, or nothing that can be read."""
+def read_address(folder: Path) -> HubAddress | None:
+    """The written addresses; None: missing or not readable."""
     try:
         return HubAddress(**json.loads((folder / _FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The composition root: the one place that wires the hub."""
+"""The composition root: the only place that wires the hub."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from litestar import Litestar
 
 from tukur import __version__
-from tukur.hub.address import address_of, announce
+from tukur.hub.address import address_of, write_address
 from tukur.hub.api.disconnect import CancelOnDisconnect
 from tukur.hub.api.openapi import openapi
 from tukur.hub.api.problems import HANDLERS
@@ -48,7 +48,7 @@ __all__ = ["HubSettings", "create_app", "open_hub"]
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
-"""Bytes of a request's body: the API takes nothing larger."""
+"""Largest request body, bytes."""
 
 
 async def open_hub(settings: HubSettings) -> Hub:
@@ -59,7 +59,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         await store.control.enrolments.enrol(host_id, public, name, time.time_ns())
     bus = Bus()
     presence = Presence(bus)
-    recorder = IngestWriter(store.facts, presence)
+    ingest_writer = IngestWriter(store.facts, presence)
     auth = Auth(store.control, bus)
     account_key = AccountKey(settings.data_dir)
     passwords = Passwords()
@@ -73,8 +73,8 @@ async def open_hub(settings: HubSettings) -> Hub:
         store=store,
         bus=bus,
         presence=presence,
-        recorder=recorder,
-        ingest=Ingest(store.control, bus, presence, recorder, enrolment),
+        ingest_writer=ingest_writer,
+        ingest=Ingest(store.control, bus, presence, ingest_writer, enrolment),
         live=live,
         orders=Orders(store, bus, presence, audit, order_key, reason_needed=settings.reason_needed),
         history=History(store, bus, presence, live),
@@ -84,7 +84,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         second_factor=second_factor,
         provider=Provider(settings.oidc, account_key) if settings.oidc else None,
         audit=audit,
-        keeper=Maintenance(store, settings.keep, settings.data_dir),
+        maintenance=Maintenance(store, settings.keep, settings.data_dir),
         tls=tls,
         fleet=Fleet(store.control, bus, presence, enrolment, tls, order_key),
     )
@@ -93,14 +93,14 @@ async def open_hub(settings: HubSettings) -> Hub:
 @contextlib.asynccontextmanager
 async def _background(hub: Hub) -> AsyncIterator[None]:
     tasks = [
-        asyncio.create_task(hub.recorder.run(), name="recorder"),
+        asyncio.create_task(hub.ingest_writer.run(), name="recorder"),
         asyncio.create_task(hub.orders.run(), name="orders"),
-        asyncio.create_task(hub.keeper.run(), name="keeper"),
+        asyncio.create_task(hub.maintenance.run(), name="keeper"),
         asyncio.create_task(hub.fleet.run(), name="fleet"),
     ]
     try:
         await _begin_audit(hub)
-        _announce(hub)
+        _write_address(hub)
         yield
     finally:
         for task in tasks:
@@ -114,13 +114,13 @@ async def _begin_audit(hub: Hub) -> None:
         await hub.audit.is_whole()
         await hub.audit.add("hub", "hub.start", version=__version__, keep=hub.settings.keep)
     except StoreError as error:
-        # Reading goes on; what must be logged is refused until the log can be written.
+        # Reading still works; actions that must be logged are refused until the log can be written.
         log.error("the audit log cannot be written: %s", error)
 
 
-def _announce(hub: Hub) -> None:
+def _write_address(hub: Hub) -> None:
     try:
-        announce(hub.settings.data_dir, address_of(hub.settings, hub.tls.names))
+        write_address(hub.settings.data_dir, address_of(hub.settings, hub.tls.names))
     except OSError as error:
         log.error("cannot write this hub's address for other commands: %s", error)
 
@@ -143,7 +143,7 @@ def create_app(hub: Hub) -> Litestar:
     settings = hub.settings
     names = host_names((*own_names(settings.host, settings.allowed_hosts), *hub.tls.names))
     app.asgi_handler = HostHeaderMiddleware(
-        Revalidation(CancelOnDisconnect(app.asgi_handler)), names, strict=settings.tls.given
+        Revalidation(CancelOnDisconnect(app.asgi_handler)), names, hsts=settings.tls.externally_issued
     )
     check_rights(app.routes)
     return app

@@ -1,7 +1,7 @@
-"""How hub parts reach agents and browsers: publish, subscribe, request. In this process for now.
+"""Message bus of the hub: publish/subscribe and request/response, within this process.
 
-No part keeps a reference to a connection, so that the replica that holds an agent's connection need
-not be the one that a browser is on.
+Components hold no reference to connections, so that agents and browsers may later be connected to
+different replicas.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ Responder = Callable[[Any], Awaitable[Any]]
 
 
 class NobodyThereError(Exception):
-    """Nobody answers at this address."""
+    """There is no responder at this address."""
 
 
 class DeliveryUnknownError(NobodyThereError):
@@ -22,10 +22,10 @@ class DeliveryUnknownError(NobodyThereError):
 
 
 class Subscription:
-    """What was published since the subscription began, in order.
+    """Receives published items in order.
 
-    `size` bounds it: when it is full, all that waits is dropped and counted, and the newest kept. A
-    viewer of differences is better served by none than by the oldest. 0: never drops.
+    `size` limits the queue; 0: unlimited. When it is full, all queued items are dropped and counted and only
+    the newest is kept: difference frames are useless without their predecessors.
     """
 
     def __init__(self, size: int) -> None:
@@ -34,7 +34,7 @@ class Subscription:
         self.dropped = 0
 
     def put(self, item: Any) -> None:
-        """Adds one item; never waits."""
+        """Adds an item without waiting."""
         if self._size and self._items.qsize() >= self._size:
             while not self._items.empty():
                 self._items.get_nowait()
@@ -42,19 +42,19 @@ class Subscription:
         self._items.put_nowait(item)
 
     async def get(self) -> Any:
-        """The next item, waiting for it."""
+        """Waits for the next item."""
         return await self._items.get()
 
 
 class Bus:
-    """Topics are text such as ``frames.<host_id>``; addresses such as ``agent.<host_id>``."""
+    """Topics are strings such as ``frames.<host_id>``; addresses such as ``agent.<host_id>``."""
 
     def __init__(self) -> None:
         self._topics: defaultdict[str, list[Subscription]] = defaultdict(list)
         self._responders: dict[str, Responder] = {}
 
     def publish(self, topic: str, item: Any) -> None:
-        """Gives the item to everyone subscribed right now."""
+        """Delivers the item to all current subscribers."""
         for subscription in self._topics.get(topic, ()):
             subscription.put(item)
 
@@ -67,7 +67,7 @@ class Bus:
 
     @contextlib.asynccontextmanager
     async def subscribe(self, *topics: str, size: int = 0) -> AsyncIterator[Subscription]:
-        """What is published on any of the topics while entered."""
+        """Subscribes to all of the topics while entered."""
         subscription = Subscription(size)
         for topic in topics:
             self._topics[topic].append(subscription)
@@ -81,7 +81,7 @@ class Bus:
 
     @contextlib.contextmanager
     def respond(self, address: str, responder: Responder) -> Any:
-        """Answers requests at the address while entered; a newer responder takes it over."""
+        """Answers requests at the address while entered; a newer responder replaces it."""
         self._responders[address] = responder
         try:
             yield
@@ -108,21 +108,21 @@ def frames_of(host_id: str) -> str:
 
 
 def status_of(host_id: str) -> str:
-    """Topic: True when the host's agent connects, False when it is gone."""
+    """Topic: True when the host's agent connects, False when it disconnects."""
     return f"status.{host_id}"
 
 
 def news_of(order_id: str) -> str:
-    """Topic: an order, each time that something new is known of it."""
+    """Topic: an order, whenever its state changes."""
     return f"order.{order_id}"
 
 
 def agent_of(host_id: str) -> str:
-    """Address: takes a message for the agent; answers an Inspect with its Inspection, else None."""
+    """Address: forwards a message to the agent; responds to Inspect with an Inspection, else None."""
     return f"agent.{host_id}"
 
 
 RIGHTS_CHANGED = "rights_changed"
-"""Topic: None, whenever a session, token or role may hold no more."""
+"""Topic: None, whenever a session, token or role may have been revoked or changed."""
 ORDER_RESULTS = "order_results"
 """Topic: (host_id, messages.OrderResult), as agents send them."""

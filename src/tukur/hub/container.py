@@ -1,9 +1,9 @@
-"""The hub's parts, as the routes get them. Wired in ``app.py``."""
+"""The components of a hub, injected into the routes. Wired in ``app.py``."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # Types only: describing the API (openapi.py) must not need a database driver.
+    # Types only: openapi.py must not need a database driver.
     from tukur.hub.audit.log import AuditLog
     from tukur.hub.auth.second_factor import SecondFactor
     from tukur.hub.auth.service import Auth
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 class Hub:
-    """All parts of one running hub.
+    """All components of one running hub.
 
-    A plain class on purpose: Litestar would take a dataclass for data and try to convert it.
+    Deliberately not a dataclass: Litestar would treat it as data and try to convert it.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each part, and each is named
+    def __init__(  # noqa: PLR0913 - one for each component, by keyword
         self,
         *,
         settings: "HubSettings",
         store: "Store",
         bus: "Bus",
         presence: "Presence",
-        recorder: "IngestWriter",
+        ingest_writer: "IngestWriter",
         ingest: "Ingest",
         live: "Live",
         orders: "Orders",
@@ -48,7 +48,7 @@ class Hub:
         second_factor: "SecondFactor",
         provider: "Provider | None",
         audit: "AuditLog",
-        keeper: "Maintenance",
+        maintenance: "Maintenance",
         tls: "Tls",
         fleet: "Fleet",
     ) -> None:
@@ -56,7 +56,7 @@ class Hub:
         self.store = store
         self.bus = bus
         self.presence = presence
-        self.recorder = recorder
+        self.ingest_writer = ingest_writer
         self.ingest = ingest
         self.live = live
         self.orders = orders
@@ -67,6 +67,6 @@ class Hub:
         self.second_factor = second_factor
         self.provider = provider
         self.audit = audit
-        self.keeper = keeper
+        self.maintenance = maintenance
         self.tls = tls
         self.fleet = fleet

@@ -1,4 +1,4 @@
-"""What a hub part answers where it cannot do what was asked."""
+"""Errors that several parts of the hub raise."""
 
 
 class ProblemError(Exception):
@@ -9,12 +9,12 @@ class ProblemError(Exception):
         self.status = status
         """HTTP status."""
         self.code = code
-        """A stable word."""
+        """Stable code."""
         self.detail = detail
         """What was found and what was expected."""
         self.headers = headers
-        """Further response headers."""
+        """Additional response headers."""
 
 
 class PortBusyError(Exception):
-    """Nothing can listen at the address. The text says where and why."""
+    """The address cannot be bound. The message says which and why."""

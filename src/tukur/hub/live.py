@@ -1,4 +1,4 @@
-"""The browsers' connections: frames relayed as the bytes they are, to whoever watches."""
+"""Browser connections: relays live frames, unchanged, to the viewers of a host."""
 
 import asyncio
 import contextlib
@@ -25,21 +25,21 @@ from tukur.protocol.messages import Watch
 log = logging.getLogger(__name__)
 
 FRAMES = 8
-"""Frames that may wait for one viewer. A slower one loses them, and asks for a key frame."""
+"""Queued frames per viewer. A slower viewer loses them and requests a key frame."""
 CHECK_S = 30.0
-"""How often a connection's session is looked up again, though nobody tells that rights have changed."""
+"""How often a connection's session is checked without a notification."""
 REFRESH_S = 0.5
-"""A viewer may ask for a key frame this often."""
+"""Shortest interval between two key frame requests of a viewer."""
 
 Socket = WebSocket[Identity, Any, State]
 
 
-class _Said(msgspec.Struct, tag_field="type", tag="refresh"):
-    """All that a browser may say: it needs a key frame."""
+class _RefreshRequest(msgspec.Struct, tag_field="type", tag="refresh"):
+    """The only message from a browser: requests a key frame."""
 
 
 class Live:
-    """Fans live frames out. An agent sends them only while somebody watches its host."""
+    """Fans out live frames. An agent sends them only while its host has viewers."""
 
     def __init__(self, control: Control, bus: Bus, presence: Presence, auth: Auth) -> None:
         self._control = control
@@ -49,7 +49,7 @@ class Live:
         self._viewers: Counter[str] = Counter()
 
     async def handle(self, socket: Socket, host_id: str, identity: Identity) -> None:
-        """One browser that watches one host."""
+        """Serves one browser watching one host."""
         if await self._control.enrolments.key(host_id) is None:
             await socket.close(code=4404, reason="no such host")
             return
@@ -68,7 +68,7 @@ class Live:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def key_frame(self, host_id: str, seconds: float) -> bytes | None:
-        """The host's table right now; None where the agent does not send it in time."""
+        """The host's process table now; None if the agent does not send it in time."""
         if not self._presence.online(host_id):
             return None
         async with self._viewing(host_id) as news:
@@ -84,7 +84,7 @@ class Live:
 
     @contextlib.asynccontextmanager
     async def _viewing(self, host_id: str) -> AsyncIterator[Subscription]:
-        """Counted as a viewer while entered: with the last one the agent stops sending."""
+        """Counts a viewer while entered; after the last one the agent stops sending."""
         self._viewers[host_id] += 1
         try:
             async with self._bus.subscribe(frames_of(host_id), status_of(host_id), size=FRAMES) as news:
@@ -96,29 +96,29 @@ class Live:
                 await self._watch(host_id, on=False)
 
     async def _send(self, socket: Socket, host_id: str, news: Subscription) -> None:
-        await self._tell(socket, host_id, online=self._presence.online(host_id))
+        await self._send_status(socket, host_id, online=self._presence.online(host_id))
         try:
             while True:
                 item = await news.get()
                 if isinstance(item, bytes):
                     await socket.send_bytes(item)
                 else:
-                    await self._tell(socket, host_id, online=item)
+                    await self._send_status(socket, host_id, online=item)
         except WebSocketDisconnect:
             return
 
-    async def _tell(self, socket: Socket, host_id: str, *, online: bool) -> None:
+    async def _send_status(self, socket: Socket, host_id: str, *, online: bool) -> None:
         await socket.send_text(json.dumps({"type": "status", "online": online}))
         if online:
-            # A key frame for this viewer, and for an agent that has just come back its first order to send.
+            # Requests a key frame for this viewer; an agent that just reconnected starts sending.
             await self._watch(host_id, on=True)
 
     async def _receive(self, socket: Socket, host_id: str) -> None:
         last = 0.0
         try:
             while True:
-                said = await socket.receive_data(mode="text")
-                msgspec.json.decode(said, type=_Said)
+                message = await socket.receive_data(mode="text")
+                msgspec.json.decode(message, type=_RefreshRequest)
                 now = time.monotonic()
                 if now - last >= REFRESH_S:
                     last = now
@@ -126,7 +126,7 @@ class Live:
         except WebSocketDisconnect:
             return
         except msgspec.DecodeError:
-            await socket.close(code=1008, reason='only {"type": "refresh"} is understood')
+            await socket.close(code=1008, reason='only {"type": "refresh"} expected')
 
     async def _check(self, socket: Socket, host_id: str, identity: Identity, news: Subscription) -> None:
         while True:
@@ -141,5 +141,5 @@ class Live:
         try:
             await self._bus.request(agent_of(host_id), Watch(on=on), seconds=5)
         except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError):
-            # Offline: when the agent comes, the status tells, and the viewers ask again.
-            log.debug("host %s could not be told to send frames", host_id)
+            # Offline: once the agent connects, its status makes the viewers request frames again.
+            log.debug("cannot request frames of host %s: it is offline", host_id)

@@ -1,4 +1,4 @@
-"""The names and addresses of this machine, and which addresses only it can reach."""
+"""Names and addresses of this machine, and loopback detection."""
 
 import contextlib
 import functools
@@ -6,31 +6,31 @@ import ipaddress
 import socket
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
-_ANY = ("0.0.0.0", "::")  # noqa: S104
-_ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-"""Documentation addresses (RFC 5737, RFC 3849): nothing is sent there."""
+_WILDCARD = ("0.0.0.0", "::")  # noqa: S104
+_PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+"""Documentation addresses (RFC 5737, RFC 3849): nothing is ever sent there."""
 
 
 @functools.lru_cache
-def own_names(listens: str, further: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names and addresses, without port and brackets, that a hub which listens there may be called by.
+def own_names(listen_host: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names and addresses, without port and brackets, under which a hub that listens there is reachable.
 
-    A site in a browser cannot make its own name one of these (DNS rebinding). Kept: a resolver may be slow.
+    Used to prevent DNS rebinding. Cached, since a resolver may be slow.
     """
     names = [*LOCAL]
-    listens = listens.strip("[]")
-    if not is_loopback(listens):
-        names += [listens] if listens not in _ANY else _addresses()
+    listen_host = listen_host.strip("[]")
+    if not is_loopback(listen_host):
+        names += [listen_host] if listen_host not in _WILDCARD else _addresses()
         with contextlib.suppress(OSError):
             names += [socket.gethostname(), socket.getfqdn()]
-    names += [name.strip("[]") for name in further]
+    names += [name.strip("[]") for name in extra]
     return tuple(dict.fromkeys(name.lower() for name in names if name))
 
 
 def _addresses() -> list[str]:
-    """Those that this machine reaches others from."""
+    """Source addresses of this machine's default routes."""
     found = []
-    for family, target in _ELSEWHERE:
+    for family, target in _PROBES:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((target, 9))
             found.append(str(probe.getsockname()[0]))
@@ -38,7 +38,7 @@ def _addresses() -> list[str]:
 
 
 def bracketed(name: str) -> str:
-    """As a URL and a Host header write it."""
+    """The name or address as in a URL: IPv6 in brackets."""
     try:
         return f"[{name}]" if ipaddress.ip_address(name).version == 6 else name
     except ValueError:

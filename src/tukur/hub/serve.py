@@ -28,21 +28,21 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 async def serve(settings: HubSettings) -> None:
-    """The same on a running loop."""
+    """Serves on the running event loop."""
     listening = listen(settings.host, settings.port)
     try:
         hub = await open_hub(settings)
-        _collect_seldom()
-        # A command changed something beside this process.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hub.fleet.poke)
+        _tune_garbage_collection()
+        # A command sends SIGHUP after it has changed something.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hub.fleet.wake)
         await uvicorn.Server(server_config(hub)).serve(sockets=[listening])
     finally:
         listening.close()
 
 
 def server_config(hub: Hub) -> uvicorn.Config:
-    """How a hub is served."""
-    proxied = hub.settings.tls.proxied is not None
+    """The uvicorn configuration of a hub."""
+    behind_proxy = hub.settings.tls.proxy_certificate is not None
     return uvicorn.Config(
         create_app(hub),
         http="httptools",
@@ -55,21 +55,21 @@ def server_config(hub: Hub) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=True,
-        ssl_context_factory=_handing(hub.tls.context),
-        # Whoever asks directly says who it is. A proxy's word for it is taken where the hub was told of one.
-        proxy_headers=proxied,
-        forwarded_allow_ips=["127.0.0.1", "::1"] if proxied else [],
+        ssl_context_factory=_context_factory(hub.tls.context),
+        # X-Forwarded-For is trusted only if a proxy is configured.
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips=["127.0.0.1", "::1"] if behind_proxy else [],
         timeout_graceful_shutdown=2,
     )
 
 
-def _handing(context: ssl.SSLContext | None) -> Callable[..., ssl.SSLContext] | None:
+def _context_factory(context: ssl.SSLContext | None) -> Callable[..., ssl.SSLContext] | None:
     return None if context is None else lambda *_: context
 
 
-def _collect_seldom() -> None:
-    # The rows of one transaction are more objects than Python by itself makes between two searches for
-    # reference cycles: with a thousand agents these took a quarter of the hub's time, and found little.
+def _tune_garbage_collection() -> None:
+    # One transaction creates more objects than the default threshold: with a thousand agents, garbage
+    # collection took a quarter of the hub's time and found little.
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 20)

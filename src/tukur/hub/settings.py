@@ -18,22 +18,22 @@ class HubSettings:
     """Fixed while the hub runs."""
 
     data_dir: Path
-    """Where the database lies, unless it is a server's, and the keys."""
+    """Directory of the keys and of the embedded database."""
     database: ServerAddress | None = None
-    """None: the embedded one."""
+    """Database server; None: the embedded database."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: int = 8787
-    """0: the system chooses one."""
+    """0: chosen by the kernel."""
     allowed_hosts: tuple[str, ...] = ()
-    """Further names, without port, that the hub may be called by."""
+    """Additional accepted Host names, without port."""
     tls: TlsSettings = field(default_factory=TlsSettings)
-    """What the hub proves itself with; by default it speaks plain HTTP, for this machine only."""
+    """Default: plain HTTP, for this machine only."""
     oidc: OidcSettings | None = None
-    """The OpenID provider that people may sign in by."""
+    """The OpenID provider for signing in; None: none."""
     enrol: tuple[Enrolled, ...] = ()
-    """Hosts that are admitted from the start on."""
+    """Hosts that are enrolled at start."""
     reason_needed: bool = False
-    """Whether an order without a reason is refused."""
+    """Whether orders without a reason are refused."""
     keep: RetentionPolicy = field(default_factory=RetentionPolicy)
-    """How long what is kept."""
+    """Retention policy."""

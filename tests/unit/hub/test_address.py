@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tukur.hub.address import HubAddress, address_of, announce, announced, withdraw
+from tukur.hub.address import HubAddress, address_of, read_address, remove_address, write_address
 from tukur.hub.settings import HubSettings
 
 
@@ -18,16 +18,16 @@ def test_an_address_of_version_six_is_put_into_brackets(host: str, url: str) -> 
     assert address_of(HubSettings(data_dir=Path("/data"), host=host, port=9000)).url == url
 
 
-def test_what_was_announced_is_known_until_it_is_withdrawn(tmp_path: Path) -> None:
+def test_what_was_read_address_is_known_until_it_is_remove_addressn(tmp_path: Path) -> None:
     address = HubAddress("https://127.0.0.1:8787", "https://owl:8787", "pinned", "/data/tls/ca.pem")
-    announce(tmp_path, address)
-    assert announced(tmp_path) == address
-    withdraw(tmp_path)
-    assert announced(tmp_path) is None
-    withdraw(tmp_path)
+    write_address(tmp_path, address)
+    assert read_address(tmp_path) == address
+    remove_address(tmp_path)
+    assert read_address(tmp_path) is None
+    remove_address(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}x", '{"another": 1}'])
 def test_what_cannot_be_read_is_no_address(tmp_path: Path, content: str) -> None:
     (tmp_path / "address.json").write_text(content, encoding="utf-8")
-    assert announced(tmp_path) is None
+    assert read_address(tmp_path) is None

@@ -48,7 +48,7 @@ def tls_settings(options: argparse.Namespace) -> TlsSettings:
     if ca is not None and certificate is None and proxied is None:
         raise CommandError(Exit.USAGE, "--tls-ca needs a given certificate; --tls-cert expected")
     own = certificate is None and proxied is None and not is_loopback(options.host)
-    return TlsSettings(own=own, certificate=certificate, key=key, proxied=proxied, ca=ca)
+    return TlsSettings(own, certificate, key, proxied, ca)
 
 
 def _file(options: argparse.Namespace, name: str) -> Path | None:

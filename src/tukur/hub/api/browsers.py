@@ -1,4 +1,4 @@
-"""A browser's name, short enough to be known again in a list."""
+"""A browser's short name, from its User-Agent header."""
 
 import re
 
@@ -9,7 +9,7 @@ _BROWSERS = (
     ("Chrome", re.compile(r"(?:Chrome|Chromium|CriOS|HeadlessChrome)/(\d+)")),
     ("Safari", re.compile(r"Version/(\d+).* Safari/")),
 )
-"""The first that fits: those below are named by those above as well."""
+"""The first match wins: browsers further up also contain the marks of those further down."""
 _SYSTEMS = (
     ("Android", "Android"),
     ("iPhone", "iOS"),
@@ -22,7 +22,7 @@ _SYSTEMS = (
 
 
 def browser_of(user_agent: str) -> str:
-    """Such as ``Firefox 143 on Linux``; of what is no browser its first word."""
+    """Such as ``Firefox 143 on Linux``; for other clients the first word."""
     system = next((f" on {name}" for mark, name in _SYSTEMS if mark in user_agent), "")
     for name, pattern in _BROWSERS:
         found = pattern.search(user_agent)

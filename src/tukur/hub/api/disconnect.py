@@ -1,4 +1,4 @@
-"""Cancels the work on a query whose client has disconnected."""
+"""Cancels queries whose client has disconnected."""
 
 import asyncio
 import logging
@@ -9,23 +9,23 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tukur.hub.store.backends.database import CancellableReads
 
-ENDING_S = 0.5
-"""How long the request may take to fail by itself once its queries were cancelled."""
+CANCEL_GRACE_S = 0.5
+"""Seconds for the request to fail by itself after its queries were cancelled."""
 
 log = logging.getLogger(__name__)
 
 
 class CancelOnDisconnect:
-    """ASGI middleware for what only reads: panning and zooming leaves queries behind that nobody needs.
+    """ASGI middleware for read-only requests: panning and zooming abandons many queries.
 
-    A request that changes something is always carried out, whether its client waits or not.
+    A request that changes something is always carried out, even if its client disconnects.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or connection."""
+        """Handles one request or connection."""
         if not _only_reads(scope):
             await self._app(scope, receive, send)
             return
@@ -33,41 +33,41 @@ class CancelOnDisconnect:
         if first["type"] != "http.request":
             return
         if first["more_body"]:
-            # A GET normally has no body; if one has, the application reads it.
-            await self._app(scope, _beginning_with(first, receive), send)
+            # A GET normally has no body; if it has one, the application reads it.
+            await self._app(scope, _replay(first, receive), send)
             return
-        left = asyncio.ensure_future(receive())
-        questions = CancellableReads()
-        answering = self._app(scope, _beginning_with(first, lambda: asyncio.shield(left)), send)
-        work = asyncio.get_running_loop().create_task(_run(answering), context=questions.context())
+        disconnect = asyncio.ensure_future(receive())
+        reads = CancellableReads()
+        response = self._app(scope, _replay(first, lambda: asyncio.shield(disconnect)), send)
+        work = asyncio.get_running_loop().create_task(_run(response), context=reads.context())
         try:
-            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((work, disconnect), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 log.debug("the client of %s has disconnected", scope["path"])
-                await questions.end()
-                await asyncio.wait((work,), timeout=ENDING_S)
+                await reads.end()
+                await asyncio.wait((work,), timeout=CANCEL_GRACE_S)
         finally:
-            gone = left.done()
-            left.cancel()
+            disconnected = disconnect.done()
+            disconnect.cancel()
             work.cancel()
-            await asyncio.gather(work, left, return_exceptions=True)
-        if not gone:
+            await asyncio.gather(work, disconnect, return_exceptions=True)
+        if not disconnected:
             work.result()
 
 
 def _only_reads(scope: Any) -> bool:
-    asks: bool = scope["type"] == "http" and scope["method"] == "GET"
-    return asks and scope["path"].startswith("/api/")
+    is_get: bool = scope["type"] == "http" and scope["method"] == "GET"
+    return is_get and scope["path"].startswith("/api/")
 
 
-async def _run(answering: Awaitable[None]) -> None:
-    await answering
+async def _run(response: Awaitable[None]) -> None:
+    await response
 
 
-def _beginning_with(first: Any, receive: Callable[[], Awaitable[Any]]) -> Receive:
-    waiting = [first]
+def _replay(first: Any, receive: Callable[[], Awaitable[Any]]) -> Receive:
+    pending = [first]
 
     async def next_message() -> Any:
-        return waiting.pop() if waiting else await receive()
+        return pending.pop() if pending else await receive()
 
     return next_message

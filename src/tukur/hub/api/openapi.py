@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made without starting anything: ``python -m tukur.hub.api.openapi``."""
+"""The OpenAPI 3.1 document, generated without a hub: ``python -m tukur.hub.api.openapi``."""
 
 import inspect
 import json
@@ -18,12 +18,12 @@ from tukur.hub.auth.gate import COOKIE
 
 _TAGS = {
     "session": "Signing in and out",
-    "account": "One's own password, second factor and sessions",
-    "users": "Who may sign in, and what each may do",
-    "hosts": "The machines that are watched",
-    "history": "Any recorded second, and ranges",
-    "orders": "Signals to processes, and their outcome",
-    "health": "Whether the hub works",
+    "account": "Your own password, second factor and sessions",
+    "users": "Who may sign in, and with which role",
+    "hosts": "The monitored machines",
+    "history": "Any recorded second or range",
+    "orders": "Signals to processes, and their outcomes",
+    "health": "Health check",
 }
 
 
@@ -71,18 +71,18 @@ async def openapi() -> Response[dict[str, Any]]:
     return Response(document(), media_type=MediaType.JSON)
 
 
-def _correct(part: Any) -> None:
-    """Removes what Litestar adds wrongly: bodies of 204, and "exactly one of number and integer"."""
-    if isinstance(part, list):
-        for each in part:
-            _correct(each)
-    elif isinstance(part, dict):
-        part.get("responses", {}).get("204", {}).pop("content", None)
-        kinds = part.get("oneOf")
-        if kinds and {"type": "number"} in kinds:
-            part["oneOf"] = [kind for kind in kinds if kind != {"type": "integer"}]
-        for each in part.values():
-            _correct(each)
+def _correct(node: Any) -> None:
+    """Removes what Litestar adds wrongly: bodies of 204, and ``oneOf`` of number and integer."""
+    if isinstance(node, list):
+        for child in node:
+            _correct(child)
+    elif isinstance(node, dict):
+        node.get("responses", {}).get("204", {}).pop("content", None)
+        types = node.get("oneOf")
+        if types and {"type": "number"} in types:
+            node["oneOf"] = [kind for kind in types if kind != {"type": "integer"}]
+        for child in node.values():
+            _correct(child)
 
 
 def _describe(schemas: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def _describe(schemas: dict[str, Any]) -> None:
     bases: list[type[Struct]] = [Struct, *Struct.__subclasses__()]
     for model in {model for base in bases for model in base.__subclasses__()}:
         if model.__module__.startswith("tukur.hub.models.") and model.__name__ in schemas:
-            # Not inspect.getdoc: a model without a text of its own would inherit that of msgspec.
+            # Not inspect.getdoc: a model without a docstring would inherit that of msgspec.
             text = model.__dict__["__doc__"]
             schemas[model.__name__] |= {"description": inspect.cleandoc(text)} if text else {}
 

@@ -1,4 +1,4 @@
-"""Errors as the API reports them: a status, a stable code, what was found and what was expected."""
+"""Error responses: HTTP status, stable code, what was found and what was expected."""
 
 import logging
 from typing import Any
@@ -26,18 +26,18 @@ _CODES = {
 }
 
 _DESCRIPTIONS = {
-    400: "A parameter or the body is not what was expected",
+    400: "A parameter or the body is not valid",
     401: "Not signed in",
     403: "The role does not allow it, or the request comes from another site",
-    404: "There is no such thing",
-    409: "Not possible at present",
-    429: "Too many tries; wait",
-    503: "The record cannot be read or written at present",
+    404: "Not found",
+    409: "Conflicts with the present state",
+    429: "Too many attempts; try again later",
+    503: "The store is unavailable at present",
 }
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The error responses of one route, for its description."""
+    """The error responses of a route, for the OpenAPI document."""
     return {
         status: ResponseSpec(Problem, generate_examples=False, description=_DESCRIPTIONS[status])
         for status in statuses
@@ -60,23 +60,23 @@ def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
 
 
 def _validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
-    return _response(400, "bad_request", "; ".join(_faults(error)) or error.detail)
+    return _response(400, "bad_request", "; ".join(_messages(error)) or error.detail)
 
 
-def _faults(error: ValidationException) -> list[str]:
+def _messages(error: ValidationException) -> list[str]:
     extra = error.extra if isinstance(error.extra, list) else []
     return [f"{e.get('key', 'body')}: {e.get('message', '')}" for e in extra if isinstance(e, dict)]
 
 
 def _store(_: Request[Any, Any, Any], error: StoreError) -> Response[Problem]:
     # A disconnected client is not an error.
-    log.log(logging.DEBUG if isinstance(error, EndedError) else logging.ERROR, "the store: %s", error)
+    log.log(logging.DEBUG if isinstance(error, EndedError) else logging.ERROR, "store error: %s", error)
     return _response(503, error.code, str(error))
 
 
 def _damaged(_: Request[Any, Any, Any], error: BlockDamagedError) -> Response[Problem]:
     log.error("a recorded block is damaged: %s", error)
-    return _response(503, "block_damaged", f"the record of this time is damaged: {error}")
+    return _response(503, "block_damaged", f"the record of this period is damaged: {error}")
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
@@ -92,4 +92,4 @@ HANDLERS: Any = {
     BlockDamagedError: _damaged,
     Exception: _unexpected,
 }
-"""By exception, for Litestar."""
+"""Exception to handler, for Litestar."""

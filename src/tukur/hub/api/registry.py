@@ -1,4 +1,4 @@
-"""Every route there is, as plain lists; only that of the OpenAPI document itself is in ``openapi.py``."""
+"""All routes, as plain lists; only that of the OpenAPI document itself is in ``openapi.py``."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ API_ROUTES: list[Any] = [
     audit.export_audit,
     pages.health,
 ]
-"""What the OpenAPI document describes."""
+"""The routes in the OpenAPI document."""
 
 OTHER_ROUTES: list[Any] = [
     sockets.agent,

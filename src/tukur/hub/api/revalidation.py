@@ -1,53 +1,53 @@
-"""HEAD, and conditional requests, for every route alike."""
+"""HEAD and conditional requests, for all routes."""
 
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-_KEPT_304 = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary"))
-"""What a 304 says (RFC 9110, 15.4.5), beside the headers that every response of this site has."""
+_HEADERS_304 = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary"))
+"""Headers of a 304 (RFC 9110, 15.4.5), besides those of every response."""
 
 
 class Revalidation:
-    """ASGI middleware. HEAD answers as GET does, without the body; an ETag that the client has gets a 304."""
+    """ASGI middleware: answers HEAD like GET without the body, and a matching If-None-Match with 304."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or connection."""
-        asked: Any = scope
-        method = asked.get("method")
+        """Handles one request or connection."""
+        get_scope: Any = scope
+        method = get_scope.get("method")
         if method not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        asked = {**asked, "method": "GET"}
-        known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+        get_scope = {**get_scope, "method": "GET"}
+        if_none_match = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
         without_body = method == "HEAD"
-        started = False
+        body_sent = False
 
-        async def send_once(message: Message) -> None:
-            nonlocal without_body, started
+        async def send_filtered(message: Message) -> None:
+            nonlocal without_body, body_sent
             if message["type"] == "http.response.start":
-                if message["status"] == 200 and matches(known, _etag(message["headers"])):
+                if message["status"] == 200 and matches(if_none_match, _etag(message["headers"])):
                     message = _not_modified(message)
                     without_body = True
                 await send(message)
             elif message["type"] != "http.response.body" or not without_body:
                 await send(message)
-            elif not started:
-                started = True
+            elif not body_sent:
+                body_sent = True
                 await send({**message, "body": b"", "more_body": False})
 
-        await self._app(asked, receive, send_once)
+        await self._app(get_scope, receive, send_filtered)
 
 
-def matches(known: str, tag: str) -> bool:
-    """Whether an If-None-Match header holds the tag (weak comparison, RFC 9110, 13.1.2)."""
-    if not known or not tag:
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether an If-None-Match header contains the ETag (weak comparison, RFC 9110, 13.1.2)."""
+    if not if_none_match or not etag:
         return False
-    tags = {each.strip().removeprefix("W/") for each in known.split(",")}
-    return "*" in tags or tag.removeprefix("W/") in tags
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 def _etag(headers: Any) -> str:
@@ -55,5 +55,5 @@ def _etag(headers: Any) -> str:
 
 
 def _not_modified(message: Any) -> Any:
-    kept = [(name, value) for name, value in message["headers"] if name.lower() in _KEPT_304]
-    return {**message, "status": 304, "headers": kept}
+    headers = [(name, value) for name, value in message["headers"] if name.lower() in _HEADERS_304]
+    return {**message, "status": 304, "headers": headers}

@@ -1,10 +1,9 @@
-"""Entries of the audit log as a chain: each is bound to all before it, and signed. Pure.
+"""The audit log's hash chain: each entry is bound to all previous ones and signed. No I/O.
 
-What an entry says is hashed with the hash of the one before it, so that none can be changed, taken out or
-moved without all after it; the hub signs each hash, so that the database alone is not
-enough to write entries.
-Whoever cuts the chain off at its end leaves a chain that is whole: the *head*, the newest entry's number and
-hash with a signature of its own, is kept outside the database and shows it.
+Each hash covers the entry and the previous hash, so that no entry can be changed, removed or moved without
+changing all later ones; the hub signs each hash, so that access to the database is not enough to add entries.
+Truncation leaves a valid chain; it is detected by the *head*: the newest entry's number and hash, signed and
+stored outside the database.
 """
 
 import hashlib
@@ -19,40 +18,40 @@ _ENTRY = b"tukur audit entry v1\0"
 _HEAD = b"tukur audit head v1\0"
 
 
-def hash_of(entry: Entry, before: bytes) -> bytes:
-    """What binds the entry to all before it; `before`: the hash of the one before."""
-    said = [getattr(entry, name) for name in Entry.__struct_fields__ if name not in ("hash", "signature")]
-    return hashlib.sha256(_ENTRY + before + msgspec.json.encode(said)).digest()
+def hash_of(entry: Entry, previous_hash: bytes) -> bytes:
+    """The hash of an entry, which covers the previous hash."""
+    content = [getattr(entry, name) for name in Entry.__struct_fields__ if name not in ("hash", "signature")]
+    return hashlib.sha256(_ENTRY + previous_hash + msgspec.json.encode(content)).digest()
 
 
-def sealed(entry: Entry, before: bytes, key: bytes) -> Entry:
+def sealed(entry: Entry, previous_hash: bytes, key: bytes) -> Entry:
     """The entry with its hash and the hub's signature."""
-    found = hash_of(entry, before)
-    return msgspec.structs.replace(entry, hash=found, signature=auth.sign(key, _ENTRY + found))
+    entry_hash = hash_of(entry, previous_hash)
+    return msgspec.structs.replace(entry, hash=entry_hash, signature=auth.sign(key, _ENTRY + entry_hash))
 
 
 def head_of(entry: Entry, key: bytes) -> Head:
-    """What shows that the chain went so far."""
+    """The signed head of a chain that ends with this entry."""
     return Head(seq=entry.seq, hash=entry.hash, signature=auth.sign(key, _head_text(entry.seq, entry.hash)))
 
 
-def _head_text(seq: int, found: bytes) -> bytes:
-    return _HEAD + str(seq).encode() + b"\0" + found
+def _head_text(seq: int, entry_hash: bytes) -> bytes:
+    return _HEAD + str(seq).encode() + b"\0" + entry_hash
 
 
-class Check:
-    """Goes through a chain from its beginning; each fault is a sentence."""
+class ChainVerifier:
+    """Verifies a chain from its first entry; yields each fault as a sentence."""
 
     def __init__(self, public: bytes, head: Head | None) -> None:
-        """`head`: what was kept outside; None: it is not there."""
+        """`head`: the stored head; None if it is missing."""
         self._public = public
         self._head = head
-        self._last = START
+        self._previous_hash = START
         self.seq = 0
-        """The newest entry seen."""
+        """The newest entry read."""
 
     def entries(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """Takes the next entries in."""
+        """Verifies the next entries."""
         for entry in entries:
             yield from self._entry(entry)
 
@@ -64,16 +63,16 @@ class Check:
                 else (f"entries {self.seq + 1} to {entry.seq - 1} are")
             )
             yield f"{missing} missing"
-        if hash_of(entry, self._last) != entry.hash:
-            yield f"entry {entry.seq} is not what was written, or not after what it was written after"
+        if hash_of(entry, self._previous_hash) != entry.hash:
+            yield f"entry {entry.seq} was altered, or does not follow its predecessor"
         elif not auth.verify(self._public, _ENTRY + entry.hash, entry.signature):
             yield f"entry {entry.seq} was not written by this hub"
         if self._head is not None and entry.seq == self._head.seq and entry.hash != self._head.hash:
-            yield f"entry {entry.seq} is not the one that the head names"
-        self.seq, self._last = entry.seq, entry.hash
+            yield f"entry {entry.seq} does not match the head"
+        self.seq, self._previous_hash = entry.seq, entry.hash
 
     def end(self) -> Iterator[str]:
-        """What the end of the chain shows."""
+        """Compares the end of the chain with the head."""
         head = self._head
         if head is None:
             if self.seq:

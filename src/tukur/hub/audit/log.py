@@ -1,4 +1,4 @@
-"""The audit log: who did what, from where, to whom, with what result. Append-only."""
+"""The audit log: who did what, from where, to what, with which result. Append-only."""
 
 import asyncio
 import fcntl
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tukur.files import kept_secret, write_secret
-from tukur.hub.audit.chain import Check, head_of, sealed
+from tukur.hub.audit.chain import ChainVerifier, head_of, sealed
 from tukur.hub.models.audit import Entry, Head
 from tukur.hub.store.control.audit import AuditQuery, AuditStore, EntryContent
 from tukur.hub.store.control.change import Change
@@ -25,34 +25,34 @@ log = logging.getLogger(__name__)
 HEAD = "audit.head"
 """In the data directory: the newest entry's number and hash, signed."""
 KEY = "audit.key"
-"""In the data directory: the secret key that signs entries."""
+"""In the data directory: the private key that signs entries."""
 DONE = "done"
-_LONGEST = 255
+_MAX_LENGTH = 255
 
 
 def audit_key(data_dir: Path) -> bytes:
-    """The key that signs entries, made at first use. Raises NotWritableError."""
+    """The private key that signs entries, created at first use. Raises NotWritableError."""
     path = data_dir / KEY
     try:
         return kept_secret(path, auth.new_key())
     except OSError as error:
-        raise NotWritableError(f"the audit key {path} is not accessible: {error.strerror}") from error
+        raise NotWritableError(f"cannot access the audit key {path}: {error.strerror}") from error
 
 
 def local_user() -> str:
-    """Who runs a command on the hub's machine."""
-    number = os.getuid()
-    name = os.environ.get("SUDO_USER") if number == 0 else None
+    """The actor of a command on the hub's machine."""
+    uid = os.getuid()
+    name = os.environ.get("SUDO_USER") if uid == 0 else None
     if name is None:
         try:
-            name = pwd.getpwuid(number).pw_name
+            name = pwd.getpwuid(uid).pw_name
         except KeyError:
-            name = str(number)
+            name = str(uid)
     return f"local:{name}"
 
 
 class AuditLog:
-    """All methods raise StoreError. Actions are logged before they happen, else refused."""
+    """All methods raise StoreError. An action that cannot be logged is refused."""
 
     def __init__(self, store: AuditStore, data_dir: Path, key: bytes) -> None:
         """`key`: see :func:`audit_key`."""
@@ -85,14 +85,14 @@ class AuditLog:
         async with self._writing:
             entry = await self._store.append(content, self._seal, change)
             if entry is not None and await self.is_whole():
-                await asyncio.to_thread(self._keep_head, head_of(entry, self._key))
+                await asyncio.to_thread(self._write_head, head_of(entry, self._key))
         return entry
 
-    def _seal(self, entry: Entry, before: bytes) -> Entry:
-        return sealed(entry, before, self._key)
+    def _seal(self, entry: Entry, previous_hash: bytes) -> Entry:
+        return sealed(entry, previous_hash, self._key)
 
     async def is_whole(self) -> bool:
-        """Whether the entry that the head names is there as it was; where it is not, the log says so.
+        """Whether the entry that the head refers to is unchanged; if not, logs it.
 
         The head then stays as it is: it is the evidence.
         """
@@ -106,55 +106,55 @@ class AuditLog:
         """Entries, the newest first."""
         return await self._store.find(query, limit)
 
-    def _keep_head(self, head: Head) -> None:
-        """The newest of those that several programs may write at once."""
+    def _write_head(self, head: Head) -> None:
+        """Writes the head unless another process has written a newer one."""
         with self._head.with_suffix(".lock").open("a", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            known = read_head(self._head)
-            if known is not None and known.seq > head.seq:
+            stored = read_head(self._head)
+            if stored is not None and stored.seq > head.seq:
                 return
             write_secret(self._head, msgspec.json.encode(head))
 
     async def verify(self) -> AsyncGenerator[tuple[int, str], None]:
-        """Reads the whole log; (entries read so far, what is wrong or empty) again and again."""
-        check = Check(auth.public_key(self._key), await asyncio.to_thread(read_head, self._head))
+        """Reads the whole log; yields (number of the newest entry read, fault or empty)."""
+        verifier = ChainVerifier(auth.public_key(self._key), await asyncio.to_thread(read_head, self._head))
         async for entries in self._store.chain():
-            found = False
-            for wrong in check.entries(entries):
-                found = True
-                yield check.seq, wrong
-            if not found:
-                yield check.seq, ""
-        for wrong in check.end():
-            yield check.seq, wrong
+            valid = True
+            for fault in verifier.entries(entries):
+                valid = False
+                yield verifier.seq, fault
+            if valid:
+                yield verifier.seq, ""
+        for fault in verifier.end():
+            yield verifier.seq, fault
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Every entry as a line of JSON, the oldest first; hash and signature in hexadecimal."""
         async for entries in self._store.chain():
-            yield b"".join(msgspec.json.encode(told(entry)) + b"\n" for entry in entries)
+            yield b"".join(msgspec.json.encode(to_json(entry)) + b"\n" for entry in entries)
 
 
 def _content(
     actor: str, action: str, target: str, result: str, origin: str, detail: Mapping[str, Any]
 ) -> EntryContent:
     return EntryContent(
-        actor=actor[:_LONGEST],
-        origin=origin[:_LONGEST],
+        actor=actor[:_MAX_LENGTH],
+        origin=origin[:_MAX_LENGTH],
         action=action,
-        target=target[:_LONGEST],
-        result=result[:_LONGEST],
+        target=target[:_MAX_LENGTH],
+        result=result[:_MAX_LENGTH],
         detail=msgspec.json.encode(detail).decode() if detail else "",
     )
 
 
-def told(entry: Entry) -> dict[str, Any]:
-    """An entry as it is shown."""
+def to_json(entry: Entry) -> dict[str, Any]:
+    """The fields of an entry, with hash and signature in hexadecimal."""
     content = {name: getattr(entry, name) for name in Entry.__struct_fields__}
     return {**content, "hash": entry.hash.hex(), "signature": entry.signature.hex()}
 
 
 def read_head(path: Path) -> Head | None:
-    """The head; None: there is none that can be read."""
+    """The head; None if it is missing or cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Head)
     except (FileNotFoundError, *UNREADABLE):

@@ -1,4 +1,4 @@
-"""Response headers of this site, and the Host names that it accepts."""
+"""Security headers of every response, and the check of the Host header."""
 
 import json
 from collections.abc import Iterable
@@ -33,16 +33,16 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 """On every response."""
 
-_STRICT = (b"strict-transport-security", b"max-age=31536000")
-"""For a year by TLS only; not by the hub's own certificate: a browser that has seen it cannot go back."""
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+"""One year. Not with the hub's own certificate: a browser that saw it could no longer use plain HTTP."""
 
 
 def host_names(names: Iterable[str]) -> frozenset[str]:
-    """These names and addresses as a Host header writes them, without port."""
+    """Names and addresses in the form of a Host header, without port."""
     return frozenset(bracketed(name.lower()) for name in names)
 
 
-def name_of(host: str) -> str:
+def without_port(host: str) -> str:
     """A Host header without its port, in lower case."""
     host = host.strip().lower()
     if host.startswith("["):
@@ -51,40 +51,40 @@ def name_of(host: str) -> str:
 
 
 class HostHeaderMiddleware:
-    """ASGI middleware. A foreign name that resolves to this machine (DNS rebinding) gets nothing."""
+    """ASGI middleware: rejects unknown Host headers (protection from DNS rebinding)."""
 
-    def __init__(self, app: ASGIApp, names: frozenset[str], *, strict: bool = False) -> None:
-        """`strict`: browsers are to come by TLS only from now on."""
+    def __init__(self, app: ASGIApp, names: frozenset[str], *, hsts: bool = False) -> None:
+        """`hsts`: send Strict-Transport-Security."""
         self._app = app
         self._names = names
-        self._headers = (*HEADERS, _STRICT) if strict else HEADERS
+        self._headers = (*HEADERS, _HSTS) if hsts else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request or connection."""
+        """Handles one request or connection."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        name = name_of(headers.get(b"host", b"").decode("latin-1"))
+        name = without_port(headers.get(b"host", b"").decode("latin-1"))
         if name not in self._names:
-            await _misdirected(scope, send, name)
+            await _reject(scope, send, name)
             return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._added(scope)]
+                message["headers"] = [*message.get("headers", ()), *self._response_headers(scope)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
-    def _added(self, scope: Any) -> list[tuple[bytes, bytes]]:
-        added = list(self._headers)
+    def _response_headers(self, scope: Any) -> list[tuple[bytes, bytes]]:
+        headers = list(self._headers)
         if scope["path"].startswith("/api/"):
-            added.append((b"cache-control", b"no-store"))
-        return added
+            headers.append((b"cache-control", b"no-store"))
+        return headers
 
 
-async def _misdirected(scope: Scope, send: Send, name: str) -> None:
+async def _reject(scope: Scope, send: Send, name: str) -> None:
     if str(scope["type"]) == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "host not allowed"})
         return

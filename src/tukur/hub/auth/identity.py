@@ -1,4 +1,4 @@
-"""Who asks, and how a secret is kept."""
+"""Roles, rights and identities; how secrets are generated and hashed."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from tukur.hub.models.common import RoleName
 
 
 class Role(IntEnum):
-    """Each may do what the one before it may."""
+    """In ascending order: each role includes the rights of the lower ones."""
 
     NONE = 0
     VIEWER = 1
@@ -20,83 +20,83 @@ class Role(IntEnum):
     ADMIN = 3
 
     @property
-    def word(self) -> RoleName:
-        """As the API and the database write it."""
-        words: dict[Role, RoleName] = {
+    def label(self) -> RoleName:
+        """The name used by the API and the database."""
+        labels: dict[Role, RoleName] = {
             Role.NONE: "none",
             Role.VIEWER: "viewer",
             Role.OPERATOR: "operator",
             Role.ADMIN: "admin",
         }
-        return words[self]
+        return labels[self]
 
     @classmethod
-    def of(cls, word: str) -> "Role":
-        """The role that a word names. Raises ValueError."""
+    def parse(cls, text: str) -> "Role":
+        """The role with this name. Raises ValueError."""
         try:
-            return cls[word.upper()]
+            return cls[text.upper()]
         except KeyError:
-            known = ", ".join(role.word for role in cls)
-            raise ValueError(f"role {word!r}; one of {known} expected") from None
+            known = ", ".join(role.label for role in cls)
+            raise ValueError(f"role {text!r}; one of {known} expected") from None
 
 
-_GROUP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_GROUPS = 15
-"""So many groups at most for a host, and grants for a user or token: they fit their columns."""
+_GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_MAX_GROUPS = 15
+"""Per host, and grants per user or token: what fits their database columns."""
 
 
-def groups_of(words: Collection[str]) -> tuple[str, ...]:
-    """Names of groups of hosts, in order, each once. Raises ValueError."""
-    for word in words:
-        if not _GROUP.fullmatch(word):
+def parse_host_groups(names: Collection[str]) -> tuple[str, ...]:
+    """Valid host group names, sorted, without duplicates. Raises ValueError."""
+    for name in names:
+        if not _GROUP_NAME.fullmatch(name):
             raise ValueError(
-                f"group {word[:100]!r}; up to 63 of a-z 0-9 . _ - expected, a letter or digit first"
+                f"group {name[:100]!r}; up to 63 of a-z 0-9 . _ - expected, a letter or digit first"
             )
-    if len(words) > _GROUPS:
-        raise ValueError(f"{len(words)} groups; {_GROUPS} at most expected")
-    return tuple(sorted(set(words)))
+    if len(names) > _MAX_GROUPS:
+        raise ValueError(f"{len(names)} groups; at most {_MAX_GROUPS} expected")
+    return tuple(sorted(set(names)))
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What somebody may do, and where."""
+    """The roles of a user or token, per host group."""
 
     role: Role
-    """On all hosts, and on what is the fleet's as a whole."""
+    """On all hosts, and for what concerns the whole fleet."""
     grants: Mapping[str, Role] = field(default_factory=dict)
-    """Group of hosts to the role on those."""
+    """Host group to the role on its hosts."""
 
     @classmethod
     def parse(cls, role: str, grants: str) -> "Rights":
-        """From the words of :meth:`grants_text`. Raises ValueError."""
+        """The inverse of :meth:`grants_text`. Raises ValueError."""
         pairs = (grant.partition("=") for grant in grants.split())
-        return cls(Role.of(role), {group: Role.of(word) for group, _, word in pairs})
+        return cls(Role.parse(role), {group: Role.parse(label) for group, _, label in pairs})
 
     def grants_text(self) -> str:
-        """As the database keeps them."""
-        return " ".join(f"{group}={role.word}" for group, role in sorted(self.grants.items()))
+        """As stored in the database."""
+        return " ".join(f"{group}={role.label}" for group, role in sorted(self.grants.items()))
 
     def on(self, groups: Collection[str]) -> Role:
-        """The role on a host that is in these groups."""
+        """The role on a host in these groups."""
         return max([self.role, *(role for group, role in self.grants.items() if group in groups)])
 
     @property
-    def best(self) -> Role:
-        """The highest role on any host that there might be."""
+    def max_role(self) -> Role:
+        """The highest role on any host group."""
         return max([self.role, *self.grants.values()])
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who is signed in."""
+    """An authenticated user or token."""
 
     user: str
-    """Name; of a token ``token:`` and its name."""
+    """User name, or ``token:`` and the token's name."""
     rights: Rights
     expires_ms: int
     via: Literal["cookie", "bearer"]
     secret_hash: bytes
-    """Of the session or token, to see later whether it still holds."""
+    """Of the session or token, to check later that it is still valid."""
 
     @property
     def role(self) -> Role:
@@ -104,12 +104,12 @@ class Identity:
         return self.rights.role
 
     def sees(self, groups: Collection[str]) -> bool:
-        """Whether a host of these groups is there for them at all."""
+        """Whether hosts in these groups are visible to them."""
         return self.rights.on(groups) >= Role.VIEWER
 
 
 Sees = Callable[[Collection[str]], bool]
-"""Of the groups that a host is in, whether the asker sees it: ``Identity.sees``."""
+"""Takes a host's groups; whether the requester may see it: ``Identity.sees``."""
 
 TOKEN_PREFIX = "tukur_"  # noqa: S105
 
@@ -120,5 +120,5 @@ def new_secret(prefix: str = "") -> str:
 
 
 def hash_of(secret: str | bytes) -> bytes:
-    """What is stored of a secret. A plain hash is enough: the secret is 192 random bits or more."""
+    """What is stored in place of a secret. A plain hash is enough for 192 random bits or more."""
     return hashlib.sha256(secret.encode() if isinstance(secret, str) else secret).digest()

@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 from tukur.hub.errors import ProblemError
 
-_CLIENTS = 10_000
+_MAX_CLIENTS = 10_000
 
 
 class FailureLimit:
-    """At most `tries` failures within `window_s` seconds for each client, then it must wait."""
+    """At most `max_failures` per client within `window_s` seconds; then the client must wait."""
 
     def __init__(
-        self, tries: int = 10, window_s: float = 60.0, clock: Callable[[], float] = time.monotonic
+        self, max_failures: int = 10, window_s: float = 60.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._tries = tries
+        self._max_failures = max_failures
         self._window_s = window_s
         self._clock = clock
         self._failures: OrderedDict[str, list[float]] = OrderedDict()
@@ -25,27 +25,27 @@ class FailureLimit:
     def wait_s(self, client: str) -> float:
         """Seconds until this client may try again; 0: now."""
         now = self._clock()
-        recent = [at for at in self._failures.get(client, ()) if now - at < self._window_s]
-        if len(recent) < self._tries:
+        recent = [failed_s for failed_s in self._failures.get(client, ()) if now - failed_s < self._window_s]
+        if len(recent) < self._max_failures:
             return 0.0
-        return self._window_s - (now - recent[-self._tries])
+        return self._window_s - (now - recent[-self._max_failures])
 
-    def failed(self, client: str) -> None:
-        """Counts one failure. What is remembered is bounded: the client longest silent is forgotten."""
+    def record_failure(self, client: str) -> None:
+        """Counts one failure. Memory is bounded: the least recently seen client is dropped."""
         failures = [*self._failures.pop(client, []), self._clock()]
-        self._failures[client] = failures[-self._tries :]
-        if len(self._failures) > _CLIENTS:
+        self._failures[client] = failures[-self._max_failures :]
+        if len(self._failures) > _MAX_CLIENTS:
             self._failures.popitem(last=False)
 
-    def forgiven(self, client: str) -> None:
-        """Takes the newest failure back: it was counted before it was known to be none."""
+    def undo_failure(self, client: str) -> None:
+        """Removes the newest failure: the attempt that it was counted for has succeeded."""
         failures = self._failures.get(client)
         if failures:
             failures.pop()
 
 
-def network_of(address: str) -> str:
-    """Whom failures are counted for: an address, of IPv6 the network that one customer has."""
+def rate_limit_key(address: str) -> str:
+    """What failures are counted by: the IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -58,7 +58,7 @@ def network_of(address: str) -> str:
 
 
 def check_limit(limit: FailureLimit, client: str) -> None:
-    """Raises ProblemError (429) where this client must wait."""
+    """Raises ProblemError (429) while this client must wait."""
     wait_s = limit.wait_s(client)
     if wait_s > 0:
         raise ProblemError(

@@ -1,10 +1,10 @@
-"""Who may reach what: the one table of rights. A route that is not in it does not start."""
+"""The access control table: each route and the role it requires. The hub does not start without an entry."""
 
 from tukur.hub.auth.identity import Role
 
 PUBLIC = None
-"""No sign-in: the page itself (it holds no data), signing in, the health check; and the agents, who
-prove their key on the connection."""
+"""No sign-in required: the page itself (it has no data), signing in, the health check, and agents, which
+authenticate by their key on the connection."""
 
 RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/"): PUBLIC,
@@ -57,10 +57,10 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/audit/export"): Role.ADMIN,
     ("WEBSOCKET", "/api/live/{host_id}"): Role.VIEWER,
 }
-"""(method, path) to the least role; None: public. Where the path names a host, the role on that host counts;
-else the role on all hosts, but for what is in :data:`SOMEWHERE`."""
+"""(method, path) to the required role; None: public. If the path names a host, the role on that host applies;
+else the role on all hosts, except for the routes in :data:`ANY_HOST_ROLE`."""
 
-SOMEWHERE = frozenset(
+ANY_HOST_ROLE = frozenset(
     {
         ("GET", "/api/openapi.json"),
         ("GET", "/api/session"),
@@ -80,4 +80,4 @@ SOMEWHERE = frozenset(
         ("GET", "/api/top"),
     }
 )
-"""What a role on any group of hosts opens. Each of these shows those hosts alone that the asker may see."""
+"""Routes for which a role on any host group is enough: they show only hosts that the requester may see."""

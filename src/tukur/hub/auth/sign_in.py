@@ -1,38 +1,38 @@
-"""Signing in by password, and by a code where the user has a second factor. Guessing is rate-limited."""
+"""Signing in with a password and, if the user has one, a second factor. Attempts are rate-limited."""
 
 import secrets
 from dataclasses import dataclass
 
 from tukur.hub.auth.account_key import AccountKey
-from tukur.hub.auth.limits import FailureLimit, check_limit, network_of
+from tukur.hub.auth.limits import FailureLimit, check_limit, rate_limit_key
 from tukur.hub.auth.passwords import Passwords
 from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.errors import ProblemError
 from tukur.hub.store.control.users import UserRow, Users
 
-_TRIES = 10
+_MAX_FAILURES = 10
 _WINDOW_S = 15 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What somebody signs in with."""
+    """The credentials of one sign-in."""
 
     user: str
     password: str
     code: str
-    """Of the second factor; empty: none was given."""
+    """Of the second factor; empty if none was given."""
     origin: str
-    """The address that it comes from."""
+    """The client's address."""
     device: str
-    """What a browser shows that this user signed in with before; empty: nothing."""
+    """The device cookie of a browser that this user signed in with before; else empty."""
 
 
 class SignIn:
-    """Failures are counted by address and by account.
+    """Counts failures by address and by account.
 
-    An account that strangers guess at stays open for those browsers that its owner has used, each with a
-    count of its own, and for links: nobody locks its owner out.
+    While an account is locked by somebody else's failures, its owner can still sign in with a link or from a
+    known browser, which has a counter of its own.
     """
 
     def __init__(self, users: Users, passwords: Passwords, factor: SecondFactor, key: AccountKey) -> None:
@@ -41,50 +41,50 @@ class SignIn:
         self._factor = factor
         self._key = key
         self.by_address = FailureLimit()
-        self._by_account = FailureLimit(_TRIES, _WINDOW_S)
+        self._by_account = FailureLimit(_MAX_FAILURES, _WINDOW_S)
 
     def check_address(self, origin: str) -> None:
-        """Raises ProblemError (429) where too many sign-ins from there failed."""
-        check_limit(self.by_address, network_of(origin))
+        """Raises ProblemError (429) after too many failures from this address."""
+        check_limit(self.by_address, rate_limit_key(origin))
 
-    def failed(self, origin: str) -> None:
-        """Counts a failure that is of no account."""
-        self.by_address.failed(network_of(origin))
+    def record_failure(self, origin: str) -> None:
+        """Counts a failure that belongs to no account."""
+        self.by_address.record_failure(rate_limit_key(origin))
 
     async def by_password(self, attempt: Attempt) -> UserRow:
-        """The user. Raises ProblemError; StoreError.
+        """Authenticates a user. Raises ProblemError, StoreError.
 
-        Whether there is such a user shows neither in the answer nor in how long it takes.
+        Neither the response nor its timing reveals whether the user exists.
         """
-        account, network = self._account(attempt), network_of(attempt.origin)
+        account, network = self._account_key(attempt), rate_limit_key(attempt.origin)
         check_limit(self.by_address, network)
         check_limit(self._by_account, account)
-        # Before the work, so that of many at once no more pass than may fail.
-        self.by_address.failed(network)
-        self._by_account.failed(account)
-        user = await self._user(attempt)
-        self.by_address.forgiven(network)
-        self._by_account.forgiven(account)
+        # Counted first, so that concurrent attempts cannot exceed the limit.
+        self.by_address.record_failure(network)
+        self._by_account.record_failure(account)
+        user = await self._authenticate(attempt)
+        self.by_address.undo_failure(network)
+        self._by_account.undo_failure(account)
         return user
 
-    async def _user(self, attempt: Attempt) -> UserRow:
+    async def _authenticate(self, attempt: Attempt) -> UserRow:
         user = await self._users.user(attempt.user)
         if user is not None and user.name != attempt.user:
-            # A server may find a name that is written otherwise: failures are counted by how it is written.
+            # A database may ignore case; failures are counted by the exact spelling.
             user = None
-        fits = await self._passwords.fits(user.password if user else None, attempt.password)
-        if user is None or not fits or user.disabled or user.password is None:
+        matches = await self._passwords.verify(user.password if user else None, attempt.password)
+        if user is None or not matches or user.disabled or user.password is None:
             raise ProblemError(401, "credentials_not_valid", "no user has this name and password")
         if user.totp_step is not None:
             await self._factor.check(user, attempt.code)
-        if self._passwords.is_weak(user.password):
-            await self._users.rehash(user.name, user.password, await self._passwords.hashed(attempt.password))
+        if self._passwords.needs_rehash(user.password):
+            await self._users.rehash(user.name, user.password, await self._passwords.hash(attempt.password))
         return user
 
-    def _account(self, attempt: Attempt) -> str:
-        known = self._key.open("device", attempt.user, attempt.device) if attempt.device else None
-        return attempt.user.casefold() if known is None else f"{attempt.user}\0{known.hex()}"
+    def _account_key(self, attempt: Attempt) -> str:
+        device = self._key.open("device", attempt.user, attempt.device) if attempt.device else None
+        return attempt.user.casefold() if device is None else f"{attempt.user}\0{device.hex()}"
 
-    def new_device(self, user: str) -> str:
-        """What a browser shows from now on, so that it is known as this user's."""
+    def new_device_cookie(self, user: str) -> str:
+        """Marks a browser as known for this user."""
         return self._key.seal("device", user, secrets.token_bytes(16))

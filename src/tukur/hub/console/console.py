@@ -1,4 +1,4 @@
-"""The ground of what the command line does with a hub, while the hub runs or not."""
+"""Base class of what the command line does with a hub's data, whether the hub runs or not."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -13,16 +13,16 @@ from tukur.hub.store.store import Store
 
 
 class Console:
-    """One hub's store, opened anew for each call. Every method raises StoreError."""
+    """One hub's store, opened for each call. Every method raises StoreError."""
 
     def __init__(self, data_dir: Path, server: ServerAddress | None = None) -> None:
-        """`server`: where the hub keeps its record; None: in the data directory."""
+        """`server`: the database server; None: the database in the data directory."""
         self.data_dir = data_dir
         self.server = server
 
     @contextlib.asynccontextmanager
     async def open_store(self) -> AsyncIterator[Store]:
-        """The store while the block lasts."""
+        """Opens the store for the duration of the block."""
         store = await Store.open(self.data_dir, self.server)
         try:
             yield store

@@ -1,4 +1,4 @@
-"""Hosts, and the keys that they trust, from the command line."""
+"""Hosts and the keys that they trust, from the command line."""
 
 from tukur.hub.auth.service import now_ms
 from tukur.hub.console.console import Console
@@ -16,21 +16,21 @@ class HostConsole(Console):
             return await store.hosts()
 
     async def revoke(self, host_id: str) -> bool:
-        """Ends the host's access; False: there is none of that id."""
+        """Ends the host's access; False: there is no such host."""
         async with self.open_store() as store:
             known = await store.control.enrolments.revoke(host_id, now_ms())
             await self._audit(store, "host.revoke", host_id, known=known)
             return known
 
     async def change(self, host_id: str, changed: dict[str, object]) -> bool:
-        """Sets columns of a host; False: there is none of that id."""
+        """Sets columns of a host; False: there is no such host."""
         async with self.open_store() as store:
             known = await store.control.enrolments.change(host_id, **changed)
             await self._audit(store, "host.change", host_id, known=known, **changed)
             return known
 
     async def identity_conflicts(self) -> list[IdentityConflictRow]:
-        """Every machine that came with the key of another and waits for a decision."""
+        """Every machine that connected with another one's key and waits for a decision."""
         async with self.open_store() as store:
             return await store.control.identity_conflicts.pending()
 
@@ -46,7 +46,7 @@ class KeyConsole(Console):
     """Every method raises StoreError."""
 
     async def rotate_order_key(self) -> None:
-        """Replaces the order key by a new one that it signs."""
+        """Replaces the order key by a new one, signed by the old one."""
         key = OrderKey(self.data_dir)
         async with self.open_store() as store:
             before = key.public.hex()

@@ -1,4 +1,4 @@
-"""What the command line does with a hub's record, beside it or instead of it."""
+"""The record, checked, repaired, compacted and copied from the command line."""
 
 import contextlib
 import sqlite3
@@ -24,21 +24,21 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Findings:
-    """What is not as it was written."""
+    """The result of a verification."""
 
     blocks: int = 0
-    """Blocks that were read."""
+    """Number of blocks read."""
     structure: list[str] = field(default_factory=list)
-    """What the database says of its own file."""
+    """Faults that the database's own check reported."""
     damaged: list[DamagedBlock] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a compaction has done."""
+    """The result of a compaction."""
 
     merged: int
-    """Blocks that became part of longer ones."""
+    """Blocks merged into longer ones."""
     before_bytes: int
     after_bytes: int
 
@@ -47,19 +47,19 @@ class RecordConsole(Console):
     """Every method raises StoreError."""
 
     async def outlook(self, keep: RetentionPolicy) -> Outlook:
-        """What the record takes and will take."""
+        """The record's size and forecast."""
         async with self.open_store() as store:
             return await Maintenance(store, keep, self.data_dir).outlook()
 
     async def verify(self, progress: Progress) -> Findings:
-        """Reads everything."""
+        """Reads and checks the whole record."""
         async with self.open_store() as store:
             return await _verify(store, progress)
 
     async def repair(self, progress: Progress) -> tuple[Findings, list[Salvaged]]:
-        """Moves damaged blocks into ``damaged/``; of a file that SQLite cannot read saves what can be read.
+        """Moves damaged blocks into ``damaged/``; rebuilds a file that SQLite cannot read.
 
-        The hub must not run. The damaged file is kept beside the new one.
+        The hub must not run. The damaged file is kept next to the new one.
         """
         saved: list[Salvaged] = []
         if self.server is None and _is_broken(self.data_dir / DATABASE):
@@ -74,9 +74,9 @@ class RecordConsole(Console):
         return findings, saved
 
     async def copy_to(self, server: ServerAddress, progress: Progress) -> list[Copied]:
-        """Makes the server's database what the one in the data directory is.
+        """Copies the database in the data directory to the server.
 
-        What changes meanwhile is found by the next call.
+        Changes made meanwhile are copied by the next call.
         """
         if not (self.data_dir / DATABASE).is_file():
             raise NotWritableError(f"there is no record at {self.data_dir / DATABASE}")
@@ -90,7 +90,7 @@ class RecordConsole(Console):
         return list(done.values())
 
     async def compact(self) -> Compacted:
-        """Merges all blocks that are old enough and gives every free page back; the hub must not run."""
+        """Merges all blocks that are old enough and frees unused pages; the hub must not run."""
         async with self.open_store() as store:
             space, merging, merged = store.space, store.merging, 0
             before = await space.file_bytes()
@@ -116,10 +116,10 @@ async def _verify(store: Store, progress: Progress) -> Findings:
 def _is_broken(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
-            (told,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.DatabaseError:
         return True
-    return bool(told != "ok")
+    return bool(result != "ok")
 
 
 async def _rebuild(data_dir: Path) -> list[Salvaged]:
@@ -129,7 +129,7 @@ async def _rebuild(data_dir: Path) -> list[Salvaged]:
     saved = salvage(path, fresh)
     if not any(table.copied for table in saved):
         _remove(fresh)
-        raise DamagedError(f"nothing of {path} can be read; a backup is needed")
+        raise DamagedError(f"no table of {path} can be read; restore a backup")
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for suffix in ("", "-wal", "-shm"):
         old = path.with_name(path.name + suffix)

@@ -14,11 +14,11 @@ class TokenConsole(Console):
     """API tokens. Every method raises StoreError."""
 
     async def create(self, name: str, rights: Rights, days: int) -> str:
-        """A bearer token, shown only this once. Raises ValueError if the name is taken."""
+        """A bearer token, shown only once. Raises ValueError if the name is taken."""
         async with self._auth() as (store, auth):
             secret = await auth.new_token(name, rights, days)
             grants = rights.grants_text()
-            await self._audit(store, "token.create", name, role=rights.role.word, grants=grants, days=days)
+            await self._audit(store, "token.create", name, role=rights.role.label, grants=grants, days=days)
             return secret
 
     async def all(self) -> list[TokenRow]:
@@ -27,7 +27,7 @@ class TokenConsole(Console):
             return await auth.tokens()
 
     async def revoke(self, name: str) -> bool:
-        """Ends a token at once; False: there is none of that name."""
+        """Ends a token at once; False: there is no token of that name."""
         async with self._auth() as (store, auth):
             known = await auth.revoke_token(name)
             await self._audit(store, "token.revoke", name, known=known)
@@ -38,7 +38,7 @@ class JoinTokenConsole(Console):
     """Join tokens. Every method raises StoreError."""
 
     async def create(self, label: str, uses: int, seconds: int, authority: bytes | None) -> str:
-        """The text of a token for so many machines, shown only this once; `authority`: see ``JoinToken``.
+        """The text of a token for `uses` machines, shown only once; `authority`: see ``JoinToken``.
 
         Raises ValueError if the label is taken.
         """
@@ -56,7 +56,7 @@ class JoinTokenConsole(Console):
             return await store.control.enrolments.tokens()
 
     async def revoke(self, label: str) -> bool:
-        """Ends a join token at once; False: there is none of that label."""
+        """Ends a join token at once; False: there is no token of that label."""
         async with self.open_store() as store:
             known = await store.control.enrolments.drop_token(label)
             await self._audit(store, "join_token.revoke", label, known=known)

@@ -7,7 +7,7 @@ from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.identity import Rights
 from tukur.hub.auth.passwords import Passwords
 from tukur.hub.auth.second_factor import SecondFactor
-from tukur.hub.auth.service import OWNER, Auth
+from tukur.hub.auth.service import DEFAULT_USER, Auth
 from tukur.hub.auth.users import Change, UserAdmin
 from tukur.hub.console.console import Console
 from tukur.hub.store.control.users import UserRow
@@ -15,7 +15,7 @@ from tukur.hub.store.store import Store
 
 
 class UserConsole(Console):
-    """Every method raises StoreError, those that change something ProblemError as well."""
+    """Every method raises StoreError; those that change something also ProblemError."""
 
     @contextlib.asynccontextmanager
     async def _users(self) -> AsyncIterator[tuple[Store, Auth, UserAdmin]]:
@@ -23,13 +23,13 @@ class UserConsole(Console):
             factor = SecondFactor(store.control.users, AccountKey(self.data_dir))
             yield store, auth, UserAdmin(store.control, auth, Passwords(), factor)
 
-    async def sign_in_link(self, user: str = OWNER) -> str:
+    async def sign_in_link(self, user: str = DEFAULT_USER) -> str:
         """The token of a link that signs a user in once.
 
-        The owner is created if there is no user of that name, also after all administrators were lost.
+        The default user is created if missing, so that access can be regained without any administrator.
         """
         async with self._users() as (store, auth, users):
-            if user != OWNER:
+            if user != DEFAULT_USER:
                 await users.user(user)
             await self._audit(store, "link.create", user)
             return await auth.new_link(user)
@@ -40,15 +40,15 @@ class UserConsole(Console):
             return await users.users()
 
     async def add(self, name: str, rights: Rights) -> str:
-        """Creates a user; the token of its first link."""
+        """Creates a user; returns the token of its first link."""
         async with self._users() as (store, _, users):
             token = await users.add(name, rights)
             grants = rights.grants_text()
-            await self._audit(store, "user.add", name, role=rights.role.word, grants=grants)
+            await self._audit(store, "user.add", name, role=rights.role.label, grants=grants)
             return token
 
     async def change(self, name: str, change: Change) -> None:
-        """Changes rights, or disables or enables."""
+        """Changes a user's rights, or disables or enables the user."""
         async with self._users() as (store, _, users):
             await users.change(name, change)
             await self._audit(store, "user.change", name, **change.columns())
@@ -60,7 +60,7 @@ class UserConsole(Console):
             await self._audit(store, "user.remove", name)
 
     async def reset(self, name: str, *, second_factor: bool) -> str:
-        """Removes the password and ends the sessions; the token of a new link."""
+        """Removes the password and ends the sessions; returns the token of a new link."""
         async with self._users() as (store, _, users):
             token = await users.reset(name, totp=second_factor)
             await self._audit(store, "user.reset", name, second_factor=second_factor)

@@ -25,7 +25,7 @@ from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
 from tukur.hub.models.exit import Exits, OomKills
 from tukur.hub.models.history import Difference, FleetTopList, Lives, Series, TopList
-from tukur.hub.models.host import Held, Host, HostPolicy
+from tukur.hub.models.host import Host, HostPolicy, IdentityConflict
 from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative
 from tukur.hub.models.record import RecordGaps
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
@@ -394,7 +394,7 @@ def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityCon
         needs_approval=row.needs_approval,
         revoked=row.revoked_ms is not None,
         held=[
-            Held(
+            IdentityConflict(
                 boot_id=one.boot_id,
                 hostname=one.hostname,
                 address=one.address,

@@ -1,4 +1,4 @@
-"""Enrolment of machines as hosts, admission of hosts, and the rotation of their keys."""
+"""The hub's side of enrolment: joining, admission of known hosts, key rotation."""
 
 import logging
 import time
@@ -18,21 +18,21 @@ from tukur.protocol.hub_side import HubSession
 log = logging.getLogger(__name__)
 
 REVOKED = messages.Refused(
-    code="revoked", detail="this host was revoked; run `tukur agent join` to enrol its machine again"
+    code="revoked", detail="this host was revoked; `tukur agent join` enrols the machine as a new one"
 )
 IDENTITY_CONFLICT = messages.Refused(
     code="held",
-    detail="another machine is connected with this host's key; decide with `tukur host release` on the hub",
+    detail="another machine is connected with the same key; resolve it by `tukur host release` on the hub",
 )
-_JOIN_REFUSALS = {
-    "token_unknown": "this join token is unknown: revoked, or from another hub",
+_JOIN_ERRORS = {
+    "token_unknown": "unknown join token: it was revoked or belongs to another hub",
     "token_expired": "this join token has expired",
     "token_used_up": "this join token has no uses left",
 }
 
 
 class Enrolment:
-    """All methods raise StoreError, and ProtocolError where they refuse."""
+    """All methods raise StoreError, and ProtocolError if they refuse."""
 
     def __init__(self, enrolments: Enrolments, tls: Tls, audit: AuditLog, order_key: OrderKey) -> None:
         self._failures = FailureLimit()
@@ -42,11 +42,11 @@ class Enrolment:
         self._order_key = order_key
 
     def session(self) -> HubSession:
-        """A session for a new connection."""
+        """The protocol state of a new connection."""
         return HubSession(self._tls.accepted)
 
     async def admit(self, session: HubSession, hello: messages.Hello) -> tuple[bytes, str | None]:
-        """The welcome for a host that has proved its key, and the only boot it may be of; None: any."""
+        """The welcome for a host that has proved its key, and the boot that it is pinned to; None: any."""
         known = await self._enrolments.key(hello.host_id)
         welcome = None if known is None else session.admit(known.public, time.time_ns())
         if known is None or welcome is None:
@@ -56,7 +56,7 @@ class Enrolment:
         return welcome, known.only_boot
 
     def authorities(self, host_id: str) -> messages.Authorities | None:
-        """The authorities that a host is to trust; None: those of its system."""
+        """The trust anchors for a host; None: it uses the CAs of its system."""
         certificates = [der(root) for root in self._tls.roots]
         if not certificates:
             return None
@@ -66,7 +66,7 @@ class Enrolment:
         )
 
     def order_keys(self) -> messages.OrderKeys | None:
-        """The succession that leads agents to the current order key; None: it was never rotated."""
+        """The signed succession that leads agents to the current order key; None: it was never rotated."""
         succession = self._order_key.succession
         return messages.OrderKeys(succession=succession) if succession else None
 
@@ -76,18 +76,18 @@ class Enrolment:
         if wait_s > 0:
             raise ProtocolError("too_many_tries", f"too many failed joins; try again in {wait_s:.0f} s")
         if not session.joins(join):
-            raise ProtocolError("bad_signature", "the join is not signed by its own key")
+            raise ProtocolError("bad_signature", "the join request is not signed by the key that it contains")
         host_id = str(uuid.uuid4())
         refusal = await self._enrolments.join(
             hash_of(join.secret), host_id, join.public_key, join.hostname, time.time_ns() // 1_000_000
         )
         if refusal is not None:
-            self._failures.failed(address)
+            self._failures.record_failure(address)
             await self._audit.add("", "host.join", join.hostname, refusal, address)
-            log.warning("a machine named %r at %s may not join: %s", join.hostname, address, refusal)
-            raise ProtocolError(refusal, _JOIN_REFUSALS[refusal])
+            log.warning("refused the join of %r at %s: %s", join.hostname, address, refusal)
+            raise ProtocolError(refusal, _JOIN_ERRORS[refusal])
         await self._audit.add(f"host:{host_id}", "host.join", host_id, origin=address, name=join.hostname)
-        log.info("%r at %s has joined as host %s", join.hostname, address, host_id)
+        log.info("%r at %s joined as host %s", join.hostname, address, host_id)
         return messages.Joined(host_id=host_id, order_key=self._order_key.public)
 
     async def rotate(self, session: HubSession, rotate: messages.Rotate) -> messages.Rotated:
@@ -105,5 +105,5 @@ class Enrolment:
 
 
 def _not_admitted() -> ProtocolError:
-    # The same message for an unknown host and a wrong key, which must not be told apart.
-    return ProtocolError("not_admitted", "this host is not enrolled here, or its key is another")
+    # The same message for an unknown host and a wrong key: it must not reveal which hosts exist.
+    return ProtocolError("not_admitted", "this host is not enrolled here, or its key does not match")

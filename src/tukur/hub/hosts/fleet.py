@@ -1,4 +1,4 @@
-"""Applies decisions about hosts (revocation, identity conflicts, keys) to their open connections."""
+"""Applies administrative changes of hosts to their connections."""
 
 import asyncio
 import logging
@@ -21,12 +21,12 @@ from tukur.protocol import messages
 log = logging.getLogger(__name__)
 
 SWEEP_S = 5.0
-"""How often changes that commands made in the database or on disk are looked for without a signal."""
-_SEND_S = 5.0
+"""How often the hub looks for changes by commands that did not notify it."""
+_SEND_TIMEOUT_S = 5.0
 
 
 class Fleet:
-    """Stores each decision first, then applies it to the host's connection."""
+    """Changes are written to the database first, then sent to the host."""
 
     def __init__(
         self,
@@ -44,13 +44,13 @@ class Fleet:
         self._enrolment = enrolment
         self._tls = tls
         self._order_key = order_key
-        self._changed = asyncio.Event()
+        self._wake = asyncio.Event()
 
     async def revoke(self, host_id: str) -> None:
-        """Revokes a host's key and ends its connection. Raises ProblemError, StoreError."""
+        """Rejects the host's key from now on and ends its connection. Raises ProblemError, StoreError."""
         if not await self._enrolments.revoke(host_id, time.time_ns() // 1_000_000):
             raise _unknown(host_id)
-        log.warning("host %s is revoked", host_id)
+        log.warning("host %s was revoked", host_id)
         await self._send(host_id, REVOKED)
 
     async def change(self, host_id: str, changed: Mapping[str, object]) -> None:
@@ -59,56 +59,54 @@ class Fleet:
             raise _unknown(host_id)
 
     async def release(self, host_id: str, boot_id: str | None) -> None:
-        """Decides which of the machines with the same key is the host. Raises ProblemError, StoreError.
+        """Resolves an identity conflict: decides which machine is the host. Raises ProblemError, StoreError.
 
-        `boot_id`: the only boot that is admitted from now on; None: the one that connects first.
+        `boot_id`: only this boot is admitted; None: whichever machine connects first.
         """
         if not await self._identity_conflicts.release(host_id, boot_id):
-            raise ProblemError(
-                409, "nobody_held", f"there is no identity conflict for host {host_id[:100]!r}"
-            )
-        await self._disconnect_other_boot(host_id, boot_id)
+            raise ProblemError(409, "nobody_held", f"host {host_id[:100]!r} has no identity conflict")
+        await self._end_other_boot(host_id, boot_id)
 
-    async def _disconnect_other_boot(self, host_id: str, boot_id: str | None) -> None:
+    async def _end_other_boot(self, host_id: str, boot_id: str | None) -> None:
         state = self._presence.get(host_id)
         if boot_id is not None and state is not None and state.online and state.facts.boot_id != boot_id:
             log.warning(
-                "host %s is boot %s from now on: the connection of another boot ends", host_id, boot_id
+                "host %s is pinned to boot %s: ending the connection of another boot", host_id, boot_id
             )
             await self._send(host_id, IDENTITY_CONFLICT)
 
-    def poke(self) -> None:
-        """Looks for changes now: a command has made one."""
-        self._changed.set()
+    def wake(self) -> None:
+        """Looks for changes by commands now."""
+        self._wake.set()
 
     async def run(self) -> None:
-        """Applies what commands change from other processes, until cancelled."""
+        """Applies changes by commands, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(SWEEP_S):
-                    await self._changed.wait()
+                    await self._wake.wait()
                     self._bus.publish(RIGHTS_CHANGED, None)
             except TimeoutError:
                 pass
-            self._changed.clear()
+            self._wake.clear()
             try:
-                await self._sweep()
+                await self._apply_changes()
             except (StoreError, CertificateError) as error:
                 log.error("cannot check for changes of hosts and certificates: %s", error)
 
-    async def _sweep(self) -> None:
+    async def _apply_changes(self) -> None:
         online = self._presence.all_online()
         for host_id in await self._enrolments.revoked() & online:
             log.warning("host %s was revoked by a command", host_id)
             await self._send(host_id, REVOKED)
         for host_id, boot_id in (await self._identity_conflicts.only_boots()).items():
-            await self._disconnect_other_boot(host_id, boot_id)
+            await self._end_other_boot(host_id, boot_id)
         if await asyncio.to_thread(self._order_key.refresh):
-            log.warning("the order key was rotated; it is sent to the agents")
+            log.warning("the order key was rotated; notifying agents")
             await self._send_order_keys(online)
-        trusted = self._tls.roots
+        previous_roots = self._tls.roots
         await asyncio.to_thread(self._tls.refresh)
-        if self._tls.roots == trusted:
+        if self._tls.roots == previous_roots:
             return
         for host_id in online:
             authorities = self._enrolment.authorities(host_id)
@@ -124,9 +122,9 @@ class Fleet:
 
     async def _send(self, host_id: str, message: messages.FromHub) -> None:
         try:
-            await self._bus.request(agent_of(host_id), message, seconds=_SEND_S)
+            await self._bus.request(agent_of(host_id), message, seconds=_SEND_TIMEOUT_S)
         except (NobodyThereError, TimeoutError, WebSocketDisconnect, RuntimeError):
-            log.debug("host %s is not connected; it gets this when it connects", host_id)
+            log.debug("host %s is offline; nothing was sent", host_id)
 
 
 def _unknown(host_id: str) -> ProblemError:

@@ -1,4 +1,4 @@
-"""Which hosts are connected now, and the last state that they reported."""
+"""Which hosts are connected, and what they last reported."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,28 +7,28 @@ from tukur.hub.bus import Bus, status_of
 from tukur.hub.hosts.clocks import HostClock
 from tukur.protocol.messages import Block, Gap, Heartbeat, Hello, HostFacts
 
-RECENT = 30
+RECENT_HEARTBEATS = 30
 
 
 @dataclass(slots=True)
 class HostState:
-    """One host since the hub started."""
+    """One host's state since the hub started."""
 
     facts: HostFacts
     online: bool = False
     heartbeat: Heartbeat | None = None
-    """The newest; None until the first one of this connection."""
-    recent: deque[Heartbeat] = field(default_factory=lambda: deque(maxlen=RECENT))
-    """The newest few: shown by charts until the block of these seconds is stored."""
+    """The newest; None before the first one of this connection."""
+    recent: deque[Heartbeat] = field(default_factory=lambda: deque(maxlen=RECENT_HEARTBEATS))
+    """For the charts, until the block of these seconds is recorded."""
     seen_wall_ns: int = 0
-    """When the hub last received anything from it, by the hub's clock."""
+    """Time of its last message, by the hub's clock."""
     clock: HostClock = field(default_factory=HostClock)
     follows: bool = False
-    """Whether its agent accepts a rotated order key."""
+    """Whether its agent supports rotation of the order key."""
     connection: int = 0
-    """Number of its connection: counts up."""
+    """Number of the current connection, counting up."""
     faults: dict[str, int] = field(default_factory=dict)
-    """Faults that the hub finds in this host's data, beside those the host reports."""
+    """Faults with this host's data that the hub counted, besides those the host reports."""
 
 
 class Presence:
@@ -52,12 +52,12 @@ class Presence:
         return frozenset(host_id for host_id, state in self._hosts.items() if state.online)
 
     def connected(self, hello: Hello, wall_ns: int) -> int:
-        """Records a new connection; returns its number."""
+        """Registers a new connection; returns its number."""
         host_id, facts = hello.host_id, hello.facts
         state = self._hosts.setdefault(host_id, HostState(facts))
         state.facts, state.heartbeat, state.follows = facts, None, hello.follows
         if hello.wall_ns:
-            # Its blocks may come before its first heartbeat.
+            # Its blocks may arrive before its first heartbeat.
             boot_ns = max(hello.wall_ns - facts.booted_wall_ns, 0)
             state.clock.measure(facts.boot_id, hello.wall_ns, boot_ns, wall_ns)
         state.online, state.seen_wall_ns = True, wall_ns
@@ -66,30 +66,30 @@ class Presence:
         return state.connection
 
     def beat(self, host_id: str, heartbeat: Heartbeat, wall_ns: int) -> None:
-        """Records a heartbeat."""
+        """Stores a heartbeat."""
         state = self._hosts[host_id]
         state.heartbeat, state.seen_wall_ns = heartbeat, wall_ns
         state.recent.append(heartbeat)
         state.clock.measure(state.facts.boot_id, heartbeat.wall_ns, heartbeat.boot_ns, wall_ns)
 
     def corrected(self, host_id: str, content: Block | Gap) -> Block | Gap:
-        """A block or gap with its times corrected to the hub's clock."""
+        """A host's block or gap, in the hub's time."""
         state = self._hosts.get(host_id)
         return content if state is None else state.clock.corrected(content)
 
     def shift_ns(self, host_id: str) -> int:
-        """What to add to the host's current wall times, nanoseconds; 0 where its clock is good."""
+        """Correction for the wall times that a host records now; 0 if none is needed."""
         state = self._hosts.get(host_id)
         return 0 if state is None else state.clock.shift_ns
 
     def fault(self, host_id: str, name: str) -> None:
-        """Counts a fault in this host's data that the hub found."""
+        """Counts a fault with this host's data."""
         state = self._hosts.get(host_id)
         if state is not None:
             state.faults[name] = state.faults.get(name, 0) + 1
 
     def disconnected(self, host_id: str, connection: int) -> None:
-        """Records the end of a connection, unless a newer one has replaced it."""
+        """Marks the host offline, unless a newer connection has replaced this one."""
         state = self._hosts[host_id]
         if state.connection == connection:
             state.online, state.heartbeat = False, None

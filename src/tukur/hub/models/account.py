@@ -1,4 +1,4 @@
-"""Sessions, users, and one's own account."""
+"""Sessions, users, and the user's own account."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ Grants = Annotated[dict[str, RoleName], Meta(max_length=15)]
 
 
 class SignIn(Struct, kw_only=True):
-    """A link's token, or a name with its password."""
+    """Either a link's token, or user and password."""
 
     token: (
         Annotated[
@@ -21,7 +21,7 @@ class SignIn(Struct, kw_only=True):
             Meta(
                 min_length=1,
                 max_length=200,
-                description="From the link that ``tukur up`` prints; used once.",
+                description="From the link that ``tukur up`` prints; valid once.",
             ),
         ]
         | None
@@ -29,25 +29,21 @@ class SignIn(Struct, kw_only=True):
     user: Name | None = None
     password: Password = ""
     code: Annotated[
-        Code, Meta(description="Of the second factor, where the user has one; or a recovery code.")
+        Code, Meta(description="Of the second factor, if the user has one; or a recovery code.")
     ] = ""
 
 
 class SignInWays(Struct, kw_only=True):
     provider: Annotated[
         str | None,
-        Meta(
-            description=(
-                "What to call the OpenID provider that `/api/oidc/start` leads to; null: there is none."
-            )
-        ),
+        Meta(description=("Display name of the OpenID provider behind `/api/oidc/start`; null: none.")),
     ]
 
 
 class Session(Struct, kw_only=True):
     user: str
     role: Annotated[RoleName, Meta(description="On all hosts.")]
-    grants: Annotated[dict[str, RoleName], Meta(description="Group of hosts to the role on those.")]
+    grants: Annotated[dict[str, RoleName], Meta(description="Host group to the role on its hosts.")]
     expires_ms: int
 
 
@@ -55,42 +51,44 @@ class OpenSession(Struct, kw_only=True):
     """A browser that is signed in."""
 
     session_id: str
-    current: Annotated[bool, Meta(description="It is the one that asks.")]
-    via: Annotated[str, Meta(description="What it began with: link, password or provider.")]
+    current: Annotated[bool, Meta(description="The session of this request.")]
+    via: Annotated[str, Meta(description="How it began: link, password or provider.")]
     address: str
     browser: str
     created_ms: int
-    used_ms: Annotated[int, Meta(description="Its last use, to the minute.")]
+    used_ms: Annotated[int, Meta(description="Last use, to the minute.")]
     expires_ms: int
 
 
 class Account(Struct, kw_only=True):
-    """Somebody's own account."""
+    """The user's own account."""
 
     user: str
     role: Annotated[RoleName, Meta(description="On all hosts.")]
-    grants: Annotated[dict[str, RoleName], Meta(description="Group of hosts to the role on those.")]
-    password: Annotated[bool, Meta(description="One is set.")]
+    grants: Annotated[dict[str, RoleName], Meta(description="Host group to the role on its hosts.")]
+    password: Annotated[bool, Meta(description="Whether one is set.")]
     provider: Annotated[
-        bool, Meta(description="The OpenID provider vouches for this user, who has no password here.")
+        bool, Meta(description="The OpenID provider authenticates this user, who has no password here.")
     ]
-    needs_present: Annotated[bool, Meta(description="To set another takes the present one, or a new link.")]
+    needs_present: Annotated[
+        bool, Meta(description="Setting another requires the present one, or a new link.")
+    ]
     second_factor: bool
-    recovery_codes: Annotated[int, Meta(description="How many are left.")]
+    recovery_codes: Annotated[int, Meta(description="Number of unused ones.")]
     sessions: list[OpenSession]
 
 
 class PasswordChange(Struct, kw_only=True, forbid_unknown_fields=True):
     new: Annotated[Password, Meta(description="12 to 128 characters of any kind.")]
     present: Annotated[
-        Password, Meta(description="Not needed within 15 minutes after a sign-in by a link.")
+        Password, Meta(description="Not required within 15 minutes after a sign-in with a link.")
     ] = ""
 
 
 class SecondFactorSecret(Struct, kw_only=True):
-    """Shown this once; it counts when a code of it has been given."""
+    """Shown only once; active after a code has confirmed it."""
 
-    secret: Annotated[str, Meta(description="Base32, to be typed into an authenticator.")]
+    secret: Annotated[str, Meta(description="Base32, to type into an authenticator.")]
     uri: str
     picture: Annotated[str, Meta(description="The same as a QR code: an SVG as a data URL.")]
 
@@ -100,7 +98,7 @@ class SecondFactorCode(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RecoveryCodes(Struct, kw_only=True):
-    codes: Annotated[list[str], Meta(description="Each is good once in place of a code; shown this once.")]
+    codes: Annotated[list[str], Meta(description="Each replaces a code once; shown only once.")]
 
 
 class User(Struct, kw_only=True):
@@ -108,12 +106,12 @@ class User(Struct, kw_only=True):
 
     name: str
     role: Annotated[RoleName, Meta(description="On all hosts.")]
-    grants: Annotated[dict[str, RoleName], Meta(description="Group of hosts to the role on those.")]
+    grants: Annotated[dict[str, RoleName], Meta(description="Host group to the role on its hosts.")]
     disabled: bool
-    password: Annotated[bool, Meta(description="One is set.")]
+    password: Annotated[bool, Meta(description="Whether one is set.")]
     second_factor: bool
     provider: Annotated[
-        bool, Meta(description="Signs in by the OpenID provider, which says what roles it has.")
+        bool, Meta(description="Signs in with the OpenID provider, whose claims determine the roles.")
     ]
     created_ms: int
 
@@ -129,7 +127,7 @@ class NewUser(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UserChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to become of a user; what is null stays as it is."""
+    """Changes to a user; null: unchanged."""
 
     role: Annotated[RoleName | None, Meta(description="On all hosts; with `grants`, both are set.")] = None
     grants: Grants | None = None
@@ -137,19 +135,18 @@ class UserChange(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UserReset(Struct, kw_only=True, forbid_unknown_fields=True):
-    second_factor: Annotated[bool, Meta(description="Take this off as well.")] = False
+    second_factor: Annotated[bool, Meta(description="Also remove the second factor.")] = False
 
 
 class Invitation(Struct, kw_only=True):
-    """Shown this once."""
+    """Shown only once."""
 
     user: str
     link: Annotated[
         str,
         Meta(
             description=(
-                "A path of this site: whoever opens it is signed in as the user, once, and may set a "
-                "password."
+                "A path of this site. Whoever opens it first is signed in as the user and may set a password."
             )
         ),
     ]

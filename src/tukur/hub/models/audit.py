@@ -1,31 +1,31 @@
-"""Entries of the audit log: as they are chained and stored, and as the API shows them."""
+"""Audit log entries, as stored and as the API returns them."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 START = bytes(32)
-"""The hash before the first entry."""
+"""The previous hash of the first entry."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One thing that somebody did, or tried."""
+    """An action that somebody took or tried."""
 
     seq: int
-    """1, 2, 3, ...: no number is left out."""
+    """1, 2, 3, ... without gaps."""
     at_ms: int
     actor: str
-    """Who: a user, ``token:NAME``, ``host:ID``, ``local:USER`` (the command line) or ``hub``."""
+    """A user, ``token:NAME``, ``host:ID``, ``local:USER`` (the command line) or ``hub``."""
     origin: str
-    """From which address; empty: from the hub's own machine."""
+    """The client's address; empty: the hub's own machine."""
     action: str
-    """What, such as ``order.issue``."""
+    """Such as ``order.issue``."""
     target: str
-    """To whom: a host, a user, a token's name."""
+    """What it was done to: a host, a user, a token's name."""
     result: str
-    """``done``, or why not."""
+    """``done``, or why it failed."""
     detail: str
-    """All else, as JSON."""
+    """Further details as JSON."""
     hash: bytes
     signature: bytes
 
@@ -39,9 +39,9 @@ class Head(Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(Struct, kw_only=True):
-    """One thing that somebody did, or tried."""
+    """An action that somebody took or tried."""
 
-    seq: Annotated[int, Meta(description="1, 2, 3, ...: no number is left out.")]
+    seq: Annotated[int, Meta(description="1, 2, 3, ... without gaps.")]
     at_ms: int
     actor: Annotated[
         str,
@@ -55,19 +55,15 @@ class AuditEntry(Struct, kw_only=True):
     origin: Annotated[str, Meta(description="The client's address; empty: the hub's own machine.")]
     action: str
     target: str
-    result: Annotated[str, Meta(description="``done``, or why not.")]
-    detail: Annotated[str, Meta(description="All else, as JSON.")]
+    result: Annotated[str, Meta(description="``done``, or why it failed.")]
+    detail: Annotated[str, Meta(description="Further details as JSON.")]
     hash: Annotated[
         str,
-        Meta(
-            description=(
-                "Of all that this entry says and of the hash before it; hexadecimal, likewise the next."
-            )
-        ),
+        Meta(description=("SHA-256 over this entry and the previous hash; hexadecimal, like the signature.")),
     ]
     signature: str
 
 
 class AuditEntries(Struct, kw_only=True):
     entries: Annotated[list[AuditEntry], Meta(description="Newest first.")]
-    next: Annotated[int | None, Meta(description="For `before`; null: there are no older ones.")]
+    next: Annotated[int | None, Meta(description="For `before`; null: no older entries.")]

@@ -1,4 +1,4 @@
-"""What every part of the API shares: errors, health, the names of roles."""
+"""Shared by the whole API: errors, health, role names."""
 
 from typing import Annotated, Literal
 
@@ -8,9 +8,9 @@ RoleName = Literal["none", "viewer", "operator", "admin"]
 
 
 class Problem(Struct, kw_only=True):
-    """Every error, whatever its status."""
+    """The body of every error response."""
 
-    code: Annotated[str, Meta(description="A stable word, such as ``host_unknown``.")]
+    code: Annotated[str, Meta(description="Stable code, such as ``host_unknown``.")]
     detail: Annotated[str, Meta(description="What was found and what was expected.")]
 
 

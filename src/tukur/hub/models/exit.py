@@ -8,7 +8,7 @@ from tukur.hub.models.process import StartNs
 
 
 class Exit(Struct, kw_only=True):
-    """One life that is over."""
+    """A life that has ended."""
 
     boot_id: str
     pid: int
@@ -22,12 +22,14 @@ class Exit(Struct, kw_only=True):
     pod: str
     slice: str
     started_ms: int
-    ended_ms: Annotated[int, Meta(description="The death where ``exact``, else the last sample that had it.")]
+    ended_ms: Annotated[
+        int, Meta(description="Time of exit if ``exact``, else of the last sample that had it.")
+    ]
     exact: Annotated[
-        bool, Meta(description="Whether the kernel told of the death: then the figures are final.")
+        bool, Meta(description="Whether the kernel reported the exit; then the figures are final.")
     ]
     exit_code: int | None
-    exit_signal: Annotated[int | None, Meta(description="One of both where it is known.")]
+    exit_signal: Annotated[int | None, Meta(description="Either this or `exit_code` is set, if known.")]
     cause: Annotated[str, Meta(description="``oom``: killed by the OOM killer.")]
     cpu_s: float
     rss_peak: int
@@ -36,16 +38,16 @@ class Exit(Struct, kw_only=True):
 
 
 class ExitGroup(Struct, kw_only=True):
-    """Short lives of one name under one parent, too many to tell each."""
+    """Short lives of one name and parent, aggregated because there were too many."""
 
     ppid: int
     parent_start_ns: StartNs
     parent_name: str
     name: Annotated[
-        str, Meta(description=("Empty: children that nobody saw, by what their parent was charged for them."))
+        str, Meta(description=("Empty: unobserved children, accounted from their parent's counters."))
     ]
     uid: int
-    lives: Annotated[int | None, Meta(description="Null: how many is not known.")]
+    lives: Annotated[int | None, Meta(description="Null: unknown.")]
     cpu_s: float
     rss_peak: int
     read_bytes: int
@@ -53,13 +55,11 @@ class ExitGroup(Struct, kw_only=True):
 
 
 class LostLives(Struct, kw_only=True):
-    """What the kernel had no room to tell."""
+    """Events lost because the kernel's buffer was full."""
 
-    lives: Annotated[int, Meta(description="Lives of which not even the name is known.")]
+    lives: Annotated[int, Meta(description="Lives whose name is not known either.")]
     cpu_s: Annotated[float, Meta(description="Their CPU time.")]
-    execs: Annotated[
-        int, Meta(description="Program changes: the command line of some short lives is not known.")
-    ]
+    execs: Annotated[int, Meta(description="Lost execs: the command line of some short lives is not known.")]
     finals: Annotated[int, Meta(description="Lives whose last CPU time is missing.")]
 
 
@@ -67,9 +67,9 @@ class Exits(Struct, kw_only=True):
     from_ms: int
     to_ms: int
     exits: Annotated[list[Exit], Meta(description="Newest first.")]
-    next: Annotated[str | None, Meta(description="For `after`, to go on; null: there are no more.")]
+    next: Annotated[str | None, Meta(description="For `after`; null: no more.")]
     groups: Annotated[
-        list[ExitGroup], Meta(description="Of the whole tens of seconds that the range touches.")
+        list[ExitGroup], Meta(description="For the range, widened to multiples of ten seconds.")
     ]
     lost: LostLives
 
@@ -80,7 +80,7 @@ class OomKill(Struct, kw_only=True):
     at_ms: int
     boot_id: str
     pid: int
-    start_ns: Annotated[StartNs, Meta(description="Null: which life it was is not known.")] | None
+    start_ns: Annotated[StartNs, Meta(description="Null: the life is not known.")] | None
     name: str
     uid: int
     user: str
@@ -88,14 +88,15 @@ class OomKill(Struct, kw_only=True):
     unit: str
     container: str
     pod: str
-    slice: Annotated[str, Meta(description="From the command line on: empty where the life is not known.")]
+    slice: Annotated[
+        str, Meta(description="This and the fields from `cmdline` on are empty if the life is not known.")
+    ]
     constraint: Annotated[
         str,
         Meta(
             description=(
                 "``none``: the machine was out of memory; ``memcg``: a cgroup was at its limit; "
-                "``cpuset`` or ``memory_policy``: some memory nodes were full; empty: the kernel did "
-                "not say."
+                "``cpuset`` or ``memory_policy``: some memory nodes were full; empty: not known."
             )
         ),
     ]
@@ -103,18 +104,14 @@ class OomKill(Struct, kw_only=True):
     task_memcg: Annotated[str, Meta(description="The victim's cgroup.")]
     trigger: Annotated[
         str,
-        Meta(
-            description=(
-                "Name of the process whose wish for memory could not be met; empty: the kernel did not say."
-            )
-        ),
+        Meta(description=("Name of the process whose allocation failed; empty: not known.")),
     ]
-    rss: Annotated[int, Meta(description="What the victim held.")]
-    text: Annotated[str, Meta(description="The kernel's own words.")]
+    rss: Annotated[int, Meta(description="RSS of the victim.")]
+    text: Annotated[str, Meta(description="The kernel's message.")]
 
 
 class OomKills(Struct, kw_only=True):
     from_ms: int
     to_ms: int
     kills: Annotated[list[OomKill], Meta(description="Newest first.")]
-    more: Annotated[bool, Meta(description="Whether the range has older ones than `limit` let through.")]
+    more: Annotated[bool, Meta(description="Whether `limit` cut off older ones.")]

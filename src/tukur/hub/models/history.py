@@ -1,4 +1,4 @@
-"""Figures over time, rankings and comparisons over a range, lives found by what they ran."""
+"""Time series, rankings and comparisons over a range, search of lives."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from tukur.hub.models.process import StartNs
 
 
 class Figure(Struct, kw_only=True):
-    """One figure over time; the three lists are as long as ``t_ms``; null where nothing is known."""
+    """One figure over time; the three lists are as long as ``t_ms``; null: not known."""
 
     low: list[float | None]
     mean: list[float | None]
@@ -23,7 +23,7 @@ class Gap(Struct, kw_only=True):
 class Series(Struct, kw_only=True):
     from_ms: int
     to_ms: int
-    step_ms: Annotated[int, Meta(description="Each point covers this long, from its time on.")]
+    step_ms: Annotated[int, Meta(description="Duration covered by each point, from its time on.")]
     t_ms: list[int]
     figures: Annotated[
         dict[str, Figure],
@@ -35,7 +35,7 @@ class Series(Struct, kw_only=True):
             )
         ),
     ]
-    gaps: Annotated[list[Gap], Meta(description="Stretches of more than three seconds with no sample.")]
+    gaps: Annotated[list[Gap], Meta(description="Periods of more than three seconds without a sample.")]
 
 
 class Top(Struct, kw_only=True):
@@ -56,7 +56,9 @@ class Top(Struct, kw_only=True):
     read_bytes: int
     write_bytes: int
     first_ms: int
-    last_ms: Annotated[int, Meta(description="When the life was first and last seen, over all time.")]
+    last_ms: Annotated[
+        int, Meta(description="First and last time that the life was seen, also outside the range.")
+    ]
     ended: bool
     exit_code: int | None = None
     exit_signal: int | None = None
@@ -64,14 +66,14 @@ class Top(Struct, kw_only=True):
 
 
 class TopGroup(Struct, kw_only=True):
-    """What the lives of one name, user, unit, container, pod or slice did within a range together."""
+    """Totals of all lives of one name, user, unit, container, pod or slice within a range."""
 
-    name: Annotated[str, Meta(description="Empty: those that are in none.")]
+    name: Annotated[str, Meta(description="Empty: lives without one.")]
     lives: Annotated[
         int,
         Meta(
             description=(
-                "How many were seen; beyond ten minutes those that did something, or lived at the "
+                "Number of lives; in ranges over ten minutes only those that were active or alive at the "
                 "range's edges."
             )
         ),
@@ -79,12 +81,7 @@ class TopGroup(Struct, kw_only=True):
     cpu_s: Annotated[float, Meta(description="Their CPU time within the range, seconds.")]
     rss_peak: Annotated[
         int,
-        Meta(
-            description=(
-                "The most that any one of them held. Not a sum: peaks at different times add up to "
-                "nothing that was."
-            )
-        ),
+        Meta(description=("Maximum of any one of them. Not a sum, since the peaks are at different times.")),
     ]
     read_bytes: int
     write_bytes: int
@@ -95,19 +92,15 @@ class TopList(Struct, kw_only=True):
     to_ms: int
     resolution_ms: Annotated[
         int,
-        Meta(
-            description=(
-                "1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges."
-            )
-        ),
+        Meta(description=("1000: from one-second samples; 60000: whole minutes, with seconds at the edges.")),
     ]
     group: Literal["process", "name", "user", "unit", "container", "pod", "slice"]
-    processes: Annotated[list[Top], Meta(description="Where the group is `process`.")]
-    groups: Annotated[list[TopGroup], Meta(description="Of any other group.")]
+    processes: Annotated[list[Top], Meta(description="If `group` is `process`.")]
+    groups: Annotated[list[TopGroup], Meta(description="For any other `group`.")]
 
 
 class FleetTop(Struct, kw_only=True):
-    """One process, or a group, of one host."""
+    """One process of one host."""
 
     host_id: str
     host: str
@@ -121,7 +114,7 @@ class FleetTopList(Struct, kw_only=True):
 
 
 class Changed(Struct, kw_only=True):
-    """One process at two instants."""
+    """One process at two times."""
 
     pid: int
     start_ns: StartNs
@@ -131,11 +124,9 @@ class Changed(Struct, kw_only=True):
     user: str
     unit: str
     change: Literal["appeared", "gone", "stayed"]
-    cpu_s: Annotated[
-        float, Meta(description="CPU time between the two instants, as far as both samples tell.")
-    ]
+    cpu_s: Annotated[float, Meta(description="CPU time between the two samples.")]
     rss: Annotated[
-        int, Meta(description="RSS at the second instant, or at the first where it is gone by then.")
+        int, Meta(description="RSS in the second sample, or in the first if the process has ended.")
     ]
     rss_growth: int
     read_bytes: int
@@ -143,12 +134,14 @@ class Changed(Struct, kw_only=True):
 
 
 class Difference(Struct, kw_only=True):
-    from_ms: Annotated[int, Meta(description="The two samples that are compared: the nearest ones.")]
+    from_ms: Annotated[int, Meta(description="Times of the two samples compared, the nearest ones.")]
     to_ms: int
     appeared: int
     gone: int
     stayed: int
-    processes: Annotated[list[Changed], Meta(description="Those that changed most, by what was asked for.")]
+    processes: Annotated[
+        list[Changed], Meta(description="Those with the largest change, by the requested sort key.")
+    ]
 
 
 class Life(Struct, kw_only=True):
@@ -167,20 +160,18 @@ class Life(Struct, kw_only=True):
     container: str
     pod: str
     slice: str
-    since_ms: Annotated[int, Meta(description="When it began to run this.")]
-    last_ms: Annotated[
-        int | None, Meta(description="When the life ended; null: it has not, as far as is known.")
-    ]
+    since_ms: Annotated[int, Meta(description="When it began to run this program.")]
+    last_ms: Annotated[int | None, Meta(description="When the life ended; null: not known to have ended.")]
     ended: bool
     exit_code: int | None
     exit_signal: int | None
     cause: str
     cpu_s: Annotated[
-        float | None, Meta(description="Of the whole life, once it has ended; likewise the next.")
+        float | None, Meta(description="Of the whole life, once it has ended; likewise `rss_peak`.")
     ]
     rss_peak: int | None
 
 
 class Lives(Struct, kw_only=True):
     lives: Annotated[list[Life], Meta(description="Newest first.")]
-    next: Annotated[str | None, Meta(description="`after` of the request that goes on; null: that was all.")]
+    next: Annotated[str | None, Meta(description="For `after`; null: no more.")]

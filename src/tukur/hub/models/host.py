@@ -9,7 +9,7 @@ from tukur.protocol.messages import HostId
 
 
 class PolicySelection(Struct, kw_only=True):
-    """Processes by patterns."""
+    """Patterns that select processes."""
 
     users: list[str]
     units: list[str]
@@ -17,23 +17,25 @@ class PolicySelection(Struct, kw_only=True):
 
 
 class HostPolicy(Struct, kw_only=True):
-    """What a host lets anybody do, by its own file: it has the last word."""
+    """The host's own policy file; the hub cannot override it."""
 
-    actions: Annotated[list[str], Meta(description="Of renice, ionice and freeze.")]
+    actions: Annotated[list[str], Meta(description="Which of renice, ionice and freeze are allowed.")]
     allow: Annotated[
         PolicySelection,
-        Meta(description="Who alone may be reached; nothing in it: everybody that is not protected."),
+        Meta(description="The only processes that may be targets; empty: all that are not protected."),
     ]
     protect: PolicySelection
     dangerous: Annotated[
         list[str],
-        Meta(description="Programs that are protected on every host whose file does not name them."),
+        Meta(description="Programs that are protected unless the host's file names them."),
     ]
-    problem: Annotated[str, Meta(description="Why the host's file cannot be used: then nothing is allowed.")]
+    problem: Annotated[
+        str, Meta(description="Why the host's policy file is not valid; then nothing is allowed.")
+    ]
 
 
-class Held(Struct, kw_only=True):
-    """A machine that came with a host's key while another used it, and was not let in."""
+class IdentityConflict(Struct, kw_only=True):
+    """A machine that was rejected because another one was connected with the same key."""
 
     boot_id: str
     hostname: str
@@ -46,13 +48,13 @@ class Host(Struct, kw_only=True):
     host_id: str
     name: str
     online: bool
-    role: Annotated[RoleName, Meta(description="What the asker may do on it.")] = "none"
+    role: Annotated[RoleName, Meta(description="The requester's role on this host.")] = "none"
     groups: list[str]
-    needs_approval: Annotated[bool, Meta(description="An order to it waits for a second person.")]
-    revoked: Annotated[bool, Meta(description="Its key opens nothing any more.")]
+    needs_approval: Annotated[bool, Meta(description="Orders need the approval of a second person.")]
+    revoked: Annotated[bool, Meta(description="Its key is rejected.")]
     held: Annotated[
-        list[Held],
-        Meta(description="Other machines that have its key: somebody must decide which is the host."),
+        list[IdentityConflict],
+        Meta(description="Other machines that use its key: an administrator must decide which is the host."),
     ]
     last_seen_ms: int | None
     boot_id: str
@@ -77,16 +79,14 @@ class Host(Struct, kw_only=True):
         int | None,
         Meta(
             description=(
-                "How far the host's clock is ahead of ours, less what the quickest message took; "
+                "How far the host's clock is ahead of the hub's, minus the shortest network delay; "
                 "null: not known."
             )
         ),
     ]
     shift_ms: Annotated[
         int,
-        Meta(
-            description=("What is added to the times that it tells, since its clock is wrong; 0: it is good.")
-        ),
+        Meta(description=("Correction added to its times because its clock is wrong; 0: none.")),
     ]
     rates: Annotated[
         dict[str, float | int | list[float]] | None,
@@ -104,14 +104,15 @@ class Hosts(Struct, kw_only=True):
 class Release(Struct, kw_only=True):
     boot_id: (
         Annotated[
-            HostId, Meta(description="The host is the machine of this boot; null: whichever connects first.")
+            HostId,
+            Meta(description="The host is the machine with this boot; null: whichever connects first."),
         ]
         | None
     ) = None
 
 
 class HostChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to become of a host; what is null stays as it is."""
+    """Changes to a host; null: unchanged."""
 
     name: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
     groups: (
@@ -125,5 +126,5 @@ class HostChange(Struct, kw_only=True, forbid_unknown_fields=True):
         | None
     ) = None
     needs_approval: Annotated[
-        bool | None, Meta(description="Whether an order to it waits for a second person; likewise.")
+        bool | None, Meta(description="Whether orders need the approval of a second person; likewise.")
     ] = None

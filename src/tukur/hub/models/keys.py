@@ -1,4 +1,4 @@
-"""The key of a process life as a request writes it."""
+"""Parses the key of a process life in a request."""
 
 import msgspec
 
@@ -7,10 +7,9 @@ from tukur.protocol.messages import ProcessKey
 
 
 def process_key(boot_id: str, pid: int, start_ns: str) -> ProcessKey:
-    """The key. Raises ProblemError (400) where no process can have it.
+    """The key. Raises ProblemError (400) if it is out of range.
 
-    An agent takes a message with such a key for a broken protocol and ends its connection: it must not
-    leave the hub.
+    Such a key must not be sent: the agent would treat it as a protocol error and close its connection.
     """
     try:
         return msgspec.convert({"boot_id": boot_id, "pid": pid, "start_ns": int(start_ns)}, ProcessKey)

@@ -1,4 +1,4 @@
-"""Processes: a row of the table, the table at one instant, all that is known of one life."""
+"""Processes: a row of the table, the table at one time, the details of one life."""
 
 from typing import Annotated, Any
 
@@ -40,7 +40,7 @@ class Process(_ProcessFigures, kw_only=True):  # type: ignore[misc, call-arg]
         bool,
         Meta(
             description=(
-                "It ended since the sample before: this is its last account, and ``rss`` the most it held."
+                "It ended since the previous sample: these are its final figures, and ``rss`` is its peak."
             )
         ),
     ]
@@ -51,11 +51,9 @@ class ProcessTable(Struct, kw_only=True):
     asked_ms: int
     at_ms: Annotated[
         int,
-        Meta(
-            description=("When the sample was taken that this is: the one nearest to the instant asked for.")
-        ),
+        Meta(description=("Time of the sample, the one nearest to the requested time.")),
     ]
-    exact: Annotated[bool, Meta(description="Whether a sample lies within the asked second.")]
+    exact: Annotated[bool, Meta(description="Whether the sample is within the requested second.")]
     boot_id: str
     host: dict[str, float | int | list[float]] | None
     processes: list[Process]
@@ -69,17 +67,17 @@ class Relative(Struct, kw_only=True):
 
 
 class ProcessSet(Struct, kw_only=True):
-    """Processes that belong together, as they are now."""
+    """Processes that one order can target together, as of now."""
 
     scope: Scope
-    of: Annotated[str, Meta(description="Which cgroup or unit.")]
+    of: Annotated[str, Meta(description="The cgroup or unit.")]
     processes: int
-    rss: Annotated[int, Meta(description="Sum: what is shared counts for each.")]
-    names: Annotated[list[str], Meta(description="The most frequent.")]
+    rss: Annotated[int, Meta(description="Sum; shared memory is counted for each process.")]
+    names: Annotated[list[str], Meta(description="The most frequent names.")]
 
 
 class ProcessDetail(Struct, kw_only=True):
-    """One process life, as the record and (while it lives) the agent know it."""
+    """One process life, from the record and, while it lives, from the agent."""
 
     boot_id: str
     pid: int
@@ -99,13 +97,13 @@ class ProcessDetail(Struct, kw_only=True):
     exact: Annotated[
         bool,
         Meta(
-            description=("Whether the kernel told of its death: then ``last_ms`` and the totals are exact.")
+            description=("Whether the kernel reported its exit; then ``last_ms`` and the totals are exact.")
         ),
     ]
     exit_code: int | None
     exit_signal: int | None
     cause: str
-    cpu_s: Annotated[float | None, Meta(description="Of the whole life; null while it is not over.")]
+    cpu_s: Annotated[float | None, Meta(description="Of the whole life; null while it lives.")]
     rss_peak: int | None
     read_bytes: int | None
     write_bytes: int | None
@@ -113,15 +111,9 @@ class ProcessDetail(Struct, kw_only=True):
     state: str
     parent: Relative | None
     children: list[Relative]
-    restart: Annotated[
-        str, Meta(description="Who would start it again, as a sentence; empty: nobody that is known.")
-    ]
-    protected: Annotated[str, Meta(description="Why a signal would be refused; empty: it would not be.")]
+    restart: Annotated[str, Meta(description="What would restart it, as a sentence; empty: nothing known.")]
+    protected: Annotated[str, Meta(description="Why a signal would be refused; empty: not protected.")]
     sets: Annotated[
         list[ProcessSet],
-        Meta(
-            description=(
-                "Other targets for an order than this process alone; empty: the agent reported none."
-            )
-        ),
+        Meta(description=("Sets of processes that an order can target; empty: the agent reported none.")),
     ]

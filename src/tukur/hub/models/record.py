@@ -1,4 +1,4 @@
-"""What the record holds: its gaps, its size, how far back each level reaches."""
+"""The record: its gaps, its size, and how far back each resolution reaches."""
 
 from typing import Annotated, Literal
 
@@ -6,29 +6,29 @@ from msgspec import Meta, Struct
 
 
 class RecordGap(Struct, kw_only=True):
-    """A stretch of which the record has no samples."""
+    """A period without samples."""
 
     from_ms: Annotated[
         int,
-        Meta(description=("The first sample that was given up; of `not_recorded` the last one before it.")),
+        Meta(description=("The first discarded sample; for `not_recorded` the last sample before the gap.")),
     ]
     to_ms: Annotated[
         int,
-        Meta(description=("The last sample that was given up; of `not_recorded` the first one after it.")),
+        Meta(description=("The last discarded sample; for `not_recorded` the first sample after the gap.")),
     ]
-    boot_id: Annotated[str | None, Meta(description="Null: not one boot's.")]
+    boot_id: Annotated[str | None, Meta(description="Null: not within one boot.")]
     reason: Annotated[
         str,
         Meta(
             description=(
-                "``spool_full`` or ``spool_age``: the agent had no more room for it while the hub was"
-                " away; ``disk_full`` or ``disk_fault``: its disk took nothing; ``damaged``: its disk"
-                " changed it; ``not_recorded``: no agent was running, or the machine was off or "
+                "``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was"
+                " unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its"
+                " spool was corrupted; ``not_recorded``: no agent was running, or the machine was off or "
                 "suspended."
             )
         ),
     ]
-    blocks: Annotated[int | None, Meta(description="How many blocks were given up; null: not known.")]
+    blocks: Annotated[int | None, Meta(description="Number of discarded blocks; null: not known.")]
     samples: int | None
 
 
@@ -36,24 +36,21 @@ class RecordGaps(Struct, kw_only=True):
     from_ms: int
     to_ms: int
     gaps: Annotated[list[RecordGap], Meta(description="Oldest first.")]
-    more: Annotated[bool, Meta(description="Whether the range has later ones than `limit` let through.")]
+    more: Annotated[bool, Meta(description="Whether `limit` cut off later ones.")]
     spooled: Annotated[
         int,
         Meta(
-            description=(
-                "Blocks that still wait at the agent: with these some of what is `not_recorded` now "
-                "may yet come."
-            )
+            description=("Blocks waiting in the agent's spool: they may still fill some `not_recorded` gaps.")
         ),
     ]
 
 
 class StoreLevel(Struct, kw_only=True):
-    """One level of the record."""
+    """One resolution of the record."""
 
     name: Literal["seconds", "minutes", "hours"]
-    keep_ms: Annotated[int, Meta(description="How long it is kept, milliseconds.")]
-    oldest_ms: Annotated[int | None, Meta(description="How far back it reaches; null: nothing is recorded.")]
+    keep_ms: Annotated[int, Meta(description="Retention, milliseconds.")]
+    oldest_ms: Annotated[int | None, Meta(description="Its oldest data; null: nothing is recorded.")]
 
 
 class StoreUsage(Struct, kw_only=True):
@@ -62,19 +59,21 @@ class StoreUsage(Struct, kw_only=True):
         int | None,
         Meta(
             description=(
-                "What it may still grow by, the disk's free space or up to its bound; null: not known."
+                "How much it may still grow: up to the free disk space or `max_bytes`; null: not known."
             )
         ),
     ]
     max_bytes: Annotated[
-        int | None, Meta(description="The bound that was set, past which the oldest goes; null: none.")
+        int | None,
+        Meta(description="The configured limit, above which the oldest data is deleted; null: none."),
     ]
     levels: list[StoreLevel]
-    known: Annotated[bool, Meta(description="Whether enough is recorded to tell how it grows.")]
+    known: Annotated[bool, Meta(description="Whether enough is recorded for a forecast.")]
     bytes_per_day: float | None
     settles_at_bytes: Annotated[
-        int | None, Meta(description="Its size once each level is as old as it is kept.")
+        int | None, Meta(description="Its size once each resolution has reached its retention.")
     ]
     full_in_days: Annotated[
-        float | None, Meta(description="When the room is used up; null: never as it grows now, or not known.")
+        float | None,
+        Meta(description="When `room_bytes` is used up; null: never at the present growth, or not known."),
     ]

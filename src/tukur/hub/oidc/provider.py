@@ -1,7 +1,7 @@
-"""An OpenID provider, as its relying party: authorization code flow with PKCE, one provider for a hub.
+"""The OpenID Connect relying party: authorization code flow with PKCE, one provider per hub.
 
-The provider's answers are checked by Authlib (claims) and joserfc (signatures); what ties an answer to the
-browser that began is an encrypted cookie, so that nothing of it has to be kept here.
+Authlib validates the claims, joserfc the signatures. An encrypted cookie binds the provider's response to the
+browser that began the flow, so that the hub keeps no state of it.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.identity import Rights
 from tukur.hub.errors import ProblemError
 from tukur.hub.network import is_loopback
-from tukur.hub.oidc.settings import OidcSettings, rights_of
+from tukur.hub.oidc.settings import OidcSettings, combine_rights
 
 log = logging.getLogger(__name__)
 
 FLOW_S = 600
-"""So long somebody has to sign in at the provider."""
-_DISCOVERED_S = 3600.0
-_KEYS_AGAIN_S = 30.0
-"""Unknown keys are asked for no more often than this."""
+"""How long a sign-in at the provider may take."""
+_METADATA_TTL_S = 3600.0
+_KEYS_REFETCH_S = 30.0
+"""Shortest time between two requests for the provider's keys."""
 _LEEWAY_S = 60
 _TIMEOUT_S = 10.0
 _SCOPE = "openid profile email"
@@ -45,11 +45,11 @@ _ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
 )
-"""By a key pair: neither `none`, nor those that whoever knows the client's secret could sign with."""
+"""Asymmetric only: neither `none` nor HMAC with the client secret."""
 
 
 class _Metadata(msgspec.Struct):
-    """What of the provider's description is used."""
+    """The fields of the provider's discovery document that are used."""
 
     issuer: str
     authorization_endpoint: str
@@ -63,14 +63,14 @@ class _Metadata(msgspec.Struct):
 
 
 class _Token(msgspec.Struct):
-    """What a code was exchanged for."""
+    """The token endpoint's response."""
 
     id_token: str
     access_token: str = ""
 
 
 class _Flow(msgspec.Struct):
-    """What the browser carries, encrypted, while it is at the provider."""
+    """The content of the encrypted cookie while the browser is at the provider."""
 
     state: str
     nonce: str
@@ -79,13 +79,13 @@ class _Flow(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Whom the provider has vouched for."""
+class ProviderUser:
+    """A user that the provider has authenticated."""
 
     subject: str
-    """Never another person's at this provider."""
+    """Unique at this provider, and never reused."""
     names: tuple[str, ...]
-    """What may serve as a name, the best first."""
+    """Candidates for the user name, the best first."""
     rights: Rights
 
 
@@ -100,14 +100,14 @@ class Provider:
         self._clock = clock
         self._metadata: _Metadata | None = None
         self._keys: KeySet | None = None
-        self._asked = -_DISCOVERED_S
-        self._keys_asked = -_KEYS_AGAIN_S
-        self._asking = asyncio.Lock()
+        self._metadata_fetched_s = -_METADATA_TTL_S
+        self._keys_fetched_s = -_KEYS_REFETCH_S
+        self._fetch_lock = asyncio.Lock()
         self._tls = ssl.create_default_context(cafile=settings.ca)
 
     async def begin(self, return_url: str) -> tuple[str, str]:
-        """(where the browser is sent, what it carries meanwhile)."""
-        metadata = await self._discovered()
+        """(URL at the provider to redirect to, value of the flow cookie)."""
+        metadata = await self._current_metadata()
         flow = _Flow(
             secrets.token_urlsafe(32),
             secrets.token_urlsafe(32),
@@ -127,37 +127,47 @@ class Provider:
         )
         return str(url), self._key.seal(_PURPOSE, "", msgspec.json.encode(flow))
 
-    async def finish(self, carried: str, answer: Mapping[str, str], return_url: str) -> Person:
-        """Whom the provider's answer vouches for; `answer`: what it sent the browser back with."""
-        flow = self._opened(carried)
-        if not hmac.compare_digest(flow.state.encode(), answer.get("state", "").encode()):
-            raise _refused("state_not_valid", "this response belongs to no sign-in of this browser")
-        metadata = await self._discovered()
-        self._check_issuer(metadata, answer)
-        if "code" not in answer:
-            raise _refused("provider_refused", f"the provider says {answer.get('error', 'nothing')[:100]!r}")
+    async def finish(self, flow_cookie: str, response: Mapping[str, str], return_url: str) -> ProviderUser:
+        """The authenticated user; `response`: the query parameters that the provider redirected with."""
+        flow = self._decrypt_flow(flow_cookie)
+        if not hmac.compare_digest(flow.state.encode(), response.get("state", "").encode()):
+            raise _rejected(
+                "state_not_valid", "this response does not match the sign-in in this browser; sign in again"
+            )
+        metadata = await self._current_metadata()
+        self._check_issuer(metadata, response)
+        if "code" not in response:
+            raise _rejected(
+                "provider_refused",
+                f"the OpenID provider reported the error {response.get('error', '')[:100]!r}",
+            )
         try:
-            token = await self._token(metadata, answer["code"], flow.verifier, return_url)
+            token = await self._token(metadata, response["code"], flow.verifier, return_url)
             claims = await self._claims(metadata, token, flow)
             if self.settings.role_claim not in claims and metadata.userinfo_endpoint:
                 claims = {**await self._userinfo(metadata, token, claims), **claims}
         except (JoseError, httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
-            log.warning("a sign-in by the provider was refused: %s", error)
-            raise _refused("provider_not_valid", "the provider's response is not valid") from error
-        return self._person(claims)
+            log.warning("rejected a response of the OpenID provider: %s", error)
+            raise _rejected(
+                "provider_not_valid", "the OpenID provider's response is not valid; see the hub's log"
+            ) from error
+        return self._user(claims)
 
-    def _opened(self, carried: str) -> _Flow:
-        opened = self._key.open(_PURPOSE, "", carried) if carried else None
-        flow = None if opened is None else msgspec.json.decode(opened, type=_Flow)
+    def _decrypt_flow(self, flow_cookie: str) -> _Flow:
+        content = self._key.open(_PURPOSE, "", flow_cookie) if flow_cookie else None
+        flow = None if content is None else msgspec.json.decode(content, type=_Flow)
         if flow is None or flow.expires_s < self._clock():
-            raise _refused("state_not_valid", "no sign-in is in progress in this browser")
+            raise _rejected(
+                "state_not_valid",
+                "no sign-in is in progress in this browser, or it has expired; sign in again",
+            )
         return flow
 
-    def _check_issuer(self, metadata: _Metadata, answer: Mapping[str, str]) -> None:
-        # RFC 9207: an answer of another provider is not for this one's token endpoint.
-        said = answer.get("iss")
-        if said != metadata.issuer and (said or metadata.authorization_response_iss_parameter_supported):
-            raise _refused("provider_not_valid", "the response comes from another provider")
+    def _check_issuer(self, metadata: _Metadata, response: Mapping[str, str]) -> None:
+        # RFC 9207: protects from mix-up attacks.
+        issuer = response.get("iss")
+        if issuer != metadata.issuer and (issuer or metadata.authorization_response_iss_parameter_supported):
+            raise _rejected("provider_not_valid", "the response comes from another OpenID provider")
 
     async def _token(self, metadata: _Metadata, code: str, verifier: str, return_url: str) -> _Token:
         client_id, secret = self.settings.client_id, self.settings.client_secret
@@ -169,23 +179,23 @@ class Provider:
         }
         auth: Any = httpx.USE_CLIENT_DEFAULT
         if secret and "client_secret_basic" in metadata.token_endpoint_auth_methods_supported:
-            # RFC 6749, 2.3.1: encoded as in a form first.
+            # RFC 6749, 2.3.1: both are form-encoded first.
             auth = httpx.BasicAuth(quote_plus(client_id), quote_plus(secret))
         else:
             form |= {"client_id": client_id, **({"client_secret": secret} if secret else {})}
         async with self._client() as client:
-            answer = await client.post(metadata.token_endpoint, data=form, auth=auth)
-        answer.raise_for_status()
-        return msgspec.json.decode(answer.content, type=_Token)
+            response = await client.post(metadata.token_endpoint, data=form, auth=auth)
+        response.raise_for_status()
+        return msgspec.json.decode(response.content, type=_Token)
 
     async def _claims(self, metadata: _Metadata, token: _Token, flow: _Flow) -> dict[str, Any]:
         text = token.id_token
         try:
             decoded = jwt.decode(text, await self._key_set(metadata), algorithms=list(_ALGORITHMS))
         except (JoseError, ValueError):
-            # Signed by a key that is new.
+            # The provider may have rotated its keys.
             decoded = jwt.decode(
-                text, await self._key_set(metadata, again=True), algorithms=list(_ALGORITHMS)
+                text, await self._key_set(metadata, refetch=True), algorithms=list(_ALGORITHMS)
             )
         claims = CodeIDToken(
             decoded.claims,
@@ -208,34 +218,36 @@ class Provider:
     ) -> dict[str, Any]:
         bearer = {"Authorization": f"Bearer {token.access_token}"}
         content = await self._get(metadata.userinfo_endpoint, bearer)
-        told: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
-        if told.get("sub") != claims["sub"]:
-            raise ValueError("the provider's user info names another subject than its ID token")
-        return told
+        user_info: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+        if user_info.get("sub") != claims["sub"]:
+            raise ValueError("the subject of the user info differs from that of the ID token")
+        return user_info
 
-    def _person(self, claims: Mapping[str, Any]) -> Person:
-        said = claims.get(self.settings.role_claim, ())
-        values = [said] if isinstance(said, str) else [str(each) for each in said or ()]
+    def _user(self, claims: Mapping[str, Any]) -> ProviderUser:
+        claim_value = claims.get(self.settings.role_claim, ())
+        values = (
+            [claim_value] if isinstance(claim_value, str) else [str(value) for value in claim_value or ()]
+        )
         names = (claims.get(claim) for claim in ("preferred_username", "email", "sub"))
-        return Person(
+        return ProviderUser(
             str(claims["sub"]),
             tuple(str(name) for name in names if name),
-            rights_of(self.settings.roles or {}, values),
+            combine_rights(self.settings.roles or {}, values),
         )
 
-    async def _discovered(self) -> _Metadata:
-        """The provider's description, read anew each hour; while it cannot be read, the one before."""
-        async with self._asking:
+    async def _current_metadata(self) -> _Metadata:
+        """The provider's metadata, fetched again every hour; the previous one if that fails."""
+        async with self._fetch_lock:
             now = time.monotonic()
-            if self._metadata is None or now - self._asked > _DISCOVERED_S:
+            if self._metadata is None or now - self._metadata_fetched_s > _METADATA_TTL_S:
                 try:
                     self._metadata = await self._read_metadata()
-                    self._asked = now
+                    self._metadata_fetched_s = now
                 except (httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
-                    log.error("the OpenID provider %s cannot be reached: %s", self.settings.issuer, error)
+                    log.error("cannot reach the OpenID provider %s: %s", self.settings.issuer, error)
                     if self._metadata is None:
                         raise ProblemError(
-                            503, "provider_unreachable", "the OpenID provider cannot be reached"
+                            503, "provider_unreachable", "cannot reach the OpenID provider"
                         ) from error
             return self._metadata
 
@@ -248,26 +260,26 @@ class Provider:
             check_url(url)
         return metadata
 
-    async def _key_set(self, metadata: _Metadata, *, again: bool = False) -> KeySet:
-        async with self._asking:
+    async def _key_set(self, metadata: _Metadata, *, refetch: bool = False) -> KeySet:
+        async with self._fetch_lock:
             now = time.monotonic()
-            if self._keys is None or (again and now - self._keys_asked > _KEYS_AGAIN_S):
-                self._keys_asked = now
+            if self._keys is None or (refetch and now - self._keys_fetched_s > _KEYS_REFETCH_S):
+                self._keys_fetched_s = now
                 self._keys = KeySet.import_key_set(msgspec.json.decode(await self._get(metadata.jwks_uri)))
             return self._keys
 
     async def _get(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
         async with self._client() as client:
-            answer = await client.get(url, headers={"Accept": "application/json", **(headers or {})})
-            answer.raise_for_status()
-            return answer.content
+            response = await client.get(url, headers={"Accept": "application/json", **(headers or {})})
+            response.raise_for_status()
+            return response.content
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(verify=self._tls, timeout=_TIMEOUT_S)
 
 
 def check_url(url: str) -> None:
-    """Raises ValueError where a provider is not asked by TLS; on this machine it need not be."""
+    """Raises ValueError unless the URL is https; http is allowed on loopback."""
     parts = urlsplit(url)
     if not parts.hostname or not (
         parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
@@ -275,5 +287,5 @@ def check_url(url: str) -> None:
         raise ValueError(f"{url[:200]!r}; an https URL expected")
 
 
-def _refused(code: str, detail: str) -> ProblemError:
+def _rejected(code: str, detail: str) -> ProblemError:
     return ProblemError(401, code, detail)

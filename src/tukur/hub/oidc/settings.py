@@ -1,10 +1,10 @@
-"""By which OpenID provider people may sign in, and what that makes them."""
+"""The OpenID provider, and which rights its claims give."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tukur.hub.auth.identity import Rights, Role, groups_of
+from tukur.hub.auth.identity import Rights, Role, parse_host_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,45 +12,45 @@ class OidcSettings:
     """Fixed while the hub runs."""
 
     issuer: str
-    """URL, as the provider itself writes it."""
+    """Issuer URL, exactly as in the provider's metadata."""
     client_id: str
     client_secret: str = field(default="", repr=False)
-    """Empty: a public client, proved by PKCE alone."""
+    """Empty: a public client, protected by PKCE only."""
     name: str = "OpenID"
-    """What the sign-in page calls it."""
+    """Its name on the sign-in page."""
     role_claim: str = "groups"
-    """The claim that says what somebody is: a text or a list of texts."""
+    """The claim with a user's groups or roles: a string or a list of strings."""
     roles: Mapping[str, Rights] | None = None
-    """A value of that claim to the rights that it gives. Who has none of them is not let in."""
+    """Value of that claim to rights. Users with none of these values cannot sign in."""
     ca: Path | None = None
-    """The authority of the provider's certificate; None: those of the system."""
+    """CA file for the provider's certificate; None: the system's CAs."""
 
 
-def rights_of(roles: Mapping[str, Rights], values: Iterable[str]) -> Rights:
-    """All that the values give together: for all hosts and for each group the highest."""
+def combine_rights(roles: Mapping[str, Rights], values: Iterable[str]) -> Rights:
+    """The rights of all values: the highest role on all hosts, and on each host group."""
     role, grants = Role.NONE, dict[str, Role]()
     for value in values:
         given = roles.get(value)
         if given is None:
             continue
         role = max(role, given.role)
-        for group, word in given.grants.items():
-            grants[group] = max(word, grants.get(group, Role.NONE))
+        for group, group_role in given.grants.items():
+            grants[group] = max(group_role, grants.get(group, Role.NONE))
     return Rights(role, grants)
 
 
 def parse_roles(texts: Iterable[str]) -> dict[str, Rights]:
-    """Of ``VALUE=ROLE`` and ``VALUE=ROLE@GROUP``; a value may come several times. Raises ValueError."""
+    """Parses ``VALUE=ROLE`` and ``VALUE=ROLE@GROUP``; values may be repeated. Raises ValueError."""
     roles: dict[str, Rights] = {}
     for text in texts:
-        # A value may hold an equals sign itself, as the name of a directory's group does.
+        # The value itself may contain an equals sign, as an LDAP group name does.
         value, equals, given = text.rpartition("=")
-        word, at, group = given.partition("@")
+        label, separator, group = given.partition("@")
         if not equals or not value:
             raise ValueError(f"{text[:100]!r}; VALUE=ROLE or VALUE=ROLE@GROUP expected")
-        role = Role.of(word)
-        more = Rights(Role.NONE, {groups_of([group])[0]: role}) if at else Rights(role)
-        roles[value] = rights_of(
-            {"before": roles.get(value, Rights(Role.NONE)), "more": more}, ("before", "more")
+        role = Role.parse(label)
+        added = Rights(Role.NONE, {parse_host_groups([group])[0]: role}) if separator else Rights(role)
+        roles[value] = combine_rights(
+            {"before": roles.get(value, Rights(Role.NONE)), "added": added}, ("before", "added")
         )
     return roles

@@ -1,7 +1,7 @@
-"""The hub's own certificate authority: makes certificates, touches no file.
+"""The hub's own certificate authority: creates certificates, touches no files.
 
-ECDSA on P-256, for browsers take no Ed25519. An authority's key signs servers of one hub only: its name holds
-a random word, so that the one before it and the one after it are told apart by name.
+ECDSA on P-256, since browsers do not support Ed25519. Each authority has a random part in its name, so that
+an old one and its successor differ by name.
 """
 
 import datetime
@@ -19,34 +19,34 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 90
 RENEW_DAYS = 30
-"""A server's certificate is made anew when so many days are left."""
-_SKEW = datetime.timedelta(hours=1)
-"""Certificates begin so long ago: the clock of a machine that joins may be behind."""
+"""A server certificate is renewed when this many days are left."""
+_BACKDATED = datetime.timedelta(hours=1)
+"""Start of validity before now: the clock of a joining machine may be behind."""
 
 
 class CertificateError(Exception):
-    """A certificate or key cannot be used. The text says what was found and what was expected."""
+    """A certificate or key cannot be used. The message says what was found and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The authority that signs, and the one before it while agents may still trust only that."""
+    """The signing authority, and its predecessor as long as some agents may trust only that."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
-    crossed: x509.Certificate | None = None
-    """The same key and name, signed by the authority before: leads those who trust that one here."""
-    before: x509.Certificate | None = None
+    cross_signed: x509.Certificate | None = None
+    """The same key and name, signed by the predecessor: the path for clients that trust only that."""
+    previous: x509.Certificate | None = None
 
     @property
     def roots(self) -> list[x509.Certificate]:
-        """What an agent may trust, the newest first."""
-        return [self.certificate, *([self.before] if self.before else [])]
+        """The trust anchors for agents, the newest first."""
+        return [self.certificate, *([self.previous] if self.previous else [])]
 
     @property
     def chain(self) -> list[x509.Certificate]:
-        """What a server shows beyond its own certificate."""
-        return [self.crossed] if self.crossed else []
+        """The intermediate certificates that a server sends."""
+        return [self.cross_signed] if self.cross_signed else []
 
 
 def fingerprint(certificate: x509.Certificate) -> bytes:
@@ -55,39 +55,39 @@ def fingerprint(certificate: x509.Certificate) -> bytes:
 
 
 def der(certificate: x509.Certificate) -> bytes:
-    """The certificate's bytes."""
+    """The certificate in DER."""
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
 def pem(certificates: Sequence[x509.Certificate]) -> bytes:
-    """Certificates as text, one after the other."""
-    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+    """Certificates in PEM, concatenated."""
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A secret key as text, not encrypted: the file's mode guards it."""
+    """A private key in PEM, not encrypted: the file's mode protects it."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def new_authority(now: datetime.datetime) -> Authority:
-    """One that nobody trusts yet."""
+    """A new self-signed authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"tukur hub {secrets.token_hex(4)}")])
     return Authority(key, _authority_certificate(key, name, key, name, now))
 
 
 def next_authority(old: Authority, now: datetime.datetime) -> Authority:
-    """A new authority that those who trust `old` trust too."""
+    """A successor, cross-signed so that clients that trust `old` trust it as well."""
     new = new_authority(now)
     subject = new.certificate.subject
-    crossed = _authority_certificate(new.key, subject, old.key, old.certificate.subject, now)
-    return Authority(new.key, new.certificate, crossed, old.certificate)
+    cross_signed = _authority_certificate(new.key, subject, old.key, old.certificate.subject, now)
+    return Authority(new.key, new.certificate, cross_signed, old.certificate)
 
 
-def retired(authority: Authority) -> Authority:
-    """The same without the one before it."""
+def without_previous(authority: Authority) -> Authority:
+    """The same authority without its predecessor."""
     return Authority(authority.key, authority.certificate)
 
 
@@ -112,9 +112,9 @@ def _authority_certificate(
 def new_server(
     authority: Authority, names: Sequence[str], now: datetime.datetime
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """A server's key and certificate, good for these names and addresses."""
+    """A server key and certificate for these names and addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
-    # The names are in the extension; the subject's own may hold 64 characters only.
+    # The names are in the extension: a common name is limited to 64 characters.
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tukur hub")])
     certificate = (
         _builder(key, subject, authority.certificate.subject, now, SERVER_DAYS)
@@ -139,7 +139,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
+        .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
@@ -170,8 +170,8 @@ def _general_name(name: str) -> x509.GeneralName:
         raise CertificateError(f"{name!r} is not a host name; ASCII (or its xn-- form) expected") from error
 
 
-def names_of(certificate: x509.Certificate) -> list[str]:
-    """The names and addresses that a server's certificate is good for."""
+def names_in(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses of a server certificate."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -180,14 +180,14 @@ def names_of(certificate: x509.Certificate) -> list[str]:
     return [*extension.get_values_for_type(x509.DNSName), *(str(address) for address in addresses)]
 
 
-def due(certificate: x509.Certificate, names: Sequence[str], now: datetime.datetime) -> bool:
-    """Whether a server's certificate ends soon, or is not good for all of these names."""
-    left = certificate.not_valid_after_utc - now
-    missing = {_plain(name) for name in names} - {_plain(name) for name in names_of(certificate)}
-    return left < datetime.timedelta(days=RENEW_DAYS) or bool(missing)
+def needs_renewal(certificate: x509.Certificate, names: Sequence[str], now: datetime.datetime) -> bool:
+    """Whether a server certificate expires soon or lacks one of these names."""
+    remaining = certificate.not_valid_after_utc - now
+    missing = {_normalized(name) for name in names} - {_normalized(name) for name in names_in(certificate)}
+    return remaining < datetime.timedelta(days=RENEW_DAYS) or bool(missing)
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:
@@ -195,20 +195,22 @@ def _plain(name: str) -> str:
 
 
 def parse_authority(text: bytes) -> Authority:
-    """Of :func:`authority_text`. Raises CertificateError."""
+    """The inverse of :func:`authority_pem`. Raises CertificateError."""
     try:
         key = serialization.load_pem_private_key(text, None)
         certificates = x509.load_pem_x509_certificates(text)
     except (ValueError, TypeError) as error:
-        raise CertificateError(f"not a key and its certificates: {error}") from error
+        raise CertificateError(f"not a private key and its certificates in PEM: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or len(certificates) not in (1, 3):
-        raise CertificateError(f"{len(certificates)} certificates; a P-256 key and one or three expected")
+        raise CertificateError(
+            f"{len(certificates)} certificates; a P-256 key with one or three certificates expected"
+        )
     if certificates[0].public_key() != key.public_key():
-        raise CertificateError("the certificate is not that of the key")
+        raise CertificateError("the certificate does not match the private key")
     return Authority(key, *certificates)
 
 
-def authority_text(authority: Authority) -> bytes:
-    """An authority as one text: with it in one file, no part of it is ever without the others."""
-    certificates = [authority.certificate, authority.crossed, authority.before]
-    return key_pem(authority.key) + pem([one for one in certificates if one])
+def authority_pem(authority: Authority) -> bytes:
+    """Key and certificates as one text, so that one file holds a consistent state."""
+    certificates = [authority.certificate, authority.cross_signed, authority.previous]
+    return key_pem(authority.key) + pem([certificate for certificate in certificates if certificate])

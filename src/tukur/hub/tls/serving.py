@@ -1,4 +1,4 @@
-"""What the hub proves itself with, while it runs: certificates renewed and read anew without a restart."""
+"""The certificate of a running hub: renewed or reloaded without a restart."""
 
 import datetime
 import logging
@@ -17,20 +17,20 @@ from tukur.hub.tls.settings import TlsSettings
 log = logging.getLogger(__name__)
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL"
-"""Of TLS 1.2: forward secrecy and AEAD only. Those of TLS 1.3 are all good."""
+"""For TLS 1.2: forward secrecy and AEAD only. All ciphers of TLS 1.3 are acceptable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What is valid at one time."""
+class ActiveCertificates:
+    """The certificates in use at one time."""
 
     server: x509.Certificate
     roots: tuple[x509.Certificate, ...]
-    """What agents may trust; empty: their system's authorities."""
+    """The trust anchors for agents; empty: the CAs of their systems."""
 
 
 class Tls:
-    """The certificate in use, the one before it, and what agents trust."""
+    """The current certificate, the previous one, and the trust anchors for agents."""
 
     def __init__(
         self,
@@ -44,84 +44,84 @@ class Tls:
         self._folder = TlsFolder(data_dir)
         self._names = names
         self._clock = clock
-        self._shown: Shown | None = None
-        self._before: bytes | None = None
-        self._read_of: tuple[int, ...] = ()
+        self._active: ActiveCertificates | None = None
+        self._previous_fingerprint: bytes | None = None
+        self._mtimes: tuple[int, ...] = ()
         self.context: ssl.SSLContext | None = _context() if settings.encrypted else None
         """For the listening socket; None: plain HTTP."""
         self.refresh()
 
     @property
     def accepted(self) -> frozenset[bytes]:
-        """Fingerprints of the certificates that an agent may have seen on its way here.
+        """Fingerprints of the certificates that an agent may have seen when it connected.
 
-        The one before counts too: a connection may have begun just before it was replaced. Empty bytes: none,
-        on a connection within this machine.
+        The previous one is included: a connection may have begun just before the renewal. Empty bytes: a
+        loopback connection without TLS.
         """
-        shown = {authority.fingerprint(self._shown.server)} if self._shown else set()
-        before = {self._before} if self._before else set()
-        return frozenset(shown | before | (set() if self.settings.encrypted else {b""}))
+        current = {authority.fingerprint(self._active.server)} if self._active else set()
+        previous = {self._previous_fingerprint} if self._previous_fingerprint else set()
+        return frozenset(current | previous | (set() if self.settings.encrypted else {b""}))
 
     @property
     def roots(self) -> tuple[x509.Certificate, ...]:
-        """What agents are to trust, the newest first; empty: their system's authorities, or no TLS."""
-        return self._shown.roots if self._shown else ()
+        """The trust anchors for agents, the newest first; empty: the CAs of their systems, or no TLS."""
+        return self._active.roots if self._active else ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the certificate is made out to."""
-        return tuple(authority.names_of(self._shown.server)) if self._shown else ()
+        """The names and addresses in the certificate."""
+        return tuple(authority.names_in(self._active.server)) if self._active else ()
 
     def refresh(self) -> bool:
-        """Makes or reads what is due; whether the certificate or the authorities are others than before.
+        """Renews or reloads the certificates; whether they or the trust anchors have changed.
 
-        Raises CertificateError: then what was in use stays.
+        Raises CertificateError: then the current ones stay in use.
         """
-        found = self._own() if self.settings.own else self._given()
-        if found is None or found == self._shown:
+        found = self._issue() if self.settings.own_authority else self._read_files()
+        if found is None or found == self._active:
             return False
-        if self._shown is not None:
-            if found.server != self._shown.server:
-                self._before = authority.fingerprint(self._shown.server)
+        if self._active is not None:
+            if found.server != self._active.server:
+                self._previous_fingerprint = authority.fingerprint(self._active.server)
             log.info("the hub has a new certificate, valid until %s", found.server.not_valid_after_utc)
-        self._shown = found
+        self._active = found
         return True
 
-    def _own(self) -> Shown:
+    def _issue(self) -> ActiveCertificates:
         now = self._clock()
         signer = self._folder.authority(now)
-        server, made = self._folder.certificate(signer, self._names, now)
-        if made or self._shown is None:
+        server, renewed = self._folder.certificate(signer, self._names, now)
+        if renewed or self._active is None:
             self._load(self._folder.server, None)
-        return Shown(server, tuple(signer.roots))
+        return ActiveCertificates(server, tuple(signer.roots))
 
-    def _given(self) -> Shown | None:
-        path = self.settings.certificate or self.settings.proxied
+    def _read_files(self) -> ActiveCertificates | None:
+        path = self.settings.certificate or self.settings.proxy_certificate
         if path is None:
             return None
-        files = [one for one in (path, self.settings.key, self.settings.ca) if one is not None]
-        read_of = tuple(_changed(one) for one in files)
-        if self._shown is not None and read_of == self._read_of:
-            return self._shown
+        files = [file for file in (path, self.settings.key, self.settings.ca) if file is not None]
+        mtimes = tuple(_mtime_ns(file) for file in files)
+        if self._active is not None and mtimes == self._mtimes:
+            return self._active
         server = load_certificates(path)[0]
         roots = tuple(load_certificates(self.settings.ca)) if self.settings.ca else ()
         if self.settings.certificate is not None:
             self._load(path, self.settings.key)
-        # Only now: half a pair of files, written just now, is tried again.
-        self._read_of = read_of
-        return Shown(server, roots)
+        # Only now: if just one file of the pair was replaced so far, the next refresh tries again.
+        self._mtimes = mtimes
+        return ActiveCertificates(server, roots)
 
     def _load(self, certificate: Path, key: Path | None) -> None:
         if self.context is None:
             return
         try:
-            # First into another one: a pair that does not fit leaves the one in use as it is.
+            # Tried in another context first: a key that does not match must not affect the one in use.
             _context().load_cert_chain(certificate, key, password=_no_password)
             self.context.load_cert_chain(certificate, key, password=_no_password)
         except (OSError, CertificateError) as error:
             where = f"{certificate}" if key is None else f"{certificate} and {key}"
             raise CertificateError(
-                f"{where} cannot be used; a certificate and its key expected: {error}"
+                f"cannot load {where}; a certificate and its private key expected: {error}"
             ) from error
 
 
@@ -134,12 +134,12 @@ def _context() -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    # Without this OpenSSL would ask on the terminal.
-    raise CertificateError("the key is encrypted; one without a password expected")
+    # Otherwise OpenSSL prompts on the terminal.
+    raise CertificateError("the private key is encrypted; one without a password expected")
 
 
-def _changed(path: Path) -> int:
+def _mtime_ns(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError as error:
-        raise CertificateError(f"{path} cannot be used: {error.strerror}") from error
+        raise CertificateError(f"cannot access {path}: {error.strerror}") from error

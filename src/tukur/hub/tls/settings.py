@@ -6,29 +6,29 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Where the certificates come from: one of the three, or none where the hub speaks plain HTTP."""
+    """One of `own_authority`, `certificate` and `proxy_certificate`; none of them: plain HTTP."""
 
-    own: bool = False
-    """From an authority of the hub's own."""
+    own_authority: bool = False
+    """Issue certificates from the hub's own authority."""
     certificate: Path | None = None
-    """Given, with what leads to its authority."""
+    """The server certificate with its intermediate certificates."""
     key: Path | None = None
-    proxied: Path | None = None
-    """That of the proxy which ends TLS before the hub."""
+    proxy_certificate: Path | None = None
+    """The certificate of the reverse proxy that terminates TLS."""
     ca: Path | None = None
-    """The authority of what is given, where agents are to trust it and not those of their system."""
+    """The CA of that certificate, if agents shall trust it instead of the CAs of their systems."""
 
     @property
     def encrypted(self) -> bool:
         """Whether the hub itself speaks TLS."""
-        return self.own or self.certificate is not None
+        return self.own_authority or self.certificate is not None
 
     @property
-    def given(self) -> bool:
-        """Whether people reach the hub by a certificate that its administrator chose for its name."""
-        return self.certificate is not None or self.proxied is not None
+    def externally_issued(self) -> bool:
+        """Whether clients see a certificate that the administrator provided."""
+        return self.certificate is not None or self.proxy_certificate is not None
 
     @property
-    def shown(self) -> bool:
-        """Whether browsers and agents reach the hub by TLS, whoever speaks it."""
-        return self.encrypted or self.proxied is not None
+    def https(self) -> bool:
+        """Whether clients use TLS, terminated by the hub or by a proxy."""
+        return self.encrypted or self.proxy_certificate is not None

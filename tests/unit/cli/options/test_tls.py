@@ -20,12 +20,12 @@ def test_on_this_machine_alone_there_is_no_tls_and_beyond_it_always() -> None:
     assert not tls_settings(options()).encrypted
     assert not tls_settings(options("--host", "::1")).encrypted
     for host in ("0.0.0.0", "::", "192.0.2.7", "hub.example"):
-        assert tls_settings(options("--host", host)).own
+        assert tls_settings(options("--host", host)).own_authority
 
 
 def test_a_given_certificate_takes_the_place_of_the_hubs_own() -> None:
     given = tls_settings(options("--host", "0.0.0.0", "--tls-cert", "c.pem", "--tls-key", "k.pem"))
-    assert (given.own, given.encrypted, given.certificate) == (False, True, Path.cwd() / "c.pem")
+    assert (given.own_authority, given.encrypted, given.certificate) == (False, True, Path.cwd() / "c.pem")
 
 
 def test_the_hub_of_up_gets_the_same_certificate() -> None:

@@ -76,7 +76,7 @@ def test_a_process_table_is_also_offered_as_a_frame() -> None:
 
 def test_attributes_are_described_in_the_words_of_the_models() -> None:
     properties = document()["components"]["schemas"]["Series"]["properties"]
-    assert properties["step_ms"]["description"] == "Each point covers this long, from its time on."
+    assert properties["step_ms"]["description"] == "Duration covered by each point, from its time on."
 
 
 def test_the_module_prints_the_document_and_needs_no_database_driver() -> None:

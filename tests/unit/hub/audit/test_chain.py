@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.hub.audit.chain import Check, head_of, sealed
+from tukur.hub.audit.chain import ChainVerifier, head_of, sealed
 from tukur.hub.models.audit import START, Entry, Head
 from tukur.protocol import auth
 
@@ -33,7 +33,7 @@ def chain(count: int, key: bytes = KEY, before: bytes = START, first: int = 1) -
 
 
 def wrong(entries: list[Entry], head: Head | None) -> list[str]:
-    check = Check(auth.public_key(KEY), head)
+    check = ChainVerifier(auth.public_key(KEY), head)
     return [*check.entries(entries), *check.end()]
 
 
@@ -51,7 +51,7 @@ def test_a_changed_entry_shows_whatever_was_changed(name: str) -> None:
     value = 7 if name == "at_ms" else "another"
     changed = [*WHOLE]
     changed[4] = msgspec.structs.replace(WHOLE[4], **{name: value})
-    assert wrong(changed, HEAD) == ["entry 5 is not what was written, or not after what it was written after"]
+    assert wrong(changed, HEAD) == ["entry 5 was altered, or does not follow its predecessor"]
 
 
 def test_who_writes_the_hashes_anew_lacks_the_key() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.hub.audit.test_chain import WHOLE
 from tukur.hub.audit.chain import sealed
-from tukur.hub.audit.log import told
+from tukur.hub.audit.log import to_json
 from tukur.hub.models.audit import START, Entry
 from tukur.protocol import auth
 
@@ -19,7 +19,7 @@ MANUAL = Path(__file__).parents[4] / "docs" / "reference" / "audit.md"
 
 def checked(entries: list[Entry]) -> "subprocess.CompletedProcess[str]":
     (program,) = re.findall(r"```python\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
-    lines = b"".join(msgspec.json.encode(told(entry)) + b"\n" for entry in entries).decode()
+    lines = b"".join(msgspec.json.encode(to_json(entry)) + b"\n" for entry in entries).decode()
     return subprocess.run(
         [sys.executable, "-c", program], input=lines, capture_output=True, text=True, check=False
     )

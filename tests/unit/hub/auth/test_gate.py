@@ -164,7 +164,7 @@ async def test_each_role_reaches_what_it_may_and_nothing_else(hub: RunningHub, r
             least = LEAST.get((method, path), "viewer")
             if ROLES.index(role) < ROLES.index(least):
                 assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low"), (method, path)
-                assert f"{least} is needed" in answer.json()["detail"]
+                assert f"{least} is required" in answer.json()["detail"]
             elif path.startswith("/api/account"):
                 assert (answer.status_code, answer.json()["code"]) == (403, "session_needed"), (method, path)
             else:
@@ -394,14 +394,14 @@ async def test_by_a_given_certificate_browsers_are_told_to_come_by_tls_only(tmp_
     certificate, key = sign(tmp_path, "hub", "IP:127.0.0.1")
     given = {
         "given": TlsSettings(certificate=certificate, key=key),
-        "proxied": TlsSettings(proxied=certificate),
-        "own": TlsSettings(own=True),
+        "proxied": TlsSettings(proxy_certificate=certificate),
+        "own": TlsSettings(own_authority=True),
         "plain": TlsSettings(),
     }
     for name, tls in given.items():
         async with running_hub(tmp_path / name, tls=tls) as hub:
             context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-            if tls.own:
+            if tls.own_authority:
                 context.load_verify_locations(tmp_path / name / "tls" / "ca.pem")
             async with httpx.AsyncClient(base_url=hub.url, verify=context) as client:
                 told = (await client.get("/healthz")).headers.get("strict-transport-security", "")

@@ -15,7 +15,7 @@ from tests.support.hub import HOST, OTHER, RunningHub, agent, running_hub
 from tests.support.record import Machine
 from tests.support.waiting import until
 from tukur.hub.auth.identity import Rights, Role
-from tukur.hub.auth.rights import RIGHTS, SOMEWHERE
+from tukur.hub.auth.rights import ANY_HOST_ROLE, RIGHTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,7 +65,7 @@ async def status(client: httpx.AsyncClient, method: str, path: str) -> tuple[int
 async def test_every_route_of_a_host_outside_the_group_says_there_is_none(
     hub: RunningHub, role: Role
 ) -> None:
-    async with await somebody(hub, role, f"all {role.word}") as limited:
+    async with await somebody(hub, role, f"all {role.label}") as limited:
         for (method, path), least in RIGHTS.items():
             if least is None or "{host_id}" not in path or method == "WEBSOCKET":
                 continue
@@ -80,7 +80,7 @@ async def test_every_route_of_a_host_outside_the_group_says_there_is_none(
 async def test_what_is_the_fleets_as_a_whole_is_not_for_a_group(hub: RunningHub) -> None:
     async with await somebody(hub, Role.ADMIN, "fleet") as limited:
         for (method, path), least in RIGHTS.items():
-            if least is None or "{host_id}" in path or (method, path) in SOMEWHERE:
+            if least is None or "{host_id}" in path or (method, path) in ANY_HOST_ROLE:
                 continue
             assert await status(limited, method, filled(path, HOST)) == (403, "role_too_low"), (method, path)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tukur.hub.auth.limits import _CLIENTS, FailureLimit, network_of
+from tukur.hub.auth.limits import _MAX_CLIENTS, FailureLimit, rate_limit_key
 
 
 class Clock:
@@ -14,46 +14,46 @@ class Clock:
 
 def test_after_too_many_failures_a_client_waits_until_the_oldest_is_a_window_ago() -> None:
     clock = Clock()
-    limit = FailureLimit(tries=3, window_s=60, clock=clock)
+    limit = FailureLimit(max_failures=3, window_s=60, clock=clock)
     for _ in range(3):
         assert limit.wait_s("a") == 0
-        limit.failed("a")
+        limit.record_failure("a")
         clock.now += 10
     assert limit.wait_s("a") == 30
     clock.now += 29.5
     assert limit.wait_s("a") == 0.5
     clock.now += 0.5
     assert limit.wait_s("a") == 0
-    limit.failed("a")
+    limit.record_failure("a")
     assert limit.wait_s("a") == 10
 
 
 def test_one_client_does_not_brake_another() -> None:
-    limit = FailureLimit(tries=1, clock=Clock())
-    limit.failed("a")
+    limit = FailureLimit(max_failures=1, clock=Clock())
+    limit.record_failure("a")
     assert limit.wait_s("a") > 0
     assert limit.wait_s("b") == 0
 
 
 def test_what_is_remembered_of_clients_is_bounded() -> None:
-    limit = FailureLimit(tries=1, clock=Clock())
-    for number in range(_CLIENTS + 10):
-        limit.failed(str(number))
-    assert len(limit._failures) == _CLIENTS
+    limit = FailureLimit(max_failures=1, clock=Clock())
+    for number in range(_MAX_CLIENTS + 10):
+        limit.record_failure(str(number))
+    assert len(limit._failures) == _MAX_CLIENTS
     assert limit.wait_s("0") == 0
-    assert limit.wait_s(str(_CLIENTS)) > 0
+    assert limit.wait_s(str(_MAX_CLIENTS)) > 0
     for _ in range(1000):
-        limit.failed("many")
+        limit.record_failure("many")
     assert len(limit._failures["many"]) == 1
 
 
 def test_a_failure_that_was_none_is_taken_back() -> None:
-    limit = FailureLimit(tries=2, window_s=60, clock=lambda: 0.0)
+    limit = FailureLimit(max_failures=2, window_s=60, clock=lambda: 0.0)
     for _ in range(5):
-        limit.failed("a")
-        limit.forgiven("a")
+        limit.record_failure("a")
+        limit.undo_failure("a")
     assert limit.wait_s("a") == 0
-    limit.forgiven("nobody")
+    limit.undo_failure("nobody")
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_a_failure_that_was_none_is_taken_back() -> None:
     ],
 )
 def test_of_ipv6_a_customers_whole_network_is_counted_as_one(address: str, network: str) -> None:
-    assert network_of(address) == network
+    assert rate_limit_key(address) == network

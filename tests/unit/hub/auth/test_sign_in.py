@@ -25,7 +25,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[RunningHub]:
 async def add(hub: RunningHub, name: str, password: str = GOOD) -> None:
     await hub.parts.users.add(name, Rights(Role.VIEWER))
     passwords = hub.parts.users._passwords
-    await hub.parts.store.control.users.change(name, {"password": await passwords.hashed(password)})
+    await hub.parts.store.control.users.change(name, {"password": await passwords.hash(password)})
 
 
 async def sign_in(client: httpx.AsyncClient, user: str, password: str, code: str = "") -> httpx.Response:
@@ -68,7 +68,7 @@ async def test_whoever_guesses_at_an_account_must_wait_from_wherever(hub: Runnin
     async with hub.client() as guesser:
         for _ in range(10):
             assert (await sign_in(guesser, "ada", OTHER)).status_code == 401
-            limit.forgiven("127.0.0.1")
+            limit.undo_failure("127.0.0.1")
         answer = await sign_in(guesser, "ADA", GOOD)
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
         assert 0 < int(answer.headers["Retry-After"]) <= 900
@@ -83,7 +83,7 @@ async def test_who_is_guessed_at_still_gets_in_by_a_known_browser_by_a_link_and_
         assert (await sign_in(own, "ada", GOOD)).status_code == 201
         for _ in range(12):
             await sign_in(guesser, "ada", OTHER)
-            limit.forgiven("127.0.0.1")
+            limit.undo_failure("127.0.0.1")
         assert (await sign_in(guesser, "ada", GOOD)).status_code == 429
         assert (await own.get("/api/hosts")).status_code == 200
         assert (await sign_in(own, "ada", GOOD)).status_code == 201
@@ -99,12 +99,12 @@ async def test_a_known_browser_is_braked_by_itself_and_is_none_for_another_user(
         await sign_in(own, "bob", OTHER)
         for _ in range(11):
             answer = await sign_in(own, "bob", GOOD)
-            limit.forgiven("127.0.0.1")
+            limit.undo_failure("127.0.0.1")
         assert answer.status_code == 429
         assert (await sign_in(fresh, "bob", OTHER)).status_code == 201
         for _ in range(10):
             await sign_in(fresh, "ada", OTHER)
-            limit.forgiven("127.0.0.1")
+            limit.undo_failure("127.0.0.1")
         assert (await sign_in(own, "ada", GOOD)).status_code == 429
 
 

@@ -296,7 +296,7 @@ async def test_a_command_beside_the_hub_does_the_same(hub: RunningHub, tmp_path:
     await client.put("/api/account/password", json={"new": GOOD})
     (row,) = await UserConsole(tmp_path).all()
     assert (row.name, row.role, row.disabled, row.password is not None) == ("ada", "admin", False, True)
-    with pytest.raises(ProblemError, match="nobody would be left"):
+    with pytest.raises(ProblemError, match="last administrator"):
         await UserConsole(tmp_path).change("ada", Change(disabled=True))
     await UserConsole(tmp_path).reset("ada", second_factor=True)
     assert (await client.get("/api/session")).status_code == 401

@@ -27,7 +27,7 @@ from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import ProtocolError
 from tukur.protocol.join_token import JoinToken
 
-OWN = TlsSettings(own=True)
+OWN = TlsSettings(own_authority=True)
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ async def test_behind_a_proxy_the_proofs_that_it_passes_on_count_and_no_others(t
     make_authority(tmp_path)
     proxy = sign(tmp_path, "proxy", "IP:127.0.0.1")
     stranger = sign(tmp_path, "stranger", "IP:127.0.0.1")
-    behind = TlsSettings(proxied=proxy[0], ca=tmp_path / "ca.pem")
+    behind = TlsSettings(proxy_certificate=proxy[0], ca=tmp_path / "ca.pem")
     async with running_hub(tmp_path / "hub", tls=behind) as hub:
         made = await token(hub)
         async with tls_relay(hub.port, *proxy, plain=True) as port:

@@ -50,7 +50,7 @@ async def test_that_a_host_is_revoked_is_told_to_nobody_but_its_key(hub: Running
 async def test_a_host_that_a_command_revoked_goes_when_the_hub_is_poked(hub: RunningHub) -> None:
     async with agent(hub) as first:
         assert await HostConsole(hub.parts.settings.data_dir).revoke(HOST)
-        hub.parts.fleet.poke()
+        hub.parts.fleet.wake()
         await first.ended(2)
         await until(lambda: not hub.parts.presence.online(HOST))
 
@@ -76,14 +76,14 @@ async def test_a_host_gets_another_name_which_its_next_start_leaves(tmp_path: Pa
 
 
 async def test_connected_agents_are_told_of_a_new_authority_by_the_order_key(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, tls=TlsSettings(own=True)) as hub, agent(hub) as scripted:
+    async with running_hub(tmp_path, tls=TlsSettings(own_authority=True)) as hub, agent(hub) as scripted:
         first = await scripted.hear(messages.Authorities)
         assert len(first.certificates) == 1
         files = TlsFolder(tmp_path)
         now = datetime.datetime.now(datetime.UTC)
         new = authority.next_authority(files.authority(now), now)
-        files.keep(new)
-        hub.parts.fleet.poke()
+        files.save(new)
+        hub.parts.fleet.wake()
         told = await scripted.hear(messages.Authorities)
         assert told.certificates == [authority.der(root) for root in new.roots]
         text = auth.authorities_text(HOST, told.certificates)

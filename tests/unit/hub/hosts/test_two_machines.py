@@ -106,7 +106,7 @@ async def test_a_command_that_decides_ends_the_others_connection_when_the_hub_is
     async with living(hub) as first:
         assert await refusal(hub, CLONE) == "held"
         assert await HostConsole(hub.parts.settings.data_dir).release(HOST, CLONE.boot_id)
-        hub.parts.fleet.poke()
+        hub.parts.fleet.wake()
         assert await first.ended(2) == 1008
 
 

@@ -70,7 +70,7 @@ async def test_a_wrong_key_and_an_unknown_host_are_refused_in_the_same_words(
         assert await stranger.ended() == 1008
         assert stranger.refused is not None
         assert stranger.refused.code == "not_admitted"
-        assert stranger.refused.detail == "this host is not enrolled here, or its key is another"
+        assert stranger.refused.detail == "this host is not enrolled here, or its key does not match"
     assert hub.parts.presence.get(host_id) is None
 
 
@@ -188,7 +188,7 @@ async def test_while_nothing_can_be_stored_the_health_says_why_and_agents_stay(
     hub.parts.store.facts.blocks.put = failing  # type: ignore[method-assign, assignment]
     async with agent(hub) as owl, hub.client() as nobody:
         await owl.send(machine().block(1))
-        await until(lambda: hub.parts.recorder.fault is not None)
+        await until(lambda: hub.parts.ingest_writer.fault is not None)
         answer = await nobody.get("/healthz")
         assert (answer.status_code, answer.json()["code"]) == (503, "disk_full")
         full = False

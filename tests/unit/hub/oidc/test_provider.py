@@ -18,7 +18,7 @@ from joserfc.jwk import OctKey, RSAKey
 
 from tests.support.hub import RunningHub, running_hub
 from tests.support.waiting import until
-from tukur.hub.api.routes.oidc import CARRIED
+from tukur.hub.api.routes.oidc import FLOW_COOKIE
 from tukur.hub.auth.account_key import AccountKey
 from tukur.hub.auth.gate import COOKIE
 from tukur.hub.errors import ProblemError
@@ -126,7 +126,7 @@ async def test_an_honest_answer_lets_in_by_a_code_that_only_this_hub_could_use(
     assert asked["redirect_uri"] == [RETURN]
     carried, answer = await begun(provider, lying)
     person = await provider.finish(carried, answer, RETURN)
-    assert (person.subject, person.names[0], person.rights.role.word) == ("1234", "ada", "operator")
+    assert (person.subject, person.names[0], person.rights.role.label) == ("1234", "ada", "operator")
     assert len(lying.asked[0]["code_verifier"]) >= 43
     assert lying.asked[0]["code"] == "a code"
 
@@ -196,7 +196,7 @@ async def test_a_key_that_the_provider_has_changed_is_asked_for(provider: Provid
     lying.header, lying.published = {"alg": "RS256", "kid": "two"}, [lying.key]
     carried, answer = await begun(provider, lying)
     assert await refused(provider, carried, answer) == "provider_not_valid", "not asked again at once"
-    provider._keys_asked -= 60
+    provider._keys_fetched_s -= 60
     carried, answer = await begun(provider, lying)
     assert (await provider.finish(carried, answer, RETURN)).subject == "1234"
 
@@ -241,7 +241,7 @@ async def test_what_is_told_of_another_person_does_not_count(provider: Provider,
     lying.userinfo = {"sub": "1234", "groups": "ops"}
     carried, answer = await begun(provider, lying)
     del lying.claims["groups"]
-    assert (await provider.finish(carried, answer, RETURN)).rights.role.word == "operator"
+    assert (await provider.finish(carried, answer, RETURN)).rights.role.label == "operator"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_used(
     provider: Provider, lying: Lying, lie: dict[str, Any]
 ) -> None:
     lying.metadata = lie
-    with pytest.raises(ProblemError, match="cannot be reached"):
+    with pytest.raises(ProblemError, match="cannot reach the OpenID provider"):
         await provider.begin(RETURN)
 
 
@@ -304,7 +304,7 @@ async def test_the_state_comes_back_across_sites_and_the_session_goes_nowhere_el
         assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
         session = next(c for c in answer.headers.get_list("set-cookie") if c.startswith(COOKIE))
         assert "samesite=strict" in session.lower()
-        assert CARRIED not in browser.cookies
+        assert FLOW_COOKIE not in browser.cookies
         told = (await browser.get("/api/session")).json()
         assert (told["user"], told["role"]) == ("ada", "operator")
         assert told["expires_ms"] < (time.time() + 13 * 3600) * 1000

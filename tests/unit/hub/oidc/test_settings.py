@@ -3,7 +3,7 @@
 import pytest
 
 from tukur.hub.auth.identity import Rights, Role
-from tukur.hub.oidc.settings import parse_roles, rights_of
+from tukur.hub.oidc.settings import combine_rights, parse_roles
 
 
 def test_a_value_gives_roles_on_all_hosts_and_on_groups() -> None:
@@ -15,8 +15,8 @@ def test_a_value_gives_roles_on_all_hosts_and_on_groups() -> None:
 
 def test_of_several_values_the_highest_role_counts_for_each_group() -> None:
     roles = parse_roles(["a=viewer", "b=operator@web", "c=admin@web", "d=viewer@web"])
-    assert rights_of(roles, ["d", "a", "c", "b", "unknown"]) == Rights(Role.VIEWER, {"web": Role.ADMIN})
-    assert rights_of(roles, []) == rights_of(roles, ["unknown"]) == Rights(Role.NONE)
+    assert combine_rights(roles, ["d", "a", "c", "b", "unknown"]) == Rights(Role.VIEWER, {"web": Role.ADMIN})
+    assert combine_rights(roles, []) == combine_rights(roles, ["unknown"]) == Rights(Role.NONE)
 
 
 @pytest.mark.parametrize("text", ["ops", "=viewer", "ops=", "ops=root", "ops=viewer@", "ops=viewer@No Group"])

@@ -46,7 +46,7 @@ async def test_connected_agents_are_led_to_the_new_key_before_the_next_order(tmp
     pinned = auth.public_key(ORDER_KEY)
     async with running_hub(tmp_path) as hub, agent(hub) as scripted, await hub.bearer("operator") as operator:
         await KeyConsole(tmp_path).rotate_order_key()
-        hub.parts.fleet.poke()
+        hub.parts.fleet.wake()
         told = await scripted.hear(messages.OrderKeys)
         newest = auth.follow(pinned, told.succession)
         assert newest == OrderKey(tmp_path).public != pinned

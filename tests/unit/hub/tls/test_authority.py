@@ -62,17 +62,21 @@ def test_after_a_rotation_old_and_new_trust_both_hold_until_the_old_one_is_retir
     assert new.roots == [new.certificate, old.certificate]
     for trusted in (old, new):
         handshake(tmp_path, new, [authority.der(trusted.certificate)], "localhost")
-    retired = authority.retired(new)
-    handshake(tmp_path, retired, [authority.der(new.certificate)], "localhost")
+    without_previous = authority.without_previous(new)
+    handshake(tmp_path, without_previous, [authority.der(new.certificate)], "localhost")
     with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(tmp_path, retired, [authority.der(old.certificate)], "localhost")
+        handshake(tmp_path, without_previous, [authority.der(old.certificate)], "localhost")
 
 
 def test_an_authority_is_read_as_it_was_written() -> None:
     first = authority.new_authority(NOW)
     for one in (first, authority.next_authority(first, NOW)):
-        read = authority.parse_authority(authority.authority_text(one))
-        assert (read.certificate, read.crossed, read.before) == (one.certificate, one.crossed, one.before)
+        read = authority.parse_authority(authority.authority_pem(one))
+        assert (read.certificate, read.cross_signed, read.previous) == (
+            one.certificate,
+            one.cross_signed,
+            one.previous,
+        )
         assert authority.key_pem(read.key) == authority.key_pem(one.key)
 
 
@@ -86,11 +90,11 @@ def test_what_is_no_authority_is_refused() -> None:
 
 def test_a_servers_certificate_is_due_when_it_ends_soon_or_lacks_a_name() -> None:
     _, server = authority.new_server(authority.new_authority(NOW), NAMES, NOW)
-    assert not authority.due(server, ["LOCALHOST", "0:0:0:0:0:0:0:1"], NOW)
-    assert authority.due(server, ["new.example"], NOW)
+    assert not authority.needs_renewal(server, ["LOCALHOST", "0:0:0:0:0:0:0:1"], NOW)
+    assert authority.needs_renewal(server, ["new.example"], NOW)
     day = datetime.timedelta(days=1)
-    assert not authority.due(server, NAMES, NOW + 59 * day)
-    assert authority.due(server, NAMES, NOW + 61 * day)
+    assert not authority.needs_renewal(server, NAMES, NOW + 59 * day)
+    assert authority.needs_renewal(server, NAMES, NOW + 61 * day)
 
 
 def test_a_name_that_no_certificate_can_hold_is_told() -> None:

@@ -28,7 +28,7 @@ class Clock:
 
 
 def own(folder: Path, clock: Clock) -> Tls:
-    return Tls(TlsSettings(own=True), folder, NAMES, clock)
+    return Tls(TlsSettings(own_authority=True), folder, NAMES, clock)
 
 
 def test_the_first_start_makes_an_authority_and_a_certificate_that_only_their_owner_reads(
@@ -64,10 +64,10 @@ def test_a_rotated_authority_signs_the_server_at_once_and_both_are_trusted(tmp_p
     folder = TlsFolder(tmp_path)
     old = folder.authority(clock.now)
     new = authority.next_authority(old, clock.now)
-    folder.keep(new)
+    folder.save(new)
     assert tls.refresh()
     assert list(tls.roots) == [new.certificate, old.certificate]
-    folder.keep(authority.retired(new))
+    folder.save(authority.without_previous(new))
     assert tls.refresh()
     assert list(tls.roots) == [new.certificate]
 
@@ -81,7 +81,7 @@ def test_a_given_certificate_is_read_anew_when_its_file_changes(tmp_path: Path) 
     other, other_key = sign(tmp_path, "other", "DNS:hub.example")
     other.replace(certificate)
     os.utime(certificate, ns=(1, 1))
-    with pytest.raises(CertificateError, match="a certificate and its key expected"):
+    with pytest.raises(CertificateError, match="a certificate and its private key expected"):
         tls.refresh()
     assert tls.accepted == {first}
     other_key.replace(key)
@@ -105,6 +105,6 @@ def test_what_cannot_be_used_is_told_with_its_path(tmp_path: Path) -> None:
 def test_behind_a_proxy_its_certificate_counts_and_so_does_none(tmp_path: Path) -> None:
     make_authority(tmp_path)
     certificate, _ = sign(tmp_path, "proxy", "DNS:hub.example")
-    tls = Tls(TlsSettings(proxied=certificate), tmp_path, NAMES)
+    tls = Tls(TlsSettings(proxy_certificate=certificate), tmp_path, NAMES)
     assert tls.context is None
     assert tls.accepted == {b"", fingerprint(load_certificates(certificate)[0])}

@@ -21,13 +21,13 @@ export interface paths {
          * Sign in with a password, or with the token of a link
          * @description The token comes from a link of `tukur up`, `tukur sign-in-link` or `tukur user`; it is used once.
          *
-         *     With a name and password, 401 `code_needed` says that the user has a second factor: the same again with a
+         *     For a user with a second factor, a name and password give 401 `code_needed`: repeat the request with a
          *     `code`. The session is a cookie that scripts cannot read.
          */
         post: operations["signIn"];
         /**
          * Sign out
-         * @description Ends the session at once. A bearer token is not ended by this.
+         * @description Ends the session at once; has no effect on a bearer token.
          */
         delete: operations["signOut"];
         options?: never;
@@ -43,8 +43,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * By what one can sign in here
-         * @description A password and a link always; an OpenID provider where the hub was given one.
+         * The ways to sign in to this hub
+         * @description A password and a link are always possible; an OpenID provider if one is configured.
          */
         get: operations["getSignInWays"];
         put?: never;
@@ -63,8 +63,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One's own account, with the sessions that are open
-         * @description Whether there is a password and a second factor, and which browsers are signed in.
+         * Your own account and its open sessions
+         * @description Whether a password and a second factor are set, and which browsers are signed in.
          */
         get: operations["getAccount"];
         put?: never;
@@ -84,8 +84,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Set one's password
-         * @description Takes the present one, or a session that a link began within 15 minutes. Every other session ends.
+         * Set your password
+         * @description Requires the present password, or a session begun by a link within 15 minutes. Other sessions end.
          */
         put: operations["setPassword"];
         post?: never;
@@ -106,8 +106,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End one of one's own sessions
-         * @description The browser is signed out at once, its live connections too.
+         * End one of your sessions
+         * @description The browser is signed out at once, including its live connections.
          */
         delete: operations["endSession"];
         options?: never;
@@ -126,7 +126,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End all of one's sessions but this one
+         * End all of your sessions except this one
          * @description Every other browser is signed out at once.
          */
         delete: operations["endOtherSessions"];
@@ -144,13 +144,13 @@ export interface paths {
         };
         get?: never;
         /**
-         * Switch the second factor on
-         * @description By a code of the authenticator. The recovery codes are shown this once.
+         * Activate the second factor
+         * @description Requires a code of the authenticator. The recovery codes are shown only once.
          */
         put: operations["confirmSecondFactor"];
         /**
-         * A new secret for an authenticator
-         * @description It is shown this once, and counts when a code of it was given (`confirmSecondFactor`).
+         * Create a secret for an authenticator
+         * @description Shown only once; active after `confirmSecondFactor`.
          */
         post: operations["beginSecondFactor"];
         delete?: never;
@@ -169,8 +169,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Switch the second factor off
-         * @description By a code of it, or a recovery code.
+         * Remove the second factor
+         * @description Requires a code of the authenticator or a recovery code.
          */
         post: operations["endSecondFactor"];
         delete?: never;
@@ -188,13 +188,13 @@ export interface paths {
         };
         /**
          * Every user
-         * @description By name, with their roles and how they sign in.
+         * @description By name, with their roles and ways to sign in.
          */
         get: operations["listUsers"];
         put?: never;
         /**
          * Add a user
-         * @description The link is for the user: it signs in once within a day, and the page then asks for a password.
+         * @description The link signs the user in once within a day; the page then asks for a password.
          */
         post: operations["addUser"];
         delete?: never;
@@ -215,14 +215,14 @@ export interface paths {
         post?: never;
         /**
          * Remove a user
-         * @description Every session ends at once. The user's entries in the audit log stay.
+         * @description All sessions end at once. The user's entries in the audit log stay.
          */
         delete: operations["removeUser"];
         options?: never;
         head?: never;
         /**
          * Change a user's role, or disable or enable the user
-         * @description Takes effect at once: sessions of a disabled user end, live connections too.
+         * @description Takes effect at once; all sessions and live connections of a disabled user end.
          */
         patch: operations["changeUser"];
         trace?: never;
@@ -238,7 +238,7 @@ export interface paths {
         put?: never;
         /**
          * Reset a user's sign-in
-         * @description The password is removed and every session ends; the link signs the user in once to set a new one.
+         * @description Removes the password and ends all sessions; the link signs the user in once to set a new password.
          */
         post: operations["resetUser"];
         delete?: never;
@@ -276,7 +276,7 @@ export interface paths {
         };
         /**
          * All hosts
-         * @description Every enrolled host that the asker may see, by name.
+         * @description Every enrolled host that the requester may see, by name.
          */
         get: operations["listHosts"];
         put?: never;
@@ -296,7 +296,7 @@ export interface paths {
         };
         /**
          * One host
-         * @description What it is, whether its agent is connected, what is recorded, and its newest figures.
+         * @description Its properties, whether its agent is connected, the extent of its record, and its newest figures.
          */
         get: operations["getHost"];
         put?: never;
@@ -320,7 +320,7 @@ export interface paths {
         };
         /**
          * The host's figures over time
-         * @description Lowest, mean and highest of each figure for each step, so that a spike of one second is never lost.
+         * @description Minimum, mean and maximum of each figure per step, so that a spike of one second is never lost.
          */
         get: operations["getSeries"];
         put?: never;
@@ -342,7 +342,7 @@ export interface paths {
          * The process table at one second
          * @description Every process as it was at that second; without `at`, as it is now.
          *
-         *     With `Accept: application/vnd.tukur.frame` the answer is a key frame, the form of the live road.
+         *     With `Accept: application/vnd.tukur.frame` the response is a key frame, as in the live stream.
          */
         get: operations["listProcesses"];
         put?: never;
@@ -364,7 +364,7 @@ export interface paths {
          * The top processes, or groups of them, within a range
          * @description By CPU time, peak RSS or I/O; processes that have ended are included.
          *
-         *     With `group` the answer has `groups` in place of `processes`, in the same order.
+         *     With `group` the response has `groups` instead of `processes`, in the same order.
          */
         get: operations["listTop"];
         put?: never;
@@ -384,7 +384,7 @@ export interface paths {
         };
         /**
          * The top processes of all hosts within a range
-         * @description By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the asker may see.
+         * @description By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the requester may see.
          */
         get: operations["listFleetTop"];
         put?: never;
@@ -403,8 +403,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What changed between two instants
-         * @description Which processes appeared or are gone, and what the others did; by the samples nearest to each.
+         * What changed between two times
+         * @description Compares the samples nearest to both times: processes that appeared, ended, or changed.
          */
         get: operations["getDifference"];
         put?: never;
@@ -424,7 +424,7 @@ export interface paths {
         };
         /**
          * One process life
-         * @description As the record knows it and, while it lives, as its agent does: children, unit, who would restart it.
+         * @description From the record and, while it lives, from its agent: children, unit, what would restart it.
          */
         get: operations["getProcess"];
         put?: never;
@@ -446,9 +446,9 @@ export interface paths {
         put?: never;
         /**
          * Revoke a host's access
-         * @description Its connection ends at once and its key opens nothing; its record stays.
+         * @description Its connection ends at once and its key is rejected; its record stays.
          *
-         *     The machine comes back only by joining anew, as another host.
+         *     The machine can return only by joining again, as a new host.
          */
         post: operations["revokeHost"];
         delete?: never;
@@ -468,7 +468,7 @@ export interface paths {
         put?: never;
         /**
          * Resolve an identity conflict: decide which machine is the host
-         * @description A copied key is detected when two machines use it at once; the second is held until this decides.
+         * @description A copied key is detected when two machines use it at once; the second is rejected until resolved.
          */
         post: operations["releaseHost"];
         delete?: never;
@@ -485,7 +485,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Process lives of all hosts that the asker may see, by what they ran
+         * Search process lives of all hosts that the requester may see
          * @description Newest first. A life that ran several programs one after another is found by each of them.
          */
         get: operations["findLives"];
@@ -506,7 +506,7 @@ export interface paths {
         };
         /**
          * The lives that ended within a range
-         * @description Newest first, however short they were; also aggregated lives, and what the kernel lost.
+         * @description Newest first, however short; with aggregated lives, and counts of what the kernel lost.
          */
         get: operations["listExits"];
         put?: never;
@@ -545,8 +545,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The stretches of a range that have no samples, and why
-         * @description Oldest first: what the agent had to give up, with its reason, and where nothing was recorded.
+         * The gaps in a range, and their reasons
+         * @description Oldest first: what the agent had to discard, with its reason, and where nothing was recorded.
          */
         get: operations["listGaps"];
         put?: never;
@@ -649,7 +649,7 @@ export interface paths {
         };
         /**
          * The size of the record, how far back it reaches, and when the disk will be full
-         * @description Growth is measured over the last day or since the record began; before an hour it is unknown.
+         * @description Growth is measured over the last day or since the record began; unknown during the first hour.
          */
         get: operations["getStore"];
         put?: never;
@@ -668,8 +668,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The audit log, the newest first
-         * @description Entries are never changed and never deleted; `tukur audit verify` shows whether somebody tried.
+         * The audit log, newest first
+         * @description Entries are never changed or deleted; `tukur audit verify` detects tampering.
          */
         get: operations["listAudit"];
         put?: never;
@@ -688,8 +688,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The whole audit log, a line of JSON for each entry, the oldest first
-         * @description With hashes and signatures in hex; `docs/reference/audit.md` says how to check them elsewhere.
+         * The whole audit log as JSON lines, oldest first
+         * @description With hashes and signatures in hex; `docs/reference/audit.md` describes how to verify them.
          */
         get: operations["exportAudit"];
         put?: never;
@@ -726,7 +726,7 @@ export interface components {
     schemas: {
         /**
          * Account
-         * @description Somebody's own account.
+         * @description The user's own account.
          */
         Account: {
             user: string;
@@ -735,18 +735,18 @@ export interface components {
              * @enum {string}
              */
             role: "none" | "viewer" | "operator" | "admin";
-            /** @description Group of hosts to the role on those. */
+            /** @description Host group to the role on its hosts. */
             grants: {
                 [key: string]: "none" | "viewer" | "operator" | "admin";
             };
-            /** @description One is set. */
+            /** @description Whether one is set. */
             password: boolean;
-            /** @description The OpenID provider vouches for this user, who has no password here. */
+            /** @description The OpenID provider authenticates this user, who has no password here. */
             provider: boolean;
-            /** @description To set another takes the present one, or a new link. */
+            /** @description Setting another requires the present one, or a new link. */
             needs_present: boolean;
             second_factor: boolean;
-            /** @description How many are left. */
+            /** @description Number of unused ones. */
             recovery_codes: number;
             sessions: components["schemas"]["OpenSession"][];
         };
@@ -754,15 +754,15 @@ export interface components {
         AuditEntries: {
             /** @description Newest first. */
             entries: components["schemas"]["AuditEntry"][];
-            /** @description For `before`; null: there are no older ones. */
+            /** @description For `before`; null: no older entries. */
             next: number | null;
         };
         /**
          * AuditEntry
-         * @description One thing that somebody did, or tried.
+         * @description An action that somebody took or tried.
          */
         AuditEntry: {
-            /** @description 1, 2, 3, ...: no number is left out. */
+            /** @description 1, 2, 3, ... without gaps. */
             seq: number;
             at_ms: number;
             /** @description A user, ``token:NAME``, ``host:ID``, ``local:USER`` (a command on the hub's machine) or ``hub``. */
@@ -771,17 +771,17 @@ export interface components {
             origin: string;
             action: string;
             target: string;
-            /** @description ``done``, or why not. */
+            /** @description ``done``, or why it failed. */
             result: string;
-            /** @description All else, as JSON. */
+            /** @description Further details as JSON. */
             detail: string;
-            /** @description Of all that this entry says and of the hash before it; hexadecimal, likewise the next. */
+            /** @description SHA-256 over this entry and the previous hash; hexadecimal, like the signature. */
             hash: string;
             signature: string;
         };
         /**
          * Changed
-         * @description One process at two instants.
+         * @description One process at two times.
          */
         Changed: {
             pid: number;
@@ -793,9 +793,9 @@ export interface components {
             unit: string;
             /** @enum {string} */
             change: "appeared" | "gone" | "stayed";
-            /** @description CPU time between the two instants, as far as both samples tell. */
+            /** @description CPU time between the two samples. */
             cpu_s: number;
-            /** @description RSS at the second instant, or at the first where it is gone by then. */
+            /** @description RSS in the second sample, or in the first if the process has ended. */
             rss: number;
             rss_growth: number;
             read_bytes: number;
@@ -810,18 +810,18 @@ export interface components {
         };
         /** Difference */
         Difference: {
-            /** @description The two samples that are compared: the nearest ones. */
+            /** @description Times of the two samples compared, the nearest ones. */
             from_ms: number;
             to_ms: number;
             appeared: number;
             gone: number;
             stayed: number;
-            /** @description Those that changed most, by what was asked for. */
+            /** @description Those with the largest change, by the requested sort key. */
             processes: components["schemas"]["Changed"][];
         };
         /**
          * Exit
-         * @description One life that is over.
+         * @description A life that has ended.
          */
         Exit: {
             boot_id: string;
@@ -836,12 +836,12 @@ export interface components {
             pod: string;
             slice: string;
             started_ms: number;
-            /** @description The death where ``exact``, else the last sample that had it. */
+            /** @description Time of exit if ``exact``, else of the last sample that had it. */
             ended_ms: number;
-            /** @description Whether the kernel told of the death: then the figures are final. */
+            /** @description Whether the kernel reported the exit; then the figures are final. */
             exact: boolean;
             exit_code: number | null;
-            /** @description One of both where it is known. */
+            /** @description Either this or `exit_code` is set, if known. */
             exit_signal: number | null;
             /** @description ``oom``: killed by the OOM killer. */
             cause: string;
@@ -852,16 +852,16 @@ export interface components {
         };
         /**
          * ExitGroup
-         * @description Short lives of one name under one parent, too many to tell each.
+         * @description Short lives of one name and parent, aggregated because there were too many.
          */
         ExitGroup: {
             ppid: number;
             parent_start_ns: string;
             parent_name: string;
-            /** @description Empty: children that nobody saw, by what their parent was charged for them. */
+            /** @description Empty: unobserved children, accounted from their parent's counters. */
             name: string;
             uid: number;
-            /** @description Null: how many is not known. */
+            /** @description Null: unknown. */
             lives: number | null;
             cpu_s: number;
             rss_peak: number;
@@ -874,15 +874,15 @@ export interface components {
             to_ms: number;
             /** @description Newest first. */
             exits: components["schemas"]["Exit"][];
-            /** @description For `after`, to go on; null: there are no more. */
+            /** @description For `after`; null: no more. */
             next: string | null;
-            /** @description Of the whole tens of seconds that the range touches. */
+            /** @description For the range, widened to multiples of ten seconds. */
             groups: components["schemas"]["ExitGroup"][];
             lost: components["schemas"]["LostLives"];
         };
         /**
          * Figure
-         * @description One figure over time; the three lists are as long as ``t_ms``; null where nothing is known.
+         * @description One figure over time; the three lists are as long as ``t_ms``; null: not known.
          */
         Figure: {
             low: (number | null)[];
@@ -891,7 +891,7 @@ export interface components {
         };
         /**
          * FleetTop
-         * @description One process, or a group, of one host.
+         * @description One process of one host.
          */
         FleetTop: {
             host_id: string;
@@ -915,35 +915,24 @@ export interface components {
             /** @constant */
             status: "ok";
         };
-        /**
-         * Held
-         * @description A machine that came with a host's key while another used it, and was not let in.
-         */
-        Held: {
-            boot_id: string;
-            hostname: string;
-            address: string;
-            first_ms: number;
-            last_ms: number;
-        };
         /** Host */
         Host: {
             host_id: string;
             name: string;
             online: boolean;
             /**
-             * @description What the asker may do on it.
+             * @description The requester's role on this host.
              * @default none
              * @enum {string}
              */
             role: "none" | "viewer" | "operator" | "admin";
             groups: string[];
-            /** @description An order to it waits for a second person. */
+            /** @description Orders need the approval of a second person. */
             needs_approval: boolean;
-            /** @description Its key opens nothing any more. */
+            /** @description Its key is rejected. */
             revoked: boolean;
-            /** @description Other machines that have its key: somebody must decide which is the host. */
-            held: components["schemas"]["Held"][];
+            /** @description Other machines that use its key: an administrator must decide which is the host. */
+            held: components["schemas"]["IdentityConflict"][];
             last_seen_ms: number | null;
             boot_id: string;
             booted_ms: number;
@@ -963,9 +952,9 @@ export interface components {
             first_ms: number | null;
             /** @description The newest recorded second. */
             last_ms: number | null;
-            /** @description How far the host's clock is ahead of ours, less what the quickest message took; null: not known. */
+            /** @description How far the host's clock is ahead of the hub's, minus the shortest network delay; null: not known. */
             clock_ms: number | null;
-            /** @description What is added to the times that it tells, since its clock is wrong; 0: it is good. */
+            /** @description Correction added to its times because its clock is wrong; 0: none. */
             shift_ms: number;
             /** @description The newest heartbeat's host figures; null while offline. */
             rates: {
@@ -979,28 +968,28 @@ export interface components {
         };
         /**
          * HostChange
-         * @description What is to become of a host; what is null stays as it is.
+         * @description Changes to a host; null: unchanged.
          */
         HostChange: {
             name?: string | null;
             /** @description Its host groups; only an administrator of all hosts may change them. */
             groups?: string[] | null;
-            /** @description Whether an order to it waits for a second person; likewise. */
+            /** @description Whether orders need the approval of a second person; likewise. */
             needs_approval?: boolean | null;
         };
         /**
          * HostPolicy
-         * @description What a host lets anybody do, by its own file: it has the last word.
+         * @description The host's own policy file; the hub cannot override it.
          */
         HostPolicy: {
-            /** @description Of renice, ionice and freeze. */
+            /** @description Which of renice, ionice and freeze are allowed. */
             actions: string[];
-            /** @description Who alone may be reached; nothing in it: everybody that is not protected. */
+            /** @description The only processes that may be targets; empty: all that are not protected. */
             allow: components["schemas"]["PolicySelection"];
             protect: components["schemas"]["PolicySelection"];
-            /** @description Programs that are protected on every host whose file does not name them. */
+            /** @description Programs that are protected unless the host's file names them. */
             dangerous: string[];
-            /** @description Why the host's file cannot be used: then nothing is allowed. */
+            /** @description Why the host's policy file is not valid; then nothing is allowed. */
             problem: string;
         };
         /** Hosts */
@@ -1008,12 +997,23 @@ export interface components {
             hosts?: components["schemas"]["Host"][];
         };
         /**
+         * IdentityConflict
+         * @description A machine that was rejected because another one was connected with the same key.
+         */
+        IdentityConflict: {
+            boot_id: string;
+            hostname: string;
+            address: string;
+            first_ms: number;
+            last_ms: number;
+        };
+        /**
          * Invitation
-         * @description Shown this once.
+         * @description Shown only once.
          */
         Invitation: {
             user: string;
-            /** @description A path of this site: whoever opens it is signed in as the user, once, and may set a password. */
+            /** @description A path of this site. Whoever opens it first is signed in as the user and may set a password. */
             link: string;
             expires_ms: number;
         };
@@ -1036,15 +1036,15 @@ export interface components {
             container: string;
             pod: string;
             slice: string;
-            /** @description When it began to run this. */
+            /** @description When it began to run this program. */
             since_ms: number;
-            /** @description When the life ended; null: it has not, as far as is known. */
+            /** @description When the life ended; null: not known to have ended. */
             last_ms: number | null;
             ended: boolean;
             exit_code: number | null;
             exit_signal: number | null;
             cause: string;
-            /** @description Of the whole life, once it has ended; likewise the next. */
+            /** @description Of the whole life, once it has ended; likewise `rss_peak`. */
             cpu_s: number | null;
             rss_peak: number | null;
         };
@@ -1052,19 +1052,19 @@ export interface components {
         Lives: {
             /** @description Newest first. */
             lives: components["schemas"]["Life"][];
-            /** @description `after` of the request that goes on; null: that was all. */
+            /** @description For `after`; null: no more. */
             next: string | null;
         };
         /**
          * LostLives
-         * @description What the kernel had no room to tell.
+         * @description Events lost because the kernel's buffer was full.
          */
         LostLives: {
-            /** @description Lives of which not even the name is known. */
+            /** @description Lives whose name is not known either. */
             lives: number;
             /** @description Their CPU time. */
             cpu_s: number;
-            /** @description Program changes: the command line of some short lives is not known. */
+            /** @description Lost execs: the command line of some short lives is not known. */
             execs: number;
             /** @description Lives whose last CPU time is missing. */
             finals: number;
@@ -1089,7 +1089,7 @@ export interface components {
             at_ms: number;
             boot_id: string;
             pid: number;
-            /** @description Null: which life it was is not known. */
+            /** @description Null: the life is not known. */
             start_ns: string | null;
             name: string;
             uid: number;
@@ -1098,19 +1098,19 @@ export interface components {
             unit: string;
             container: string;
             pod: string;
-            /** @description From the command line on: empty where the life is not known. */
+            /** @description This and the fields from `cmdline` on are empty if the life is not known. */
             slice: string;
-            /** @description ``none``: the machine was out of memory; ``memcg``: a cgroup was at its limit; ``cpuset`` or ``memory_policy``: some memory nodes were full; empty: the kernel did not say. */
+            /** @description ``none``: the machine was out of memory; ``memcg``: a cgroup was at its limit; ``cpuset`` or ``memory_policy``: some memory nodes were full; empty: not known. */
             constraint: string;
             /** @description The cgroup whose limit was reached. */
             memcg: string;
             /** @description The victim's cgroup. */
             task_memcg: string;
-            /** @description Name of the process whose wish for memory could not be met; empty: the kernel did not say. */
+            /** @description Name of the process whose allocation failed; empty: not known. */
             trigger: string;
-            /** @description What the victim held. */
+            /** @description RSS of the victim. */
             rss: number;
-            /** @description The kernel's own words. */
+            /** @description The kernel's message. */
             text: string;
         };
         /** OomKills */
@@ -1119,7 +1119,7 @@ export interface components {
             to_ms: number;
             /** @description Newest first. */
             kills: components["schemas"]["OomKill"][];
-            /** @description Whether the range has older ones than `limit` let through. */
+            /** @description Whether `limit` cut off older ones. */
             more: boolean;
         };
         /**
@@ -1128,14 +1128,14 @@ export interface components {
          */
         OpenSession: {
             session_id: string;
-            /** @description It is the one that asks. */
+            /** @description The session of this request. */
             current: boolean;
-            /** @description What it began with: link, password or provider. */
+            /** @description How it began: link, password or provider. */
             via: string;
             address: string;
             browser: string;
             created_ms: number;
-            /** @description Its last use, to the minute. */
+            /** @description Last use, to the minute. */
             used_ms: number;
             expires_ms: number;
         };
@@ -1251,14 +1251,14 @@ export interface components {
             /** @description 12 to 128 characters of any kind. */
             new: string;
             /**
-             * @description Not needed within 15 minutes after a sign-in by a link.
+             * @description Not required within 15 minutes after a sign-in with a link.
              * @default
              */
             present: string;
         };
         /**
          * PolicySelection
-         * @description Processes by patterns.
+         * @description Patterns that select processes.
          */
         PolicySelection: {
             users: string[];
@@ -1267,10 +1267,10 @@ export interface components {
         };
         /**
          * Problem
-         * @description Every error, whatever its status.
+         * @description The body of every error response.
          */
         Problem: {
-            /** @description A stable word, such as ``host_unknown``. */
+            /** @description Stable code, such as ``host_unknown``. */
             code: string;
             /** @description What was found and what was expected. */
             detail: string;
@@ -1311,13 +1311,13 @@ export interface components {
             slice: string;
             cgroup: string;
             kthread: boolean;
-            /** @description It ended since the sample before: this is its last account, and ``rss`` the most it held. */
+            /** @description It ended since the previous sample: these are its final figures, and ``rss`` is its peak. */
             ended: boolean;
             started_ms: number;
         };
         /**
          * ProcessDetail
-         * @description One process life, as the record and (while it lives) the agent know it.
+         * @description One process life, from the record and, while it lives, from the agent.
          */
         ProcessDetail: {
             boot_id: string;
@@ -1335,12 +1335,12 @@ export interface components {
             started_ms: number;
             first_ms: number | null;
             last_ms: number | null;
-            /** @description Whether the kernel told of its death: then ``last_ms`` and the totals are exact. */
+            /** @description Whether the kernel reported its exit; then ``last_ms`` and the totals are exact. */
             exact: boolean;
             exit_code: number | null;
             exit_signal: number | null;
             cause: string;
-            /** @description Of the whole life; null while it is not over. */
+            /** @description Of the whole life; null while it lives. */
             cpu_s: number | null;
             rss_peak: number | null;
             read_bytes: number | null;
@@ -1350,34 +1350,34 @@ export interface components {
             state: string;
             parent: components["schemas"]["Relative"] | null;
             children: components["schemas"]["Relative"][];
-            /** @description Who would start it again, as a sentence; empty: nobody that is known. */
+            /** @description What would restart it, as a sentence; empty: nothing known. */
             restart: string;
-            /** @description Why a signal would be refused; empty: it would not be. */
+            /** @description Why a signal would be refused; empty: not protected. */
             protected: string;
-            /** @description Other targets for an order than this process alone; empty: the agent reported none. */
+            /** @description Sets of processes that an order can target; empty: the agent reported none. */
             sets: components["schemas"]["ProcessSet"][];
         };
         /**
          * ProcessSet
-         * @description Processes that belong together, as they are now.
+         * @description Processes that one order can target together, as of now.
          */
         ProcessSet: {
             /** @enum {string} */
             scope: "process" | "tree" | "cgroup" | "unit";
-            /** @description Which cgroup or unit. */
+            /** @description The cgroup or unit. */
             of: string;
             processes: number;
-            /** @description Sum: what is shared counts for each. */
+            /** @description Sum; shared memory is counted for each process. */
             rss: number;
-            /** @description The most frequent. */
+            /** @description The most frequent names. */
             names: string[];
         };
         /** ProcessTable */
         ProcessTable: {
             asked_ms: number;
-            /** @description When the sample was taken that this is: the one nearest to the instant asked for. */
+            /** @description Time of the sample, the one nearest to the requested time. */
             at_ms: number;
-            /** @description Whether a sample lies within the asked second. */
+            /** @description Whether the sample is within the requested second. */
             exact: boolean;
             boot_id: string;
             host: {
@@ -1387,18 +1387,18 @@ export interface components {
         };
         /**
          * RecordGap
-         * @description A stretch of which the record has no samples.
+         * @description A period without samples.
          */
         RecordGap: {
-            /** @description The first sample that was given up; of `not_recorded` the last one before it. */
+            /** @description The first discarded sample; for `not_recorded` the last sample before the gap. */
             from_ms: number;
-            /** @description The last sample that was given up; of `not_recorded` the first one after it. */
+            /** @description The last discarded sample; for `not_recorded` the first sample after the gap. */
             to_ms: number;
-            /** @description Null: not one boot's. */
+            /** @description Null: not within one boot. */
             boot_id: string | null;
-            /** @description ``spool_full`` or ``spool_age``: the agent had no more room for it while the hub was away; ``disk_full`` or ``disk_fault``: its disk took nothing; ``damaged``: its disk changed it; ``not_recorded``: no agent was running, or the machine was off or suspended. */
+            /** @description ``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its spool was corrupted; ``not_recorded``: no agent was running, or the machine was off or suspended. */
             reason: string;
-            /** @description How many blocks were given up; null: not known. */
+            /** @description Number of discarded blocks; null: not known. */
             blocks: number | null;
             samples: number | null;
         };
@@ -1408,14 +1408,14 @@ export interface components {
             to_ms: number;
             /** @description Oldest first. */
             gaps: components["schemas"]["RecordGap"][];
-            /** @description Whether the range has later ones than `limit` let through. */
+            /** @description Whether `limit` cut off later ones. */
             more: boolean;
-            /** @description Blocks that still wait at the agent: with these some of what is `not_recorded` now may yet come. */
+            /** @description Blocks waiting in the agent's spool: they may still fill some `not_recorded` gaps. */
             spooled: number;
         };
         /** RecoveryCodes */
         RecoveryCodes: {
-            /** @description Each is good once in place of a code; shown this once. */
+            /** @description Each replaces a code once; shown only once. */
             codes: string[];
         };
         /** Relative */
@@ -1427,7 +1427,7 @@ export interface components {
         };
         /** Release */
         Release: {
-            /** @description The host is the machine of this boot; null: whichever connects first. */
+            /** @description The host is the machine with this boot; null: whichever connects first. */
             boot_id?: string | null;
         };
         /** SecondFactorCode */
@@ -1436,10 +1436,10 @@ export interface components {
         };
         /**
          * SecondFactorSecret
-         * @description Shown this once; it counts when a code of it has been given.
+         * @description Shown only once; active after a code has confirmed it.
          */
         SecondFactorSecret: {
-            /** @description Base32, to be typed into an authenticator. */
+            /** @description Base32, to type into an authenticator. */
             secret: string;
             uri: string;
             /** @description The same as a QR code: an SVG as a data URL. */
@@ -1449,14 +1449,14 @@ export interface components {
         Series: {
             from_ms: number;
             to_ms: number;
-            /** @description Each point covers this long, from its time on. */
+            /** @description Duration covered by each point, from its time on. */
             step_ms: number;
             t_ms: number[];
             /** @description By name: cpu, cpu_user, cpu_system, cpu_iowait, cpu_steal, mem_used, mem_available, mem_cached, mem_free, swap_used, load1, psi_cpu, psi_memory, psi_io, disk_read, disk_write, net_rx, net_tx, processes, mem_total. */
             figures: {
                 [key: string]: components["schemas"]["Figure"];
             };
-            /** @description Stretches of more than three seconds with no sample. */
+            /** @description Periods of more than three seconds without a sample. */
             gaps: components["schemas"]["Gap"][];
         };
         /** Session */
@@ -1467,7 +1467,7 @@ export interface components {
              * @enum {string}
              */
             role: "none" | "viewer" | "operator" | "admin";
-            /** @description Group of hosts to the role on those. */
+            /** @description Host group to the role on its hosts. */
             grants: {
                 [key: string]: "none" | "viewer" | "operator" | "admin";
             };
@@ -1475,51 +1475,51 @@ export interface components {
         };
         /**
          * SignIn
-         * @description A link's token, or a name with its password.
+         * @description Either a link's token, or user and password.
          */
         SignIn: {
-            /** @description From the link that ``tukur up`` prints; used once. */
+            /** @description From the link that ``tukur up`` prints; valid once. */
             token?: string | null;
             user?: string | null;
             /** @default  */
             password: string;
             /**
-             * @description Of the second factor, where the user has one; or a recovery code.
+             * @description Of the second factor, if the user has one; or a recovery code.
              * @default
              */
             code: string;
         };
         /** SignInWays */
         SignInWays: {
-            /** @description What to call the OpenID provider that `/api/oidc/start` leads to; null: there is none. */
+            /** @description Display name of the OpenID provider behind `/api/oidc/start`; null: none. */
             provider: string | null;
         };
         /**
          * StoreLevel
-         * @description One level of the record.
+         * @description One resolution of the record.
          */
         StoreLevel: {
             /** @enum {string} */
             name: "seconds" | "minutes" | "hours";
-            /** @description How long it is kept, milliseconds. */
+            /** @description Retention, milliseconds. */
             keep_ms: number;
-            /** @description How far back it reaches; null: nothing is recorded. */
+            /** @description Its oldest data; null: nothing is recorded. */
             oldest_ms: number | null;
         };
         /** StoreUsage */
         StoreUsage: {
             used_bytes: number;
-            /** @description What it may still grow by, the disk's free space or up to its bound; null: not known. */
+            /** @description How much it may still grow: up to the free disk space or `max_bytes`; null: not known. */
             room_bytes: number | null;
-            /** @description The bound that was set, past which the oldest goes; null: none. */
+            /** @description The configured limit, above which the oldest data is deleted; null: none. */
             max_bytes: number | null;
             levels: components["schemas"]["StoreLevel"][];
-            /** @description Whether enough is recorded to tell how it grows. */
+            /** @description Whether enough is recorded for a forecast. */
             known: boolean;
             bytes_per_day: number | null;
-            /** @description Its size once each level is as old as it is kept. */
+            /** @description Its size once each resolution has reached its retention. */
             settles_at_bytes: number | null;
-            /** @description When the room is used up; null: never as it grows now, or not known. */
+            /** @description When `room_bytes` is used up; null: never at the present growth, or not known. */
             full_in_days: number | null;
         };
         /**
@@ -1543,7 +1543,7 @@ export interface components {
             read_bytes: number;
             write_bytes: number;
             first_ms: number;
-            /** @description When the life was first and last seen, over all time. */
+            /** @description First and last time that the life was seen, also outside the range. */
             last_ms: number;
             ended: boolean;
             exit_code?: number | null;
@@ -1553,16 +1553,16 @@ export interface components {
         };
         /**
          * TopGroup
-         * @description What the lives of one name, user, unit, container, pod or slice did within a range together.
+         * @description Totals of all lives of one name, user, unit, container, pod or slice within a range.
          */
         TopGroup: {
-            /** @description Empty: those that are in none. */
+            /** @description Empty: lives without one. */
             name: string;
-            /** @description How many were seen; beyond ten minutes those that did something, or lived at the range's edges. */
+            /** @description Number of lives; in ranges over ten minutes only those that were active or alive at the range's edges. */
             lives: number;
             /** @description Their CPU time within the range, seconds. */
             cpu_s: number;
-            /** @description The most that any one of them held. Not a sum: peaks at different times add up to nothing that was. */
+            /** @description Maximum of any one of them. Not a sum, since the peaks are at different times. */
             rss_peak: number;
             read_bytes: number;
             write_bytes: number;
@@ -1571,13 +1571,13 @@ export interface components {
         TopList: {
             from_ms: number;
             to_ms: number;
-            /** @description 1000: from the one-second record; 60000: whole minutes in the middle, seconds at the edges. */
+            /** @description 1000: from one-second samples; 60000: whole minutes, with seconds at the edges. */
             resolution_ms: number;
             /** @enum {string} */
             group: "process" | "name" | "user" | "unit" | "container" | "pod" | "slice";
-            /** @description Where the group is `process`. */
+            /** @description If `group` is `process`. */
             processes: components["schemas"]["Top"][];
-            /** @description Of any other group. */
+            /** @description For any other `group`. */
             groups: components["schemas"]["TopGroup"][];
         };
         /**
@@ -1591,21 +1591,21 @@ export interface components {
              * @enum {string}
              */
             role: "none" | "viewer" | "operator" | "admin";
-            /** @description Group of hosts to the role on those. */
+            /** @description Host group to the role on its hosts. */
             grants: {
                 [key: string]: "none" | "viewer" | "operator" | "admin";
             };
             disabled: boolean;
-            /** @description One is set. */
+            /** @description Whether one is set. */
             password: boolean;
             second_factor: boolean;
-            /** @description Signs in by the OpenID provider, which says what roles it has. */
+            /** @description Signs in with the OpenID provider, whose claims determine the roles. */
             provider: boolean;
             created_ms: number;
         };
         /**
          * UserChange
-         * @description What is to become of a user; what is null stays as it is.
+         * @description Changes to a user; null: unchanged.
          */
         UserChange: {
             /**
@@ -1625,7 +1625,7 @@ export interface components {
         /** UserReset */
         UserReset: {
             /**
-             * @description Take this off as well.
+             * @description Also remove the second factor.
              * @default false
              */
             second_factor: boolean;
@@ -1690,7 +1690,7 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1717,7 +1717,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many tries; wait */
+            /** @description Too many attempts; try again later */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1726,7 +1726,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1829,7 +1829,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1860,7 +1860,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1887,7 +1887,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1896,7 +1896,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many tries; wait */
+            /** @description Too many attempts; try again later */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1905,7 +1905,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1934,7 +1934,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1961,7 +1961,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1970,7 +1970,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2015,7 +2015,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2048,7 +2048,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2075,7 +2075,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2084,7 +2084,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2131,7 +2131,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2140,7 +2140,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2171,7 +2171,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2198,7 +2198,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2207,7 +2207,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many tries; wait */
+            /** @description Too many attempts; try again later */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2216,7 +2216,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2263,7 +2263,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2296,7 +2296,7 @@ export interface operations {
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2323,7 +2323,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2332,7 +2332,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2361,7 +2361,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2388,7 +2388,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2397,7 +2397,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2406,7 +2406,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2441,7 +2441,7 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2468,7 +2468,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2477,7 +2477,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2486,7 +2486,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2521,7 +2521,7 @@ export interface operations {
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2548,7 +2548,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2557,7 +2557,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2586,7 +2586,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2613,7 +2613,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2622,7 +2622,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2660,7 +2660,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2691,7 +2691,7 @@ export interface operations {
                     "application/json": components["schemas"]["Host"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2709,7 +2709,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2718,7 +2718,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2753,7 +2753,7 @@ export interface operations {
                     "application/json": components["schemas"]["Host"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2780,7 +2780,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2789,7 +2789,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2807,7 +2807,7 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
-                /** @description How many points at most */
+                /** @description Maximum number of points */
                 points?: number;
             };
             header?: never;
@@ -2827,7 +2827,7 @@ export interface operations {
                     "application/json": components["schemas"]["Series"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2845,7 +2845,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2854,7 +2854,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2889,7 +2889,7 @@ export interface operations {
                     "application/vnd.tukur.frame": string;
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2907,7 +2907,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2916,7 +2916,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2934,10 +2934,11 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
-                /** @description What the order is by: CPU time, peak RSS, bytes read, bytes written, or both */
+                /** @description Sort by CPU time, peak RSS, bytes read, bytes written, or both */
                 by?: "cpu" | "rss" | "read" | "write" | "io";
+                /** @description Maximum number of results */
                 limit?: number;
-                /** @description What lives are put together by: nothing, or a text of theirs, the last that each had */
+                /** @description Aggregate lives by this field (its last value); `process`: do not aggregate */
                 group?: "process" | "name" | "user" | "unit" | "container" | "pod" | "slice";
             };
             header?: never;
@@ -2957,7 +2958,7 @@ export interface operations {
                     "application/json": components["schemas"]["TopList"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2975,7 +2976,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2984,7 +2985,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3002,8 +3003,9 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
-                /** @description What the order is by: CPU time, peak RSS, bytes read, bytes written, or both */
+                /** @description Sort by CPU time, peak RSS, bytes read, bytes written, or both */
                 by?: "cpu" | "rss" | "read" | "write" | "io";
+                /** @description Maximum number of results */
                 limit?: number;
             };
             header?: never;
@@ -3021,7 +3023,7 @@ export interface operations {
                     "application/json": components["schemas"]["FleetTopList"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3039,7 +3041,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3057,8 +3059,9 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
-                /** @description What the order is by: growth or loss of RSS, CPU time, bytes read and written */
+                /** @description Sort by change of RSS, by CPU time, or by bytes read and written */
                 by?: "rss" | "cpu" | "io";
+                /** @description Maximum number of results */
                 limit?: number;
             };
             header?: never;
@@ -3078,7 +3081,7 @@ export interface operations {
                     "application/json": components["schemas"]["Difference"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3096,7 +3099,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3105,7 +3108,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3140,7 +3143,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProcessDetail"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3158,7 +3161,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3167,7 +3170,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3196,7 +3199,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3223,7 +3226,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3232,7 +3235,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3267,7 +3270,7 @@ export interface operations {
                     "application/json": components["schemas"]["Host"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3294,7 +3297,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3303,7 +3306,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3312,7 +3315,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3326,22 +3329,23 @@ export interface operations {
     findLives: {
         parameters: {
             query?: {
-                /** @description Texts with spaces between them; each must occur in the name, the program or the command line, from the beginning of a word on */
+                /** @description Search terms separated by spaces; each must be the prefix of a word in the name, the program or the command line */
                 q?: string;
-                /** @description The whole text, as it is shown */
+                /** @description Exact match */
                 user?: string;
-                /** @description The whole text, as it is shown */
+                /** @description Exact match */
                 unit?: string;
-                /** @description The whole text, as it is shown */
+                /** @description Exact match */
                 container?: string;
-                /** @description Of one host only */
+                /** @description Only this host */
                 host?: string | null;
-                /** @description From this time on; default: the beginning */
+                /** @description Start, inclusive; default: the oldest */
                 from?: string | null;
-                /** @description Before this time; default: no end */
+                /** @description End, exclusive; default: no end */
                 to?: string | null;
+                /** @description Maximum number of results */
                 limit?: number;
-                /** @description `next` of the answer before */
+                /** @description `next` of the previous response */
                 after?: string | null;
             };
             header?: never;
@@ -3359,7 +3363,7 @@ export interface operations {
                     "application/json": components["schemas"]["Lives"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3377,7 +3381,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3386,7 +3390,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3404,10 +3408,11 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
-                /** @description All; with an exit code above 0 or a signal; by a signal; by the OOM killer */
+                /** @description All; failed (exit code above 0 or a signal); killed by a signal; by the OOM killer */
                 only?: "all" | "failed" | "signal" | "oom";
+                /** @description Maximum number of results */
                 limit?: number;
-                /** @description `next` of the answer before */
+                /** @description `next` of the previous response */
                 after?: string | null;
             };
             header?: never;
@@ -3427,7 +3432,7 @@ export interface operations {
                     "application/json": components["schemas"]["Exits"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3445,7 +3450,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3454,7 +3459,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3472,6 +3477,7 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
+                /** @description Maximum number of results */
                 limit?: number;
             };
             header?: never;
@@ -3491,7 +3497,7 @@ export interface operations {
                     "application/json": components["schemas"]["OomKills"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3509,7 +3515,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3518,7 +3524,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3536,6 +3542,7 @@ export interface operations {
                 from: string;
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 to: string;
+                /** @description Maximum number of results */
                 limit?: number;
             };
             header?: never;
@@ -3555,7 +3562,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecordGaps"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3573,7 +3580,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3582,7 +3589,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3617,7 +3624,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3644,7 +3651,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3653,7 +3660,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3662,7 +3669,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3697,7 +3704,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3724,7 +3731,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3733,7 +3740,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not possible at present */
+            /** @description Conflicts with the present state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3742,7 +3749,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3776,7 +3783,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3794,7 +3801,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3803,7 +3810,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3834,7 +3841,7 @@ export interface operations {
                     "application/json": components["schemas"]["Orders"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3852,7 +3859,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3899,7 +3906,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3913,20 +3920,21 @@ export interface operations {
     listAudit: {
         parameters: {
             query?: {
-                /** @description The whole text, as it is shown */
+                /** @description Exact match */
                 actor?: string;
-                /** @description An action, or what it begins with: `order` for all of orders */
+                /** @description An action, or its prefix up to a dot: `order` for all of orders */
                 action?: string;
-                /** @description The whole text, as it is shown */
+                /** @description Exact match */
                 target?: string;
-                /** @description The whole text, as it is shown */
+                /** @description Exact match */
                 result?: string;
-                /** @description From this time on; default: the beginning */
+                /** @description Start, inclusive; default: the oldest */
                 from?: string | null;
-                /** @description Before this time; default: no end */
+                /** @description End, exclusive; default: no end */
                 to?: string | null;
+                /** @description Maximum number of results */
                 limit?: number;
-                /** @description `next` of the answer before */
+                /** @description `next` of the previous response */
                 before?: number | null;
             };
             header?: never;
@@ -3944,7 +3952,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditEntries"];
                 };
             };
-            /** @description A parameter or the body is not what was expected */
+            /** @description A parameter or the body is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3971,7 +3979,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4018,7 +4026,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4047,7 +4055,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The record cannot be read or written at present */
+            /** @description The store is unavailable at present */
             503: {
                 headers: {
                     [name: string]: unknown;

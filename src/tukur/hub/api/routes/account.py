@@ -1,4 +1,4 @@
-"""Somebody's own account: password, second factor, sessions."""
+"""A user's own account: password, second factor, sessions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from tukur.hub.api.problems import problems
 from tukur.hub.auth.gate import origin_of
 from tukur.hub.auth.identity import Identity
-from tukur.hub.auth.second_factor import uri
+from tukur.hub.auth.second_factor import otpauth_uri
 from tukur.hub.auth.service import now_ms
 from tukur.hub.auth.users import is_fresh
 from tukur.hub.container import Hub
@@ -28,48 +28,47 @@ from tukur.hub.store.control.sessions import SessionRow
 from tukur.hub.store.control.users import UserRow
 
 ApiRequest = Request[Identity, Any, State]
-_ID = 16
-"""Hexadecimal digits of a session's hash: they open nothing."""
+_SESSION_ID_DIGITS = 16
+"""Hexadecimal digits of the session's hash: not a secret."""
 
 
-async def _own(request: ApiRequest, hub: Hub) -> tuple[UserRow, SessionRow]:
-    """Whose account it is, and the session that asks. Raises ProblemError: a token has no account."""
+async def _own_account(request: ApiRequest, hub: Hub) -> tuple[UserRow, SessionRow]:
+    """The user and the session of this request. Raises ProblemError: a token has no account."""
     session = await hub.store.control.sessions.session(request.user.secret_hash, now_ms())
     if session is None:
-        raise ProblemError(
-            403, "session_needed", "an account is for people who are signed in, not for tokens"
-        )
+        raise ProblemError(403, "session_needed", "API tokens have no account; sign in as a user")
     return await hub.users.user(session.name), session
 
 
 @get(
     "/api/account",
     operation_id="getAccount",
-    summary="One's own account, with the sessions that are open",
+    summary="Your own account and its open sessions",
     tags=["account"],
     responses=problems(401, 403, 503),
 )
 async def get_account(request: ApiRequest, hub: NamedDependency[Hub]) -> Account:
-    """Whether there is a password and a second factor, and which browsers are signed in."""
-    user, session = await _own(request, hub)
+    """Whether a password and a second factor are set, and which browsers are signed in."""
+    user, session = await _own_account(request, hub)
     rights = request.user.rights
+    sessions = await hub.store.control.sessions.of(user.name, now_ms())
     return Account(
         user=user.name,
-        role=rights.role.word,
-        grants={group: role.word for group, role in rights.grants.items()},
+        role=rights.role.label,
+        grants={group: role.label for group, role in rights.grants.items()},
         password=user.password is not None,
         provider=user.subject is not None,
         needs_present=not is_fresh(session),
         second_factor=user.totp_step is not None,
         recovery_codes=await hub.store.control.users.recovery_codes(user.id),
-        sessions=[_told(row, session) for row in await hub.store.control.sessions.of(user.name, now_ms())],
+        sessions=[_to_model(row, session) for row in sessions],
     )
 
 
-def _told(row: SessionRow, asking: SessionRow) -> OpenSession:
+def _to_model(row: SessionRow, current: SessionRow) -> OpenSession:
     return OpenSession(
-        session_id=row.hash.hex()[:_ID],
-        current=row.hash == asking.hash,
+        session_id=row.hash.hex()[:_SESSION_ID_DIGITS],
+        current=row.hash == current.hash,
         via=row.via,
         address=row.address,
         browser=row.browser,
@@ -82,7 +81,7 @@ def _told(row: SessionRow, asking: SessionRow) -> OpenSession:
 @put(
     "/api/account/password",
     operation_id="setPassword",
-    summary="Set one's password",
+    summary="Set your password",
     tags=["account"],
     status_code=204,
     responses=problems(400, 401, 403, 409, 429, 503),
@@ -90,8 +89,8 @@ def _told(row: SessionRow, asking: SessionRow) -> OpenSession:
 async def set_password(
     request: ApiRequest, data: JSONBody[PasswordChange], hub: NamedDependency[Hub]
 ) -> Response[None]:
-    """Takes the present one, or a session that a link began within 15 minutes. Every other session ends."""
-    user, session = await _own(request, hub)
+    """Requires the present password, or a session begun by a link within 15 minutes. Other sessions end."""
+    user, session = await _own_account(request, hub)
     try:
         await hub.users.set_password(session, data.present, data.new)
     except ProblemError as error:
@@ -105,7 +104,7 @@ async def set_password(
 @delete(
     "/api/account/sessions/{session_id:str}",
     operation_id="endSession",
-    summary="End one of one's own sessions",
+    summary="End one of your sessions",
     tags=["account"],
     status_code=204,
     responses=problems(400, 401, 403, 404, 503),
@@ -113,30 +112,30 @@ async def set_password(
 async def end_session(
     request: ApiRequest, session_id: FromPath[str], hub: NamedDependency[Hub]
 ) -> Response[None]:
-    """The browser is signed out at once, its live connections too."""
-    user, _ = await _own(request, hub)
+    """The browser is signed out at once, including its live connections."""
+    user, _ = await _own_account(request, hub)
     for row in await hub.store.control.sessions.of(user.name, now_ms()):
-        if row.hash.hex()[:_ID] == session_id:
+        if row.hash.hex()[:_SESSION_ID_DIGITS] == session_id:
             await hub.auth.end_session(row.hash)
             await hub.audit.add(
                 user.name, "session.revoke", user.name, origin=origin_of(request), of=session_id
             )
             return Response(None, status_code=204)
-    raise ProblemError(404, "session_unknown", f"no session of yours is {session_id[:100]!r}")
+    raise ProblemError(404, "session_unknown", f"you have no session {session_id[:100]!r}")
 
 
 @delete(
     "/api/account/sessions",
     operation_id="endOtherSessions",
-    summary="End all of one's sessions but this one",
+    summary="End all of your sessions except this one",
     tags=["account"],
     status_code=204,
     responses=problems(401, 403, 503),
 )
 async def end_other_sessions(request: ApiRequest, hub: NamedDependency[Hub]) -> Response[None]:
     """Every other browser is signed out at once."""
-    user, session = await _own(request, hub)
-    ended = await hub.auth.end_sessions(user.name, but=session.hash)
+    user, session = await _own_account(request, hub)
+    ended = await hub.auth.end_sessions(user.name, except_hash=session.hash)
     await hub.audit.add(user.name, "session.revoke", user.name, origin=origin_of(request), ended=ended)
     return Response(None, status_code=204)
 
@@ -144,15 +143,15 @@ async def end_other_sessions(request: ApiRequest, hub: NamedDependency[Hub]) -> 
 @post(
     "/api/account/second-factor",
     operation_id="beginSecondFactor",
-    summary="A new secret for an authenticator",
+    summary="Create a secret for an authenticator",
     tags=["account"],
     responses=problems(401, 403, 409, 503),
 )
 async def begin_second_factor(request: ApiRequest, hub: NamedDependency[Hub]) -> SecondFactorSecret:
-    """It is shown this once, and counts when a code of it was given (`confirmSecondFactor`)."""
-    user, _ = await _own(request, hub)
+    """Shown only once; active after `confirmSecondFactor`."""
+    user, _ = await _own_account(request, hub)
     secret = await hub.second_factor.begin(user)
-    text = uri(user.name, request.headers.get("host", ""), secret)
+    text = otpauth_uri(user.name, request.headers.get("host", ""), secret)
     picture = segno.make(text, error="m", micro=False).svg_data_uri(scale=4, border=3, light="#fff")
     return SecondFactorSecret(secret=secret, uri=text, picture=picture)
 
@@ -160,15 +159,15 @@ async def begin_second_factor(request: ApiRequest, hub: NamedDependency[Hub]) ->
 @put(
     "/api/account/second-factor",
     operation_id="confirmSecondFactor",
-    summary="Switch the second factor on",
+    summary="Activate the second factor",
     tags=["account"],
     responses=problems(400, 401, 403, 409, 503),
 )
 async def confirm_second_factor(
     request: ApiRequest, data: JSONBody[SecondFactorCode], hub: NamedDependency[Hub]
 ) -> RecoveryCodes:
-    """By a code of the authenticator. The recovery codes are shown this once."""
-    user, _ = await _own(request, hub)
+    """Requires a code of the authenticator. The recovery codes are shown only once."""
+    user, _ = await _own_account(request, hub)
     codes = await hub.users.confirm_factor(user, data.code)
     await hub.audit.add(user.name, "user.second_factor", user.name, origin=origin_of(request), on=True)
     return RecoveryCodes(codes=codes)
@@ -177,7 +176,7 @@ async def confirm_second_factor(
 @post(
     "/api/account/second-factor/off",
     operation_id="endSecondFactor",
-    summary="Switch the second factor off",
+    summary="Remove the second factor",
     tags=["account"],
     status_code=204,
     responses=problems(400, 401, 403, 409, 429, 503),
@@ -185,8 +184,8 @@ async def confirm_second_factor(
 async def end_second_factor(
     request: ApiRequest, data: JSONBody[SecondFactorCode], hub: NamedDependency[Hub]
 ) -> Response[None]:
-    """By a code of it, or a recovery code."""
-    user, _ = await _own(request, hub)
+    """Requires a code of the authenticator or a recovery code."""
+    user, _ = await _own_account(request, hub)
     await hub.users.end_factor(user, data.code)
     await hub.audit.add(user.name, "user.second_factor", user.name, origin=origin_of(request), on=False)
     return Response(None, status_code=204)

@@ -1,4 +1,4 @@
-"""The audit log: who did what, from where, to whom, with what result."""
+"""The audit log: who did what, from where, to what, with which result."""
 
 from typing import Annotated
 
@@ -7,41 +7,42 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from tukur.hub.api.parameters import ExactText, Limit
 from tukur.hub.api.problems import problems
-from tukur.hub.api.times import Since, Until, open_range_ms
-from tukur.hub.audit.log import told
+from tukur.hub.api.times import OptionalFrom, OptionalTo, open_range_ms
+from tukur.hub.audit.log import to_json
 from tukur.hub.container import Hub
 from tukur.hub.models.audit import AuditEntries, AuditEntry
 from tukur.hub.store.control.audit import AuditQuery
 
-Text = Annotated[str, QueryParameter(max_length=255, description="The whole text, as it is shown")]
 Action = Annotated[
     str,
-    QueryParameter(max_length=64, description="An action, or what it begins with: `order` for all of orders"),
+    QueryParameter(
+        max_length=64, description="An action, or its prefix up to a dot: `order` for all of orders"
+    ),
 ]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
-Before = Annotated[int | None, QueryParameter(ge=1, le=2**62, description="`next` of the answer before")]
+Before = Annotated[int | None, QueryParameter(ge=1, le=2**62, description="`next` of the previous response")]
 
 
 @get(
     "/api/audit",
     operation_id="listAudit",
-    summary="The audit log, the newest first",
+    summary="The audit log, newest first",
     tags=["audit"],
     responses=problems(400, 401, 403, 503),
 )
 async def list_audit(
     hub: NamedDependency[Hub],
-    actor: Text = "",
+    actor: ExactText = "",
     action: Action = "",
-    target: Text = "",
-    result: Text = "",
-    from_: Since = None,
-    to: Until = None,
+    target: ExactText = "",
+    result: ExactText = "",
+    from_: OptionalFrom = None,
+    to: OptionalTo = None,
     limit: Limit = 100,
     before: Before = None,
 ) -> AuditEntries:
-    """Entries are never changed and never deleted; `tukur audit verify` shows whether somebody tried."""
+    """Entries are never changed or deleted; `tukur audit verify` detects tampering."""
     begin, end = open_range_ms(from_, to)
     query = AuditQuery(
         actor=actor, action=action, target=target, result=result, from_ms=begin, to_ms=end, before=before
@@ -49,7 +50,7 @@ async def list_audit(
     found = await hub.audit.find(query, limit + 1)
     more = len(found) > limit
     return AuditEntries(
-        entries=[AuditEntry(**told(entry)) for entry in found[:limit]],
+        entries=[AuditEntry(**to_json(entry)) for entry in found[:limit]],
         next=found[limit - 1].seq if more else None,
     )
 
@@ -57,11 +58,11 @@ async def list_audit(
 @get(
     "/api/audit/export",
     operation_id="exportAudit",
-    summary="The whole audit log, a line of JSON for each entry, the oldest first",
+    summary="The whole audit log as JSON lines, oldest first",
     tags=["audit"],
     media_type="application/x-ndjson",
     responses=problems(401, 403, 503),
 )
 async def export_audit(hub: NamedDependency[Hub]) -> Stream:
-    """With hashes and signatures in hex; `docs/reference/audit.md` says how to check them elsewhere."""
+    """With hashes and signatures in hex; `docs/reference/audit.md` describes how to verify them."""
     return Stream(hub.audit.lines(), media_type="application/x-ndjson")

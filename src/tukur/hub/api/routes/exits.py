@@ -12,12 +12,14 @@ from tukur.hub.container import Hub
 from tukur.hub.history.exits import Only, parse_cursor
 from tukur.hub.models.exit import Exits
 
-Limit = Annotated[int, QueryParameter(ge=1, le=5000)]
-OnlyParameter = Annotated[
+ExitLimit = Annotated[int, QueryParameter(ge=1, le=5000, description="Maximum number of results")]
+OnlyFilter = Annotated[
     Only,
-    QueryParameter(description="All; with an exit code above 0 or a signal; by a signal; by the OOM killer"),
+    QueryParameter(
+        description="All; failed (exit code above 0 or a signal); killed by a signal; by the OOM killer"
+    ),
 ]
-After = Annotated[str | None, QueryParameter(description="`next` of the answer before", max_length=60)]
+After = Annotated[str | None, QueryParameter(description="`next` of the previous response", max_length=60)]
 
 
 @get(
@@ -32,11 +34,11 @@ async def list_exits(
     from_: From,
     to: To,
     hub: NamedDependency[Hub],
-    only: OnlyParameter = "all",
-    limit: Limit = 200,
+    only: OnlyFilter = "all",
+    limit: ExitLimit = 200,
     after: After = None,
 ) -> Exits:
-    """Newest first, however short they were; also aggregated lives, and what the kernel lost."""
+    """Newest first, however short; with aggregated lives, and counts of what the kernel lost."""
     begin, end = range_ms(from_, to)
     cursor = None if after is None else parse_cursor(after)
     return await hub.history.exits(host_id, begin, end, only, limit, cursor)

@@ -1,4 +1,4 @@
-"""What an administrator decides about a host."""
+"""Administration of hosts."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from tukur.hub.api.problems import problems
-from tukur.hub.api.routes.hosts import seen_by
+from tukur.hub.api.routes.hosts import with_role
 from tukur.hub.audit.log import DONE
 from tukur.hub.auth.gate import origin_of
-from tukur.hub.auth.identity import Identity, Role, groups_of
+from tukur.hub.auth.identity import Identity, Role, parse_host_groups
 from tukur.hub.container import Hub
 from tukur.hub.errors import ProblemError
 from tukur.hub.models.host import Host, HostChange, Release
@@ -28,9 +28,9 @@ from tukur.hub.models.host import Host, HostChange, Release
 async def revoke_host(
     request: Request[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub]
 ) -> Response[None]:
-    """Its connection ends at once and its key opens nothing; its record stays.
+    """Its connection ends at once and its key is rejected; its record stays.
 
-    The machine comes back only by joining anew, as another host.
+    The machine can return only by joining again, as a new host.
     """
     await hub.fleet.revoke(host_id)
     await hub.audit.add(request.user.user, "host.revoke", host_id, origin=origin_of(request))
@@ -51,27 +51,29 @@ async def change_host(
     hub: NamedDependency[Hub],
 ) -> Host:
     """The host after the change. Only administrators of all hosts may change its host groups."""
-    who, origin = request.user, origin_of(request)
+    requester, origin = request.user, origin_of(request)
     changed: dict[str, str | bool] = {}
     if data.name is not None:
         changed["name"] = data.name
     if data.groups is not None or data.needs_approval is not None:
-        if who.role < Role.ADMIN:
-            await hub.audit.add(who.user, "host.change", host_id, "role_too_low", origin)
-            raise ProblemError(403, "role_too_low", "only an administrator of all hosts changes these")
+        if requester.role < Role.ADMIN:
+            await hub.audit.add(requester.user, "host.change", host_id, "role_too_low", origin)
+            raise ProblemError(
+                403, "role_too_low", "only an administrator of all hosts may change groups and approval"
+            )
         if data.groups is not None:
             changed["group_names"] = " ".join(_groups(data.groups))
         if data.needs_approval is not None:
             changed["needs_approval"] = data.needs_approval
     if changed:
         await hub.fleet.change(host_id, changed)
-        await hub.audit.add(who.user, "host.change", host_id, DONE, origin, **changed)
-    return seen_by(who, await hub.history.host(host_id))
+        await hub.audit.add(requester.user, "host.change", host_id, DONE, origin, **changed)
+    return with_role(requester, await hub.history.host(host_id))
 
 
-def _groups(words: list[str]) -> tuple[str, ...]:
+def _groups(names: list[str]) -> tuple[str, ...]:
     try:
-        return groups_of(words)
+        return parse_host_groups(names)
     except ValueError as error:
         raise ProblemError(400, "bad_group", str(error)) from error
 
@@ -90,7 +92,7 @@ async def release_host(
     data: JSONBody[Release],
     hub: NamedDependency[Hub],
 ) -> Host:
-    """A copied key is detected when two machines use it at once; the second is held until this decides."""
+    """A copied key is detected when two machines use it at once; the second is rejected until resolved."""
     await hub.history.host(host_id)
     await hub.fleet.release(host_id, data.boot_id)
     await hub.audit.add(

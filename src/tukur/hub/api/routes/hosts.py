@@ -1,4 +1,4 @@
-"""Hosts, and what is recorded of them."""
+"""Hosts and their record."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,8 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, PathParameter, QueryParameter
 from msgspec.structs import replace
 
+from tukur.hub.api.parameters import Limit
 from tukur.hub.api.problems import problems
-from tukur.hub.api.times import At, From, To, instant_ms, range_ms
+from tukur.hub.api.times import AtTime, From, To, instant_ms, range_ms
 from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
 from tukur.hub.history.difference import DifferenceBy
@@ -26,40 +27,33 @@ FRAME_TYPE = "application/vnd.tukur.frame"
 
 Pid = Annotated[int, PathParameter(ge=0, le=2**22)]
 StartNs = Annotated[str, PathParameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
-Points = Annotated[int, QueryParameter(ge=2, le=4000, description="How many points at most")]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
-By = Annotated[
+Points = Annotated[int, QueryParameter(ge=2, le=4000, description="Maximum number of points")]
+TopBy = Annotated[
     Literal["cpu", "rss", "read", "write", "io"],
-    QueryParameter(
-        description="What the order is by: CPU time, peak RSS, bytes read, bytes written, or both"
-    ),
+    QueryParameter(description="Sort by CPU time, peak RSS, bytes read, bytes written, or both"),
 ]
 
-DifferenceParameter = Annotated[
+DifferenceSort = Annotated[
     DifferenceBy,
-    QueryParameter(
-        description="What the order is by: growth or loss of RSS, CPU time, bytes read and written"
-    ),
+    QueryParameter(description="Sort by change of RSS, by CPU time, or by bytes read and written"),
 ]
-Group = Annotated[
+GroupBy = Annotated[
     Literal["process", "name", "user", "unit", "container", "pod", "slice"],
-    QueryParameter(
-        description="What lives are put together by: nothing, or a text of theirs, the last that each had"
-    ),
+    QueryParameter(description="Aggregate lives by this field (its last value); `process`: do not aggregate"),
 ]
 
 
-def seen_by(identity: Identity, host: Host) -> Host:
-    """The host with what the asker may do on it."""
-    return replace(host, role=identity.rights.on(host.groups).word)
+def with_role(identity: Identity, host: Host) -> Host:
+    """The host with the requester's role on it."""
+    return replace(host, role=identity.rights.on(host.groups).label)
 
 
 @get(
     "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
 )
 async def list_hosts(request: ApiRequest, hub: NamedDependency[Hub]) -> Hosts:
-    """Every enrolled host that the asker may see, by name."""
-    return Hosts(hosts=[seen_by(request.user, host) for host in await hub.history.hosts(request.user.sees)])
+    """Every enrolled host that the requester may see, by name."""
+    return Hosts(hosts=[with_role(request.user, host) for host in await hub.history.hosts(request.user.sees)])
 
 
 @get(
@@ -70,8 +64,8 @@ async def list_hosts(request: ApiRequest, hub: NamedDependency[Hub]) -> Hosts:
     responses=problems(400, 401, 404, 503),
 )
 async def get_host(request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub]) -> Host:
-    """What it is, whether its agent is connected, what is recorded, and its newest figures."""
-    return seen_by(request.user, await hub.history.host(host_id))
+    """Its properties, whether its agent is connected, the extent of its record, and its newest figures."""
+    return with_role(request.user, await hub.history.host(host_id))
 
 
 @get(
@@ -84,7 +78,7 @@ async def get_host(request: ApiRequest, host_id: FromPath[str], hub: NamedDepend
 async def get_series(
     host_id: FromPath[str], from_: From, to: To, hub: NamedDependency[Hub], points: Points = 600
 ) -> Series:
-    """Lowest, mean and highest of each figure for each step, so that a spike of one second is never lost."""
+    """Minimum, mean and maximum of each figure per step, so that a spike of one second is never lost."""
     begin, end = range_ms(from_, to)
     return await hub.history.series(host_id, begin, end, points)
 
@@ -97,24 +91,24 @@ async def get_series(
     responses=problems(400, 401, 404, 503),
 )
 async def list_processes(
-    request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub], at: At = None
+    request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub], at: AtTime = None
 ) -> Response[ProcessTable | bytes | None]:
     """Every process as it was at that second; without `at`, as it is now.
 
-    With `Accept: application/vnd.tukur.frame` the answer is a key frame, the form of the live road.
+    With `Accept: application/vnd.tukur.frame` the response is a key frame, as in the live stream.
     """
-    asked = None if at is None else instant_ms(at, "at")
+    asked_ms = None if at is None else instant_ms(at, "at")
     framed = FRAME_TYPE in request.headers.get("accept", "")
-    tag = None if asked is None else await hub.history.tag(host_id, asked)
+    tag = None if asked_ms is None else await hub.history.tag(host_id, asked_ms)
     headers = {} if tag is None else {"ETag": f'"{tag}-{"frame" if framed else "table"}"', "Vary": "Accept"}
     if tag is not None and headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(None, status_code=304, headers=headers)
     if framed:
-        frame, at_ms = await hub.history.frame(host_id, asked)
-        exact = asked is None or is_exact(at_ms, asked)
+        frame, at_ms = await hub.history.frame(host_id, asked_ms)
+        exact = asked_ms is None or is_exact(at_ms, asked_ms)
         headers |= {"Tukur-At-Ms": str(at_ms), "Tukur-Exact": "true" if exact else "false"}
         return Response(frame, media_type=FRAME_TYPE, headers=headers)
-    return Response(await hub.history.table(host_id, asked), media_type=MediaType.JSON, headers=headers)
+    return Response(await hub.history.table(host_id, asked_ms), media_type=MediaType.JSON, headers=headers)
 
 
 @get(
@@ -129,13 +123,13 @@ async def list_top(
     from_: From,
     to: To,
     hub: NamedDependency[Hub],
-    by: By = "cpu",
+    by: TopBy = "cpu",
     limit: Limit = 50,
-    group: Group = "process",
+    group: GroupBy = "process",
 ) -> TopList:
     """By CPU time, peak RSS or I/O; processes that have ended are included.
 
-    With `group` the answer has `groups` in place of `processes`, in the same order.
+    With `group` the response has `groups` instead of `processes`, in the same order.
     """
     begin, end = range_ms(from_, to)
     return await hub.history.top(host_id, begin, end, by, limit, group)
@@ -149,9 +143,9 @@ async def list_top(
     responses=problems(400, 401, 503),
 )
 async def list_fleet_top(
-    request: ApiRequest, from_: From, to: To, hub: NamedDependency[Hub], by: By = "cpu", limit: Limit = 50
+    request: ApiRequest, from_: From, to: To, hub: NamedDependency[Hub], by: TopBy = "cpu", limit: Limit = 50
 ) -> FleetTopList:
-    """By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the asker may see."""
+    """By CPU time, peak RSS or I/O, in whole minutes; of the hosts that the requester may see."""
     begin, end = range_ms(from_, to)
     return await hub.history.fleet_top(begin, end, by, limit, request.user.sees)
 
@@ -159,7 +153,7 @@ async def list_fleet_top(
 @get(
     "/api/hosts/{host_id:str}/difference",
     operation_id="getDifference",
-    summary="What changed between two instants",
+    summary="What changed between two times",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
@@ -168,10 +162,10 @@ async def get_difference(
     from_: From,
     to: To,
     hub: NamedDependency[Hub],
-    by: DifferenceParameter = "rss",
+    by: DifferenceSort = "rss",
     limit: Limit = 100,
 ) -> Difference:
-    """Which processes appeared or are gone, and what the others did; by the samples nearest to each."""
+    """Compares the samples nearest to both times: processes that appeared, ended, or changed."""
     begin, end = range_ms(from_, to)
     return await hub.history.difference(host_id, begin, end, by, limit)
 
@@ -186,6 +180,6 @@ async def get_difference(
 async def get_process(
     host_id: FromPath[str], boot_id: FromPath[str], pid: Pid, start_ns: StartNs, hub: NamedDependency[Hub]
 ) -> ProcessDetail:
-    """As the record knows it and, while it lives, as its agent does: children, unit, who would restart it."""
+    """From the record and, while it lives, from its agent: children, unit, what would restart it."""
     key = process_key(boot_id, pid, start_ns)
     return await hub.history.detail(host_id, key.boot_id, key.pid, key.start_ns)

@@ -1,4 +1,4 @@
-"""Lives, found by what they ran."""
+"""Search of process lives by what they ran."""
 
 from typing import Annotated, Any
 
@@ -7,8 +7,9 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from tukur.hub.api.parameters import ExactText, Limit
 from tukur.hub.api.problems import problems
-from tukur.hub.api.times import Since, Until, open_range_ms
+from tukur.hub.api.times import OptionalFrom, OptionalTo, open_range_ms
 from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
 from tukur.hub.history.lives import parse_cursor, parse_terms
@@ -18,21 +19,19 @@ from tukur.hub.store.record.lives import LifeQuery
 Search = Annotated[
     str,
     QueryParameter(
-        description="Texts with spaces between them; each must occur in the name, the program or the command "
-        "line, from the beginning of a word on",
+        description="Search terms separated by spaces; each must be the prefix of a word in "
+        "the name, the program or the command line",
         max_length=300,
     ),
 ]
-Text = Annotated[str, QueryParameter(max_length=255, description="The whole text, as it is shown")]
-HostParameter = Annotated[str | None, QueryParameter(description="Of one host only", max_length=60)]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
-After = Annotated[str | None, QueryParameter(description="`next` of the answer before", max_length=120)]
+HostParameter = Annotated[str | None, QueryParameter(description="Only this host", max_length=60)]
+After = Annotated[str | None, QueryParameter(description="`next` of the previous response", max_length=120)]
 
 
 @get(
     "/api/lives",
     operation_id="findLives",
-    summary="Process lives of all hosts that the asker may see, by what they ran",
+    summary="Search process lives of all hosts that the requester may see",
     tags=["history"],
     responses=problems(400, 401, 404, 503),
 )
@@ -40,12 +39,12 @@ async def find_lives(
     request: Request[Identity, Any, State],
     hub: NamedDependency[Hub],
     q: Search = "",
-    user: Text = "",
-    unit: Text = "",
-    container: Text = "",
+    user: ExactText = "",
+    unit: ExactText = "",
+    container: ExactText = "",
     host: HostParameter = None,
-    from_: Since = None,
-    to: Until = None,
+    from_: OptionalFrom = None,
+    to: OptionalTo = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Lives:

@@ -1,17 +1,14 @@
 """Processes killed by the OOM killer."""
 
-from typing import Annotated
-
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 
+from tukur.hub.api.parameters import Limit
 from tukur.hub.api.problems import problems
 from tukur.hub.api.times import From, To, range_ms
 from tukur.hub.container import Hub
 from tukur.hub.models.exit import OomKills
-
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 @get(

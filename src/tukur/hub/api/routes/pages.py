@@ -74,7 +74,7 @@ async def authorities(hub: NamedDependency[Hub]) -> Response[bytes]:
 )
 async def health(hub: NamedDependency[Hub]) -> Health:
     """503 with a Problem while the hub cannot store what agents send."""
-    fault = hub.recorder.fault
+    fault = hub.ingest_writer.fault
     if fault is not None:
         raise ProblemError(503, fault.code, str(fault))
     return Health(status="ok")

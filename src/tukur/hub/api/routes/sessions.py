@@ -27,8 +27,8 @@ def _session(identity: Identity) -> Session:
     rights = identity.rights
     return Session(
         user=identity.user,
-        role=rights.role.word,
-        grants={group: role.word for group, role in rights.grants.items()},
+        role=rights.role.label,
+        grants={group: role.label for group, role in rights.grants.items()},
         expires_ms=identity.expires_ms,
     )
 
@@ -41,25 +41,25 @@ def _cookie(hub: Hub, name: str, value: str, max_age: int) -> Cookie:
         path="/",
         httponly=True,
         samesite="strict",
-        # Not by what the request says: it may have come through a proxy.
-        secure=hub.settings.tls.shown,
+        # From the settings, not from the request: it may have come through a proxy.
+        secure=hub.settings.tls.https,
     )
 
 
 def client_of(request: ApiRequest) -> Client:
-    """Where a request comes from, as the list of sessions tells it."""
+    """Where a request comes from, as shown in the list of sessions."""
     return Client(origin_of(request), browser_of(request.headers.get("user-agent", "")))
 
 
-async def begun(request: ApiRequest, hub: Hub, signed_in: SignedIn) -> list[Cookie]:
-    """The cookies of a session that has just begun; the one that this browser had before ends."""
-    before = request.cookies.get(cookie_name(request))
-    if before:
-        await hub.auth.end(before)
+async def session_cookies(request: ApiRequest, hub: Hub, signed_in: SignedIn) -> list[Cookie]:
+    """The cookies of a new session; ends the previous session of this browser."""
+    previous = request.cookies.get(cookie_name(request))
+    if previous:
+        await hub.auth.end_session_of_cookie(previous)
     user = signed_in.identity.user
     return [
         _cookie(hub, cookie_name(request), signed_in.secret, SESSION_S),
-        _cookie(hub, DEVICE, hub.sign_in.new_device(user), _DEVICE_S),
+        _cookie(hub, DEVICE, hub.sign_in.new_device_cookie(user), _DEVICE_S),
     ]
 
 
@@ -76,11 +76,11 @@ async def sign_in(
 ) -> Response[Session]:
     """The token comes from a link of `tukur up`, `tukur sign-in-link` or `tukur user`; it is used once.
 
-    With a name and password, 401 `code_needed` says that the user has a second factor: the same again with a
+    For a user with a second factor, a name and password give 401 `code_needed`: repeat the request with a
     `code`. The session is a cookie that scripts cannot read.
     """
     if (data.token is None) == (data.user is None):
-        raise ProblemError(400, "bad_request", "either token, or user and password expected")
+        raise ProblemError(400, "bad_request", "either `token`, or `user` and `password` expected")
     signed_in = await (_by_link(request, data.token, hub) if data.token else _by_password(request, data, hub))
     await hub.audit.add(
         signed_in.identity.user,
@@ -89,7 +89,7 @@ async def sign_in(
         via="link" if data.token else "password",
     )
     return Response(
-        _session(signed_in.identity), status_code=201, cookies=await begun(request, hub, signed_in)
+        _session(signed_in.identity), status_code=201, cookies=await session_cookies(request, hub, signed_in)
     )
 
 
@@ -98,7 +98,7 @@ async def _by_link(request: ApiRequest, token: str, hub: Hub) -> SignedIn:
     hub.sign_in.check_address(origin)
     signed_in = await hub.auth.sign_in(token, client_of(request))
     if signed_in is None:
-        hub.sign_in.failed(origin)
+        hub.sign_in.record_failure(origin)
         await hub.audit.add("", "session.begin", "", "link_not_valid", origin)
         raise ProblemError(
             401, "link_not_valid", "this link is unknown, has expired or was used before; request a new one"
@@ -113,11 +113,11 @@ async def _by_password(request: ApiRequest, data: SignIn, hub: Hub) -> SignedIn:
         user = await hub.sign_in.by_password(attempt)
     except ProblemError as error:
         if error.status == 401 and error.code != "code_needed":
-            # Not what was typed: it may be a password in the wrong field.
+            # Unknown names are not logged: they may be a password typed into the wrong field.
             target = name if await hub.store.control.users.user(name) else ""
             await hub.audit.add("", "session.begin", target, error.code, origin)
         raise
-    signed_in = await hub.auth.begin(user.name, "password", client_of(request))
+    signed_in = await hub.auth.begin_session(user.name, "password", client_of(request))
     if signed_in is None:
         raise ProblemError(401, "credentials_not_valid", "no user has this name and password")
     return signed_in
@@ -144,7 +144,7 @@ async def get_session(request: ApiRequest) -> Session:
     responses=problems(401, 403),
 )
 async def sign_out(request: ApiRequest, hub: NamedDependency[Hub]) -> Response[None]:
-    """Ends the session at once. A bearer token is not ended by this."""
+    """Ends the session at once; has no effect on a bearer token."""
     await hub.auth.sign_out(request.user)
     await hub.audit.add(request.user.user, "session.end", origin=origin_of(request))
     return Response(None, status_code=204, cookies=[_cookie(hub, cookie_name(request), "", 0)])

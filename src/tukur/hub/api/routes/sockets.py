@@ -13,7 +13,7 @@ from tukur.hub.container import Hub
 
 @websocket("/agent")
 async def agent(socket: WebSocket[Any, Any, State], hub: NamedDependency[Hub]) -> None:
-    """One agent's connection; it proves its host's key (``protocol.hub_side``)."""
+    """One agent's connection, authenticated by its host's key (``protocol.hub_side``)."""
     await hub.ingest.handle(socket)
 
 
@@ -21,5 +21,5 @@ async def agent(socket: WebSocket[Any, Any, State], hub: NamedDependency[Hub]) -
 async def live(
     socket: WebSocket[Identity, Any, State], host_id: FromPath[str], hub: NamedDependency[Hub]
 ) -> None:
-    """One browser that watches one host: frames as binary, status as JSON text."""
+    """One browser watching one host: frames as binary, status as JSON text."""
     await hub.live.handle(socket, host_id, socket.user)

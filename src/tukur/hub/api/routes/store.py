@@ -16,21 +16,25 @@ from tukur.hub.models.record import StoreLevel, StoreUsage
     responses=problems(401, 403, 503),
 )
 async def get_store(hub: NamedDependency[Hub]) -> StoreUsage:
-    """Growth is measured over the last day or since the record began; before an hour it is unknown."""
-    outlook = await hub.keeper.outlook()
-    keep, oldest, found = hub.settings.keep, outlook.oldest, outlook.forecast
+    """Growth is measured over the last day or since the record began; unknown during the first hour."""
+    outlook = await hub.maintenance.outlook()
+    policy, oldest, forecast = hub.settings.keep, outlook.oldest, outlook.forecast
     levels = [
-        StoreLevel(name="seconds", keep_ms=keep.seconds_ms, oldest_ms=oldest.seconds_ms if oldest else None),
-        StoreLevel(name="minutes", keep_ms=keep.minutes_ms, oldest_ms=oldest.minutes_ms if oldest else None),
-        StoreLevel(name="hours", keep_ms=keep.hours_ms, oldest_ms=oldest.hours_ms if oldest else None),
+        StoreLevel(
+            name="seconds", keep_ms=policy.seconds_ms, oldest_ms=oldest.seconds_ms if oldest else None
+        ),
+        StoreLevel(
+            name="minutes", keep_ms=policy.minutes_ms, oldest_ms=oldest.minutes_ms if oldest else None
+        ),
+        StoreLevel(name="hours", keep_ms=policy.hours_ms, oldest_ms=oldest.hours_ms if oldest else None),
     ]
     return StoreUsage(
         used_bytes=outlook.used_bytes,
         room_bytes=outlook.room_bytes,
-        max_bytes=keep.max_bytes or None,
+        max_bytes=policy.max_bytes or None,
         levels=levels,
-        known=found is not None,
-        bytes_per_day=found.bytes_per_day if found else None,
-        settles_at_bytes=found.settles_at_bytes if found else None,
-        full_in_days=found.full_in_days if found else None,
+        known=forecast is not None,
+        bytes_per_day=forecast.bytes_per_day if forecast else None,
+        settles_at_bytes=forecast.settles_at_bytes if forecast else None,
+        full_in_days=forecast.full_in_days if forecast else None,
     )

@@ -1,4 +1,4 @@
-"""Users, as administrators manage them."""
+"""User administration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from tukur.hub.api.problems import problems
 from tukur.hub.audit.log import DONE
 from tukur.hub.auth.gate import origin_of
-from tukur.hub.auth.identity import Identity, Rights, Role, groups_of
+from tukur.hub.auth.identity import Identity, Rights, Role, parse_host_groups
 from tukur.hub.auth.service import now_ms
 from tukur.hub.auth.users import INVITE_S, Change
 from tukur.hub.container import Hub
@@ -25,18 +25,18 @@ ApiRequest = Request[Identity, Any, State]
 
 def _rights(role: str, grants: Mapping[str, RoleName]) -> Rights:
     try:
-        groups_of(grants)
+        parse_host_groups(grants)
     except ValueError as error:
         raise ProblemError(400, "bad_group", str(error)) from error
-    return Rights(Role.of(role), {group: Role.of(word) for group, word in grants.items()})
+    return Rights(Role.parse(role), {group: Role.parse(label) for group, label in grants.items()})
 
 
-def _told(row: UserRow) -> User:
+def _to_model(row: UserRow) -> User:
     rights = Rights.parse(row.role, row.grants)
     return User(
         name=row.name,
-        role=rights.role.word,
-        grants={group: role.word for group, role in rights.grants.items()},
+        role=rights.role.label,
+        grants={group: role.label for group, role in rights.grants.items()},
         disabled=row.disabled,
         password=row.password is not None,
         second_factor=row.totp_step is not None,
@@ -57,8 +57,8 @@ def _invitation(name: str, token: str) -> Invitation:
     responses=problems(401, 403, 503),
 )
 async def list_users(hub: NamedDependency[Hub]) -> UserList:
-    """By name, with their roles and how they sign in."""
-    return UserList(users=[_told(row) for row in await hub.users.users()])
+    """By name, with their roles and ways to sign in."""
+    return UserList(users=[_to_model(row) for row in await hub.users.users()])
 
 
 @post(
@@ -69,10 +69,10 @@ async def list_users(hub: NamedDependency[Hub]) -> UserList:
     responses=problems(400, 401, 403, 409, 503),
 )
 async def add_user(request: ApiRequest, data: JSONBody[NewUser], hub: NamedDependency[Hub]) -> Invitation:
-    """The link is for the user: it signs in once within a day, and the page then asks for a password."""
+    """The link signs the user in once within a day; the page then asks for a password."""
     rights = _rights(data.role, data.grants)
     token = await hub.users.add(data.name, rights)
-    await _noted(request, hub, "user.add", data.name, role=rights.role.word, grants=rights.grants_text())
+    await _audit(request, hub, "user.add", data.name, role=rights.role.label, grants=rights.grants_text())
     return _invitation(data.name, token)
 
 
@@ -86,17 +86,17 @@ async def add_user(request: ApiRequest, data: JSONBody[NewUser], hub: NamedDepen
 async def change_user(
     request: ApiRequest, name: FromPath[str], data: JSONBody[UserChange], hub: NamedDependency[Hub]
 ) -> User:
-    """Takes effect at once: sessions of a disabled user end, live connections too."""
+    """Takes effect at once; all sessions and live connections of a disabled user end."""
     row = await hub.users.user(name)
-    before = _told(row)
+    current = _to_model(row)
     rights = None
     if data.role is not None or data.grants is not None:
-        grants = before.grants if data.grants is None else data.grants
-        rights = _rights(data.role or before.role, grants)
+        grants = current.grants if data.grants is None else data.grants
+        rights = _rights(data.role or current.role, grants)
     change = Change(rights, data.disabled)
     await hub.users.change(row.name, change)
-    await _noted(request, hub, "user.change", row.name, **change.columns())
-    return _told(await hub.users.user(row.name))
+    await _audit(request, hub, "user.change", row.name, **change.columns())
+    return _to_model(await hub.users.user(row.name))
 
 
 @delete(
@@ -108,9 +108,9 @@ async def change_user(
     responses=problems(400, 401, 403, 404, 409, 503),
 )
 async def remove_user(request: ApiRequest, name: FromPath[str], hub: NamedDependency[Hub]) -> Response[None]:
-    """Every session ends at once. The user's entries in the audit log stay."""
+    """All sessions end at once. The user's entries in the audit log stay."""
     await hub.users.remove(name)
-    await _noted(request, hub, "user.remove", name)
+    await _audit(request, hub, "user.remove", name)
     return Response(None, status_code=204)
 
 
@@ -124,10 +124,10 @@ async def remove_user(request: ApiRequest, name: FromPath[str], hub: NamedDepend
 async def reset_user(
     request: ApiRequest, name: FromPath[str], data: JSONBody[UserReset], hub: NamedDependency[Hub]
 ) -> Invitation:
-    """The password is removed and every session ends; the link signs the user in once to set a new one."""
+    """Removes the password and ends all sessions; the link signs the user in once to set a new password."""
     row = await hub.users.user(name)
     token = await hub.users.reset(row.name, totp=data.second_factor)
-    await _noted(request, hub, "user.reset", row.name, second_factor=data.second_factor)
+    await _audit(request, hub, "user.reset", row.name, second_factor=data.second_factor)
     return _invitation(row.name, token)
 
 
@@ -143,9 +143,9 @@ async def end_sessions(request: ApiRequest, name: FromPath[str], hub: NamedDepen
     """The user may sign in again."""
     row = await hub.users.user(name)
     ended = await hub.auth.end_sessions(row.name)
-    await _noted(request, hub, "session.revoke", row.name, ended=ended)
+    await _audit(request, hub, "session.revoke", row.name, ended=ended)
     return Response(None, status_code=204)
 
 
-async def _noted(request: ApiRequest, hub: Hub, action: str, name: str, **detail: Any) -> None:
+async def _audit(request: ApiRequest, hub: Hub, action: str, name: str, **detail: Any) -> None:
     await hub.audit.add(request.user.user, action, name, DONE, origin_of(request), **detail)
