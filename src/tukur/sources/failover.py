@@ -46,14 +46,14 @@ class FailoverSource:
     def read(self) -> TaskArray:
         """See Source. A failing call is the caller's to count; the third in a row changes the source."""
         try:
-            return self._counted("read", lambda: self._source.read())
+            return self._counted("read", self._source.read)
         except _ChangedError:
             return self._source.read()
 
     def collect(self) -> None:
         """See Source, and read()."""
         with contextlib.suppress(_ChangedError):
-            self._counted("collect", lambda: self._source.collect())
+            self._counted("collect", self._source.collect)
 
     def departed(self, living: TaskArray) -> Departed:
         """See Source, and read(). Of the lives that ended before it another source knows nothing."""
