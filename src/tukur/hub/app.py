@@ -1,6 +1,5 @@
 """The composition root: the one place that wires the hub."""
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -40,6 +39,7 @@ from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
 from tukur.hub.tls.names import own_names
 from tukur.hub.tls.serving import Tls
+from tukur.supervisor import Supervisor
 
 __all__ = ["HubSettings", "create_app", "open_hub"]
 
@@ -85,25 +85,23 @@ async def open_hub(settings: HubSettings) -> Hub:
         keeper=Maintenance(store, settings),
         tls=tls,
         fleet=Fleet(store, bus, presence, enrolment, tls, order_key),
+        supervisor=Supervisor(),
     )
 
 
 @contextlib.asynccontextmanager
 async def _background(hub: Hub) -> AsyncIterator[None]:
-    tasks = [
-        asyncio.create_task(hub.recorder.run(), name="recorder"),
-        asyncio.create_task(hub.orders.run(), name="orders"),
-        asyncio.create_task(hub.keeper.run(), name="keeper"),
-        asyncio.create_task(hub.fleet.run(), name="fleet"),
-    ]
     try:
-        await _begin_audit(hub)
-        _announce(hub)
-        yield
+        async with hub.supervisor as supervisor:
+            supervisor.run("ingest", hub.recorder.run)
+            supervisor.run("orders", hub.orders.run)
+            supervisor.run("maintenance", hub.keeper.run)
+            # Certificates are renewed by it too.
+            supervisor.run("fleet", hub.fleet.run)
+            await _begin_audit(hub)
+            _announce(hub)
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await hub.store.close()
 
 

@@ -709,7 +709,7 @@ export interface paths {
         };
         /**
          * Whether the hub works
-         * @description 503 with a Problem while what agents send cannot be stored.
+         * @description 503 with a Problem while what agents send cannot be stored, or a background task does not run.
          */
         get: operations["getHealth"];
         put?: never;

@@ -85,8 +85,12 @@ async def openapi() -> Response[dict[str, object]]:
     responses=problems(503),
 )
 async def health(hub: NamedDependency[Hub]) -> Health:
-    """503 with a Problem while what agents send cannot be stored."""
+    """503 with a Problem while what agents send cannot be stored, or a background task does not run."""
     fault = hub.recorder.fault
     if fault is not None:
         raise ProblemError(503, fault.code, str(fault))
+    failing = hub.supervisor.failing()
+    if failing:
+        # Names only: whoever asks need not have signed in. The log has the errors.
+        raise ProblemError(503, "task_failed", f"background tasks that do not run: {', '.join(failing)}")
     return Health(status="ok")
