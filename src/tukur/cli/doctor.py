@@ -1,6 +1,7 @@
 """``tukur doctor``: what this machine offers, and what is missing."""
 
 import argparse
+import ssl
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import msgspec
 
 import tukur.hub
 from tukur import __version__
+from tukur.cli.options.data import add_data_option, default_data_dir
+from tukur.hub.address import HubAddress, announced
 from tukur.sources.probe import Finding, probe
 from tukur.sources.registry import availability
 
@@ -23,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=5, metavar="S", help="of --cross-check (default: %(default)s)"
     )
+    add_data_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,6 +36,9 @@ def run(options: argparse.Namespace) -> int:
 
         return cross_check(options.seconds, as_json=options.json)
     findings = [*probe(), _page()]
+    address = announced((options.data or default_data_dir()).expanduser())
+    if address is not None:
+        findings.append(_hub(address))
     sources = availability()
     if options.json:
         content = {"version": __version__, "findings": findings, "sources": sources}
@@ -57,3 +64,24 @@ def _page() -> Finding:
         found="yes" if built else "no built page in this installation",
         remedy="run `make build` in a checkout, or install the wheel",
     )
+
+
+def _hub(address: HubAddress) -> Finding:
+    """Whether the hub that runs, or ran last, on the data directory works."""
+    import httpx
+
+    try:
+        # The system's authorities, or the hub's own.
+        trusted = ssl.create_default_context(cafile=address.ca or None)
+        answer = httpx.get(f"{address.url}/healthz", verify=trusted, trust_env=False, timeout=5)
+        content = msgspec.json.decode(answer.content, type=dict[str, object])
+    except (httpx.HTTPError, OSError, msgspec.DecodeError) as error:
+        return Finding(
+            what=f"hub at {address.url}",
+            ok=False,
+            found=f"no answer: {error}",
+            remedy="start it, or see its log",
+        )
+    works = answer.is_success
+    found = "works" if works else str(content.get("detail") or f"HTTP {answer.status_code}")
+    return Finding(what=f"hub at {address.url}", ok=works, found=found, remedy="its log says why")

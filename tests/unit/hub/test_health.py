@@ -1,4 +1,4 @@
-"""Background tasks of the hub: what ends one is logged, shown by the health check, and followed by a restart."""
+"""Background tasks of the hub: a crash is logged, shown by the health check, and followed by a restart."""
 
 import logging
 from pathlib import Path
