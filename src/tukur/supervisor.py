@@ -82,7 +82,10 @@ class Supervisor:
 
     def spawn(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Starts a task that runs once. Its crash is logged and counted; the task itself never raises it."""
-        return self._start(self._run_once(name, work), name)
+        task = self._start(self._run_once(name, work), name)
+        # One that is cancelled before it began never awaits `work`, and Python would warn of that.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
     def status(self) -> list[TaskStatus]:
         """All tasks that should run for ever."""

@@ -66,7 +66,7 @@ async def test_while_it_waits_for_its_restart_it_is_told_as_failing() -> None:
         assert status.since_s > 0
 
 
-async def test_the_pauses_grow(supervisor: Supervisor, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_pauses_grow() -> None:
     async with Supervisor(wait_s=(0.02, 10)) as slow:
         work = Work(*[OSError("no")] * 50)
         slow.run("job", work.run)
@@ -121,3 +121,10 @@ async def test_a_crash_of_a_task_that_runs_once_is_logged_and_counted(
     assert supervisor.status() == []
     assert "task once crashed" in caplog.text
     assert "ValueError: no" in caplog.text
+
+
+async def test_a_task_that_is_cancelled_before_it_began_leaves_nothing_behind() -> None:
+    async with Supervisor() as supervisor:
+        task = supervisor.spawn("once", Work().run())
+    assert task.cancelled()
+    assert supervisor.crashes() == {}
