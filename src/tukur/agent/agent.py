@@ -298,7 +298,7 @@ class Agent:
 
 
 def _order_id(order: messages.Order) -> str:
-    """Which order a refusal is about, where that can be told; its signature may be wrong."""
+    """Which order a refusal is about, where that can be read; its signature may be wrong."""
     try:
         body: messages.OrderBody = messages.order_body.decode(order.body)
     except UNREADABLE:

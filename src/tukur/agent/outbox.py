@@ -221,7 +221,7 @@ class Outbox:
 
 
 def _importance(message: messages.Message) -> int:
-    """What is given up last has the highest: an order's outcome is told once."""
+    """What is given up last has the highest: an order's outcome is sent once."""
     if not isinstance(message, messages.OrderResult):
         return 0
     return _FINAL if message.final else 1
