@@ -18,6 +18,7 @@ from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.gate import OrderGate
 from tukur.agent.orders.inspection import inspect
+from tukur.agent.outbox import Outbox
 from tukur.agent.policy.policy import PolicySource
 from tukur.agent.recording.block_recorder import BlockRecorder, Sampled
 from tukur.agent.recording.images import Images
@@ -26,11 +27,12 @@ from tukur.agent.spool.drain import DEFAULT_RATE
 from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
-from tukur.records import Losses, Snapshot, TaskArray
+from tukur.records import Departed, Losses, Snapshot, TaskArray
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
 from tukur.sources.oom import OomReader
+from tukur.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -71,39 +73,39 @@ class Agent:
         self._gate = OrderGate(identity.host_id, self._boot_id, identity.order_key)
         self._executor = Executor(settings.policy, self._exact_start)
         self._spool = Spool(settings.spool, settings.spool_bounds)
+        self._outbox = Outbox(self._spool, self._frames.request_key, settings.drain_rate)
         self._link = Link(
             hub_uri(identity.hub),
             self._session,
-            self._spool,
+            self._outbox,
             self._handle,
-            self._frames.request_key,
-            settings.drain_rate,
             lambda: settings.identity.load().trust,
         )
         self._session_before: AgentSession | None = None
         self._turn = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._supervisor = Supervisor()
         self._source_faults = 0
         self._source_name = source.name
-        self._told_policy = settings.policy.current()
-        self._untold = Losses()
+        self._reported_policy = settings.policy.current()
+        self._lost = Losses()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; then what was recorded is flushed, and sent if the hub is there."""
         # What the modules made at import lives for ever: the collector need not walk it each time.
         gc.freeze()
-        link = asyncio.create_task(self._link.run(), name="link")
+        self._supervisor.run("link", self._link.run)
+        sampling = self._supervisor.run("sampling", self._sample_forever)
         try:
-            await self._sample_until(stop)
+            await stop.wait()
         finally:
+            sampling.cancel()
+            await asyncio.wait([sampling])
             recorded = self._flush()
             if recorded is not None:
                 await recorded
             if self._link.connected.is_set():
-                await self._link.drained(3)
-            for task in (link, *self._tasks):
-                task.cancel()
-            await asyncio.gather(link, *self._tasks, return_exceptions=True)
+                await self._outbox.drained(3)
+            await self._supervisor.close()
             self.close()
 
     def close(self) -> None:
@@ -114,15 +116,12 @@ class Agent:
         self._oom.close()
         self._spool.close()
 
-    async def _sample_until(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
+    async def _sample_forever(self) -> None:
+        while True:
             wait = self._ticker.wait_ns(now())
             if wait > 0:
-                try:
-                    async with asyncio.timeout(min(wait / SECOND, _COLLECT_S)):
-                        await stop.wait()
-                except TimeoutError:
-                    self._collect()
+                await asyncio.sleep(min(wait / SECOND, _COLLECT_S))
+                self._collect()
                 continue
             self._sample(now())
             if self._recorder.due():
@@ -132,10 +131,10 @@ class Agent:
         try:
             self._source.collect()
         except (OSError, ValueError) as error:
-            self._note_fault(error)
+            self._count_fault(error)
 
-    def _note_fault(self, error: Exception) -> None:
-        """Counts a reading that failed; said now and then, not each time."""
+    def _count_fault(self, error: Exception) -> None:
+        """Counts a reading that failed; logged now and then, not each time."""
         self._source_faults += 1
         if self._source_faults in (1, 10, 100) or self._source_faults % 1000 == 0:
             log.error("source %s failed (%d times): %s", self._source.name, self._source_faults, error)
@@ -144,30 +143,39 @@ class Agent:
         missed = self._ticker.taken(at)
         try:
             snapshot = Snapshot(at.wall_ns, at.boot_ns, self._host.read(), self._source.read())
-            departed = self._source.departed(snapshot.tasks)
         except (OSError, LookupError, ValueError) as error:
             # One failing reading must not end the watch: it is counted and shown, the next is tried.
-            self._note_fault(error)
+            self._count_fault(error)
+            self._ticker.failed(missed)
             return
+        departed = self._departed(snapshot.tasks)
         if self._source.name != self._source_name:
             self._source_name = self._source.name
-            self._spawn(self._link.renew())
+            self._supervisor.spawn("renew", self._link.renew())
         policy = self._settings.policy.current()
-        if policy != self._told_policy:
-            self._told_policy = policy
-            self._spawn(self._link.renew())
+        if policy != self._reported_policy:
+            self._reported_policy = policy
+            self._supervisor.spawn("renew", self._link.renew())
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
-        self._untold += departed.lost
+        self._lost += departed.lost
         if self._recorder.clock_stepped(at):
             self._flush()
         sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
-        self._tell(sampled)
+        self._publish(sampled)
 
-    def _tell(self, sampled: Sampled) -> None:
-        self._link.beat(self._heartbeat(sampled))
+    def _departed(self, living: TaskArray) -> Departed:
+        """The lives that ended; none where that cannot be read: the snapshot is good all the same."""
+        try:
+            return self._source.departed(living)
+        except (OSError, LookupError, ValueError) as error:
+            self._count_fault(error)
+            return Departed()
+
+    def _publish(self, sampled: Sampled) -> None:
+        self._outbox.beat(self._heartbeat(sampled))
         if self._watched:
-            self._link.frame(
+            self._outbox.frame(
                 self._frames.frame(
                     sampled.snapshot, sampled.rows, sampled.rates, sampled.fresh, self._images.all()
                 )
@@ -177,28 +185,31 @@ class Agent:
         faults = {f"host.{name}": count for name, count in self._host.faults.items()}
         if self._source_faults:
             faults[f"source.{self._source.name}"] = self._source_faults
-        if self._untold.lives:
-            faults["lives.lost"] = self._untold.lives
+        if self._lost.lives:
+            faults["lives.lost"] = self._lost.lives
         if self._spool.dropped:
             faults["spool.dropped"] = self._spool.dropped
         if self._spool.damaged:
             faults["spool.damaged"] = self._spool.damaged
         if self._spool.fault:
             faults["spool.unwritable"] = 1
+        if self._outbox.refused:
+            faults["messages.dropped"] = self._outbox.refused
+        faults |= {f"task.{name}": count for name, count in self._supervisor.crashes().items()}
         return messages.Heartbeat(
             wall_ns=sampled.snapshot.wall_ns,
             boot_ns=sampled.snapshot.boot_ns,
             rates=msgspec.to_builtins(sampled.rates),
             top=top_of(sampled.snapshot, sampled.rows),
             missed=self._ticker.missed,
-            spooled=len(self._spool),
+            spooled=self._outbox.spooled,
             faults=faults,
         )
 
     def _flush(self) -> asyncio.Task[None] | None:
         """Closes the block; the task ends when it is in the spool."""
         block = self._recorder.flush()
-        return None if block is None else self._spawn(self._link.record(block))
+        return None if block is None else self._supervisor.spawn("record", self._outbox.record(block))
 
     # --- what the hub asks
 
@@ -207,8 +218,8 @@ class Agent:
         self._watched = False
         newest = self._recorder.newest
         mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
-        self._told_policy = self._settings.policy.current()
-        facts = host_facts(self._source, self._told_policy, mem_total, self._oom_blind())
+        self._reported_policy = self._settings.policy.current()
+        facts = host_facts(self._source, self._reported_policy, mem_total, self._oom_blind())
         identity = self._settings.identity.load()
         # While a new key is put in place of the old one, either may be the one that the hub knows.
         keys = [key for key in (identity.key, identity.next_key) if key]
@@ -218,21 +229,21 @@ class Agent:
         self._session_before = session
         return session
 
-    async def _believe(self, told: messages.Authorities) -> None:
+    async def _trust_authorities(self, message: messages.Authorities) -> None:
         source = self._settings.identity
         identity = source.load()
-        text = auth.authorities_text(identity.host_id, told.certificates)
-        if not auth.verify(identity.order_key, text, told.signature):
+        text = auth.authorities_text(identity.host_id, message.certificates)
+        if not auth.verify(identity.order_key, text, message.signature):
             log.error("other authorities are named for the hub, and not by its order key: refused")
-        elif await asyncio.to_thread(source.believe, told.certificates):
+        elif await asyncio.to_thread(source.trust_authorities, message.certificates):
             log.info("the hub has another authority; it is trusted from now on")
 
-    async def _follow(self, told: messages.OrderKeys) -> None:
+    async def _pin_order_key(self, message: messages.OrderKeys) -> None:
         source = self._settings.identity
         pinned = source.load().order_key
-        newest = auth.follow(pinned, told.succession)
+        newest = auth.follow(pinned, message.succession)
         if newest != pinned:
-            await asyncio.to_thread(source.follow, newest)
+            await asyncio.to_thread(source.pin_order_key, newest)
             self._gate.follow(newest)
             log.info("the hub has another order key, signed by the one before; it is pinned from now on")
 
@@ -245,27 +256,27 @@ class Agent:
                 self._watched = on
                 self._frames.request_key()
             case messages.Order():
-                self._spawn(self._order(message))
+                self._supervisor.spawn("order", self._order(message))
             case messages.OrderKeys():
                 # At once: what comes after it is signed by the newest key.
-                await self._follow(message)
+                await self._pin_order_key(message)
             case messages.Authorities():
-                self._spawn(self._believe(message))
+                self._supervisor.spawn("authorities", self._trust_authorities(message))
             case messages.Inspect():
-                self._spawn(self._inspect(message))
+                self._supervisor.spawn("inspect", self._inspect(message))
             case _:
                 pass
 
     async def _order(self, order: messages.Order) -> None:
         async for result in order_results(order, now().wall_ns, self._gate, self._executor):
-            self._link.send(result)
+            self._outbox.send(result)
 
     async def _inspect(self, request: messages.Inspect) -> None:
         def answer() -> Coroutine[None, None, messages.Inspection]:
             policy = self._settings.policy.current()
             return inspect(request, self._boot_id, self._source.read(), self._images, policy)
 
-        self._link.send(await inspection(request, self._boot_id, answer))
+        self._outbox.send(await inspection(request, self._boot_id, answer))
 
     def _exact_start(self, pid: int) -> int | None:
         if self._source.name == "procfs":
@@ -273,14 +284,3 @@ class Agent:
         tasks: TaskArray = self._source.read()
         found = tasks["start_ns"][tasks["pid"] == pid]
         return int(found[0]) if len(found) else None
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s", error, exc_info=error)

@@ -32,8 +32,9 @@ class Ticker:
         self._interval = interval_ns
         self._last_boot: int | None = None
         self._due: int | None = None
+        self._unreported = 0
         self.missed = 0
-        """Samples that were due and not taken, since the start."""
+        """Samples that were due and not taken, or that failed, since the start."""
 
     def wait_ns(self, at: Instant) -> int:
         """Nanoseconds until the next sample is due; 0: now."""
@@ -47,11 +48,17 @@ class Ticker:
         return max(self._due * self._interval - at.wall_ns, 0)
 
     def taken(self, at: Instant) -> int:
-        """Notes a sample taken at this instant; how many were missed just before it."""
+        """Counts a sample taken at this instant; how many were missed or failed just before it."""
         missed = 0
         if self._last_boot is not None:
             missed = max(round((at.boot_ns - self._last_boot) / self._interval) - 1, 0)
         self._last_boot = at.boot_ns
         self._due = at.wall_ns // self._interval + 1
         self.missed += missed
-        return missed
+        unreported, self._unreported = self._unreported, 0
+        return missed + unreported
+
+    def failed(self, missed: int) -> None:
+        """The sample just taken cannot be used: with the `missed` ones before it, it counts to the next."""
+        self.missed += 1
+        self._unreported = missed + 1

@@ -1,11 +1,9 @@
 """The connection to the hub: one WebSocket, made again whenever it breaks."""
 
 import asyncio
-import contextlib
 import logging
 import random
 import ssl
-from collections import deque
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -14,18 +12,13 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from tukur.agent.joining.identity import IdentityError
 from tukur.agent.joining.trust import Trust, seen, tls_options
-from tukur.agent.spool.drain import DEFAULT_RATE, Drain
-from tukur.agent.spool.format import span_of
-from tukur.agent.spool.spool import Spool
+from tukur.agent.outbox import Outbox
 from tukur.protocol import messages
 from tukur.protocol.agent_side import AgentSession
 from tukur.protocol.errors import ProtocolError
-from tukur.protocol.hub_side import pack
 
 log = logging.getLogger(__name__)
 
-FRAMES = 3
-"""Live frames that wait, at most: past that the viewers get a key frame instead."""
 _BACKOFF_S = (0.25, 30.0)
 _HERE = ("127.0.0.1", "::1", "localhost")
 _BACKOFF_HERE_S = 3.0
@@ -50,89 +43,29 @@ def hub_uri(hub: str) -> str:
 
 
 class Link:
-    """Sends what it is offered as the connection allows: orders' results first, blocks last.
-
-    Heartbeats and live frames may be dropped; blocks and gaps stay in the spool until they are acknowledged.
-    """
+    """Connects, signs in, sends what the outbox gives, and hands over what comes."""
 
     def __init__(
         self,
         uri: str,
         session: Callable[[bytes], AgentSession],
-        spool: Spool,
+        outbox: Outbox,
         handler: Callable[[messages.FromHub], Awaitable[None]],
-        frames_lost: Callable[[], None],
-        rate: float = DEFAULT_RATE,
         trust: Callable[[], Trust] = lambda: Trust(None),
     ) -> None:
         """`session`: to a hub whose certificate has this SHA-256; `trust`: asked each time."""
         self._trust = trust
         self._uri = uri
         self._new_session = session
-        self._spool = spool
+        self._outbox = outbox
         self._handler = handler
-        self._frames_lost = frames_lost
-        self._spool_lock = asyncio.Lock()
-        self._drain = Drain(spool, rate)
-        self._staged: bytes | None = None
-        self._fed = asyncio.Event()
-        self._control: deque[bytes] = deque(maxlen=1000)
-        self._frames: deque[bytes] = deque()
-        self._heartbeat: bytes | None = None
-        self._wake = asyncio.Event()
-        self._settled = asyncio.Event()
         self._socket: ClientConnection | None = None
         self.connected = asyncio.Event()
 
-    # --- what the agent offers
-
-    def send(self, message: messages.Message) -> None:
-        """A message that must arrive, such as an order's result."""
-        self._control.append(pack(message))
-        self._wake.set()
-
-    def beat(self, heartbeat: messages.Heartbeat) -> None:
-        """The newest heartbeat; replaces one that was not sent yet."""
-        if self.connected.is_set():
-            self._heartbeat = pack(heartbeat)
-            self._wake.set()
-
-    def frame(self, frame: bytes) -> None:
-        """One live frame. Frames are differences: where one is lost, a key frame must follow."""
-        if not self.connected.is_set():
-            return
-        if len(self._frames) >= FRAMES:
-            self._frames.clear()
-            self._frames_lost()
-            return
-        self._frames.append(messages.FRAME + frame)
-        self._wake.set()
-
-    async def record(self, block: messages.Block) -> None:
-        """Spools one block; it is sent when its turn comes."""
-        data = pack(block)
-        async with self._spool_lock:
-            # The disk may be slow; sampling must not wait for it.
-            ticket = await asyncio.to_thread(self._spool.put, span_of(block), data)
-            self._drain.recorded(ticket)
-        log.debug("block %s-%020d is in the spool", block.boot_id, block.first_ns)
-        self._fed.set()
-
-    async def drained(self, seconds: float) -> bool:
-        """Whether the spool is empty within `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                while len(self._spool):
-                    self._settled.clear()
-                    await self._settled.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    # --- the connection
-
     async def run(self) -> None:
         """Connects, and connects again, for ever."""
+        # A run before this one may have crashed while it was connected.
+        self._disconnected()
         delay = _BACKOFF_S[0]
         longest = _BACKOFF_HERE_S if urlsplit(self._uri).hostname in _HERE else _BACKOFF_S[1]
         while True:
@@ -149,7 +82,7 @@ class Link:
             if self.connected.is_set():
                 log.warning("the connection to the hub is lost; recording goes on")
                 delay = _BACKOFF_S[0]
-            self._reset()
+            self._disconnected()
             # Jitter: a fleet whose hub comes back must not come back in one instant.
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
             delay = min(delay * 2, longest)
@@ -159,13 +92,10 @@ class Link:
         if self._socket is not None:
             await self._socket.close()
 
-    def _reset(self) -> None:
+    def _disconnected(self) -> None:
         self._socket = None
         self.connected.clear()
-        self._drain.end()
-        self._staged = None
-        self._frames.clear()
-        self._heartbeat = None
+        self._outbox.end()
 
     async def _connect_once(self) -> None:
         async with connect(
@@ -186,19 +116,31 @@ class Link:
                     await self._receive(socket, session)
             log.info("connected to the hub")
             self.connected.set()
-            self._wake.set()
-            self._fed.set()
-            sender = asyncio.create_task(self._send_all(socket))
-            feeder = asyncio.create_task(self._feed())
-            try:
-                while True:
-                    await self._receive(socket, session)
-            finally:
-                sender.cancel()
-                # Not cancelled: its thread would go on reading, and take blocks for the next connection's.
-                self._socket = None
-                self._fed.set()
-                await asyncio.gather(sender, feeder, return_exceptions=True)
+            await self._exchange(socket, session)
+
+    async def _exchange(self, socket: ClientConnection, session: AgentSession) -> None:
+        """Sends and receives until the connection ends or either of them fails; raises why."""
+        sending = asyncio.create_task(self._send(socket), name="send")
+        receiving = asyncio.create_task(self._receive_all(socket, session), name="receive")
+        try:
+            # A connection that takes nothing more may still hold the hub's reason: that is read.
+            done, _ = await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            sending.cancel()
+            receiving.cancel()
+            await asyncio.gather(sending, receiving, return_exceptions=True)
+
+    async def _send(self, socket: ClientConnection) -> None:
+        try:
+            await self._outbox.deliver(socket.send)
+        except ConnectionClosed:
+            return
+
+    async def _receive_all(self, socket: ClientConnection, session: AgentSession) -> None:
+        while True:
+            await self._receive(socket, session)
 
     async def _receive(self, socket: ClientConnection, session: AgentSession) -> None:
         data = await socket.recv()
@@ -209,65 +151,10 @@ class Link:
             await socket.send(answer)
         match message:
             case messages.Welcome():
-                self._drain.begin(takes_gaps=message.gaps)
-            case messages.Ack(last_ns=last_ns) if last_ns:
-                async with self._spool_lock:
-                    await asyncio.to_thread(
-                        self._spool.gap_done, message.boot_id, message.first_ns, message.last_ns
-                    )
+                self._outbox.begin(takes_gaps=message.gaps)
             case messages.Ack():
-                await self._settle(message.boot_id, message.first_ns)
+                await self._outbox.acknowledged(message)
             case messages.Reject():
-                log.error("the hub cannot store a block: %s (%s)", message.detail, message.code)
-                await self._settle(message.boot_id, message.first_ns, aside="rejected")
+                await self._outbox.rejected(message)
             case _:
                 await self._handler(message)
-
-    async def _settle(self, boot_id: str, first_ns: int, aside: str = "") -> None:
-        async with self._spool_lock:
-            ticket = self._drain.acknowledged(boot_id, first_ns)
-            if ticket is not None and aside:
-                await asyncio.to_thread(self._spool.quarantine, ticket, aside)
-            elif ticket is not None:
-                await asyncio.to_thread(self._spool.done, ticket)
-        self._settled.set()
-        self._fed.set()
-
-    async def _send_all(self, socket: ClientConnection) -> None:
-        try:
-            while True:
-                data = self._next()
-                if data is None:
-                    await self._wake.wait()
-                    self._wake.clear()
-                else:
-                    await socket.send(data)
-        except ConnectionClosed:
-            return
-
-    def _next(self) -> bytes | None:
-        if self._control:
-            return self._control.popleft()
-        if self._frames:
-            return self._frames.popleft()
-        if self._heartbeat is not None:
-            beat, self._heartbeat = self._heartbeat, None
-            return beat
-        block, self._staged = self._staged, None
-        if block is not None:
-            self._fed.set()
-        return block
-
-    async def _feed(self) -> None:
-        """Keeps the next block at hand, so that nothing else waits for the disk."""
-        while self._socket is not None:
-            wait = None
-            if self._staged is None:
-                async with self._spool_lock:
-                    self._staged = await asyncio.to_thread(self._drain.next)
-                    wait = self._drain.wait_s() if self._staged is None else None
-                self._wake.set()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._fed.wait()
-            self._fed.clear()

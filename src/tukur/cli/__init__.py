@@ -69,9 +69,13 @@ def _called(argv: Sequence[str]) -> Command | None:
     return next((command for command in COMMANDS if command.name == name), None)
 
 
+def hub_installed() -> bool:
+    """Whether the extra ``hub`` is: one of its packages stands for all, since pip installs them together."""
+    return importlib.util.find_spec("litestar") is not None
+
+
 def _check_hub_installed() -> None:
-    # One of the extra's packages stands for all of them: pip installs them together.
-    if importlib.util.find_spec("litestar") is None:
+    if not hub_installed():
         raise CommandError(
             Exit.HUB_NOT_INSTALLED,
             "the hub is not installed on this machine; install it with: pip install 'tukur[hub]'",

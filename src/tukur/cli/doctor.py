@@ -8,6 +8,8 @@ import msgspec
 
 import tukur.hub
 from tukur import __version__
+from tukur.cli import hub_installed
+from tukur.cli.options.data import add_data_option, default_data_dir
 from tukur.sources.probe import Finding, probe
 from tukur.sources.registry import availability
 
@@ -23,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=5, metavar="S", help="of --cross-check (default: %(default)s)"
     )
+    add_data_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,6 +35,10 @@ def run(options: argparse.Namespace) -> int:
 
         return cross_check(options.seconds, as_json=options.json)
     findings = [*probe(), _page()]
+    if hub_installed():
+        from tukur.cli.hub_health import hub_findings
+
+        findings += hub_findings((options.data or default_data_dir()).expanduser())
     sources = availability()
     if options.json:
         content = {"version": __version__, "findings": findings, "sources": sources}

@@ -1,6 +1,5 @@
 """The composition root: the only place that wires the hub."""
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -42,6 +41,7 @@ from tukur.hub.settings import HubSettings
 from tukur.hub.store.errors import StoreError
 from tukur.hub.store.store import Store
 from tukur.hub.tls.serving import Tls
+from tukur.supervisor import Supervisor
 
 __all__ = ["HubSettings", "create_app", "open_hub"]
 
@@ -87,25 +87,23 @@ async def open_hub(settings: HubSettings) -> Hub:
         maintenance=Maintenance(store, settings.keep, settings.data_dir),
         tls=tls,
         fleet=Fleet(store.control, bus, presence, enrolment, tls, order_key),
+        supervisor=Supervisor(),
     )
 
 
 @contextlib.asynccontextmanager
 async def _background(hub: Hub) -> AsyncIterator[None]:
-    tasks = [
-        asyncio.create_task(hub.ingest_writer.run(), name="recorder"),
-        asyncio.create_task(hub.orders.run(), name="orders"),
-        asyncio.create_task(hub.maintenance.run(), name="keeper"),
-        asyncio.create_task(hub.fleet.run(), name="fleet"),
-    ]
     try:
-        await _begin_audit(hub)
-        _write_address(hub)
-        yield
+        async with hub.supervisor as supervisor:
+            supervisor.run("ingest", hub.ingest_writer.run)
+            supervisor.run("orders", hub.orders.run)
+            supervisor.run("maintenance", hub.maintenance.run)
+            # It also renews the certificates.
+            supervisor.run("fleet", hub.fleet.run)
+            await _begin_audit(hub)
+            _write_address(hub)
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await hub.store.close()
 
 

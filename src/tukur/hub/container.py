@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tukur.hub.settings import HubSettings
     from tukur.hub.store.store import Store
     from tukur.hub.tls.serving import Tls
+    from tukur.supervisor import Supervisor
 
 
 class Hub:
@@ -51,6 +52,7 @@ class Hub:
         maintenance: "Maintenance",
         tls: "Tls",
         fleet: "Fleet",
+        supervisor: "Supervisor",
     ) -> None:
         self.settings = settings
         self.store = store
@@ -70,3 +72,4 @@ class Hub:
         self.maintenance = maintenance
         self.tls = tls
         self.fleet = fleet
+        self.supervisor = supervisor

@@ -65,7 +65,9 @@ class Live:
             finally:
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                for error in await asyncio.gather(*tasks, return_exceptions=True):
+                    if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect):
+                        log.error("host %s: a viewer's connection failed", host_id, exc_info=error)
 
     async def key_frame(self, host_id: str, seconds: float) -> bytes | None:
         """The host's process table now; None if the agent does not send it in time."""

@@ -1,7 +1,10 @@
 """A source that gives way to another when it stops working: its module was removed, its program detached."""
 
+import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable
+from typing import TypeVar
 
 from tukur.records import Departed, TaskArray
 from tukur.sources.base import Source, SourceUnavailableError
@@ -9,7 +12,16 @@ from tukur.sources.base import Source, SourceUnavailableError
 log = logging.getLogger(__name__)
 
 _FAILURES = 3
-"""Readings in a row that fail before another source takes over."""
+"""Calls of one kind in a row that fail before another source takes over."""
+
+
+T = TypeVar("T")
+
+
+class _ChangedError(Exception):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class FailoverSource:
@@ -19,7 +31,7 @@ class FailoverSource:
         """`choose`: the best source that works now. Raises SourceUnavailableError."""
         self._source = source
         self._choose = choose
-        self._failures = 0
+        self._failures: Counter[str] = Counter()
 
     @property
     def name(self) -> str:
@@ -32,24 +44,35 @@ class FailoverSource:
         return self._source.blind_spots
 
     def read(self) -> TaskArray:
-        """See Source. A failing reading is the caller's to count; the third in a row changes the source."""
+        """See Source. A failing call is the caller's to count; the third in a row changes the source."""
         try:
-            tasks = self._source.read()
-        except (OSError, LookupError, ValueError):
-            self._failures += 1
-            if self._failures < _FAILURES or not self._change():
-                raise
+            return self._counted("read", self._source.read)
+        except _ChangedError:
             return self._source.read()
-        self._failures = 0
-        return tasks
 
     def collect(self) -> None:
-        """See Source."""
-        self._source.collect()
+        """See Source, and read()."""
+        with contextlib.suppress(_ChangedError):
+            self._counted("collect", self._source.collect)
 
     def departed(self, living: TaskArray) -> Departed:
-        """See Source."""
-        return self._source.departed(living)
+        """See Source, and read(). Of the lives that ended before it another source knows nothing."""
+        try:
+            return self._counted("departed", lambda: self._source.departed(living))
+        except _ChangedError as changed:
+            raise changed.error from None
+
+    def _counted(self, what: str, call: Callable[[], T]) -> T:
+        """Raises _ChangedError where the call failed so often that another source is at work now."""
+        try:
+            result = call()
+        except (OSError, LookupError, ValueError) as error:
+            self._failures[what] += 1
+            if self._failures[what] < _FAILURES or not self._change():
+                raise
+            raise _ChangedError(error) from error
+        self._failures[what] = 0
+        return result
 
     def close(self) -> None:
         """Closes the source at work."""
@@ -57,7 +80,7 @@ class FailoverSource:
 
     def _change(self) -> bool:
         """Takes another source where there is one; false: there is none, it is tried again later."""
-        self._failures = 0
+        self._failures.clear()
         before = self._source.name
         # Closed first: what it holds, such as the module's events, is then free for the next.
         self._source.close()

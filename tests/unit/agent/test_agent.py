@@ -19,6 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.waiting import until
 from tukur.agent.agent import Agent, AgentSettings
+from tukur.agent.clock import SECOND, Instant
 from tukur.agent.facts import boot_id, os_name
 from tukur.agent.joining.identity import GivenIdentity, Identity, JoinedFile
 from tukur.agent.policy.policy import SIGNALS, Policy
@@ -26,7 +27,7 @@ from tukur.agent.spool.spool import Spool
 from tukur.blocks import decode_samples
 from tukur.protocol import auth, messages
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
-from tukur.records import ROW
+from tukur.records import ROW, Departed, TaskArray
 from tukur.sources.procfs.source import ProcfsSource
 
 HOST = "11111111-2222-3333-4444-555555555555"
@@ -216,10 +217,10 @@ async def test_other_authorities_are_believed_only_when_the_order_key_signed_the
     forged = auth.sign(auth.new_key(), auth.authorities_text(HOST, new))
     for_another = auth.sign(ORDER_KEY, auth.authorities_text(other_host, new))
     for signature in (forged, for_another):
-        await agent._believe(messages.Authorities(certificates=new, signature=signature))
+        await agent._trust_authorities(messages.Authorities(certificates=new, signature=signature))
         assert file.load().authorities == [b"1"]
     signature = auth.sign(ORDER_KEY, auth.authorities_text(HOST, new))
-    await agent._believe(messages.Authorities(certificates=new, signature=signature))
+    await agent._trust_authorities(messages.Authorities(certificates=new, signature=signature))
     assert file.load().authorities == new
 
 
@@ -233,5 +234,81 @@ async def test_another_order_key_is_pinned_only_when_the_pinned_one_signed_it(
     text = auth.successor_text(old, auth.public_key(new))
     for signer, pinned in ((new, old), (ORDER_KEY, auth.public_key(new))):
         step = messages.Successor(old, auth.public_key(new), auth.sign(signer, text))
-        await agent._follow(messages.OrderKeys(succession=(step,)))
+        await agent._pin_order_key(messages.OrderKeys(succession=(step,)))
         assert file.load().order_key == agent._gate._order_key == pinned
+
+
+class Failing(ProcfsSource):
+    """Fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fail_reads = 0
+        self.fail_departed = 0
+        self.error: Exception = OSError("gone")
+
+    def read(self) -> TaskArray:
+        if self.fail_reads:
+            self.fail_reads -= 1
+            raise self.error
+        return super().read()
+
+    def departed(self, living: TaskArray) -> Departed:
+        if self.fail_departed:
+            self.fail_departed -= 1
+            raise self.error
+        return super().departed(living)
+
+
+def unconnected(tmp_path: Path, source: Failing) -> Agent:
+    identity = Identity(
+        hub="http://127.0.0.1:9", host_id=HOST, key=AGENT_KEY, order_key=auth.public_key(ORDER_KEY)
+    )
+    settings = AgentSettings(
+        identity=GivenIdentity(identity), spool=tmp_path / "spool", policy=Policy(signals=SIGNALS)
+    )
+    return Agent(settings, source)
+
+
+async def test_a_snapshot_whose_ended_lives_cannot_be_read_is_recorded(tmp_path: Path) -> None:
+    source = Failing()
+    agent = unconnected(tmp_path, source)
+    source.fail_departed = 1
+    agent._sample(Instant(10 * SECOND, 10 * SECOND))
+    block = agent._recorder.flush()
+    assert block is not None
+    assert block.samples == 1
+    assert agent._source_faults == 1
+
+
+async def test_a_failed_reading_counts_as_missed_in_the_block(tmp_path: Path) -> None:
+    source = Failing()
+    agent = unconnected(tmp_path, source)
+    for second in range(10, 15):
+        source.fail_reads = 1 if second in (11, 12) else 0
+        agent._sample(Instant(second * SECOND, second * SECOND))
+    block = agent._recorder.flush()
+    assert block is not None
+    assert (block.samples, block.missed) == (3, 2)
+    assert agent._ticker.missed == 2
+
+
+async def test_an_unexpected_error_of_the_sampling_is_counted_and_sampling_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Failing()
+    source.error = RuntimeError("unexpected")
+    agent = unconnected(tmp_path, source)
+    source.fail_reads = 1
+    beats: list[messages.Heartbeat] = []
+    agent._outbox.beat = beats.append  # type: ignore[method-assign, assignment]
+    stop = asyncio.Event()
+    running = asyncio.create_task(agent.run(stop))
+    async with asyncio.timeout(10):
+        while not beats:
+            await asyncio.sleep(0.05)
+    assert agent._supervisor.crashes() == {"sampling": 1}
+    assert beats[0].faults["task.sampling"] == 1
+    assert "RuntimeError: unexpected" in caplog.text
+    stop.set()
+    await running

@@ -48,6 +48,16 @@ def test_a_sample_too_late_is_left_out_and_counted() -> None:
     assert ticker.missed == 4
 
 
+def test_a_sample_that_failed_counts_as_missed_to_the_next() -> None:
+    ticker = Ticker()
+    ticker.taken(at(1.0))
+    ticker.failed(ticker.taken(at(3.0)))
+    ticker.failed(ticker.taken(at(4.0)))
+    assert ticker.taken(at(5.0)) == 3
+    assert ticker.taken(at(6.0)) == 0
+    assert ticker.missed == 3
+
+
 def test_a_wall_clock_that_jumps_misses_nothing() -> None:
     ticker = Ticker()
     ticker.taken(at(1.0))

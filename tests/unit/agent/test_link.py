@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.waiting import until
 from tukur.agent.link import Link, LinkError, hub_uri
+from tukur.agent.outbox import Outbox
 from tukur.agent.spool.format import span_of
 from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
@@ -112,14 +114,15 @@ async def linked(
     handler: Callable[[messages.FromHub], Awaitable[None]] = nothing,
     lost: Callable[[], None] = lambda: None,
     rate: float = 10**6,
-) -> AsyncIterator[Link]:
+) -> AsyncIterator[Outbox]:
     uri = hub_uri(f"http://127.0.0.1:{hub.port}")
-    link = Link(uri, lambda _: AgentSession(HOST, KEY, FACTS), spool, handler, lost, rate)
+    outbox = Outbox(spool, lost, rate)
+    link = Link(uri, lambda _: AgentSession(HOST, KEY, FACTS), outbox, handler)
     task = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(5):
             await link.connected.wait()
-        yield link
+        yield outbox
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -128,8 +131,8 @@ async def linked(
 async def test_a_block_leaves_the_spool_only_when_it_is_acknowledged(hub: Hub, tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     hub.acknowledge = False
-    async with linked(hub, spool) as link:
-        await link.record(block(1))
+    async with linked(hub, spool) as outbox:
+        await outbox.record(block(1))
         await until(lambda: hub.blocks() == [1])
         assert len(spool) == 1
         assert hub.socket is not None
@@ -142,8 +145,8 @@ async def test_what_was_not_acknowledged_is_sent_again_after_a_broken_connection
 ) -> None:
     spool = Spool(tmp_path)
     hub.acknowledge = False
-    async with linked(hub, spool) as link:
-        await link.record(block(1))
+    async with linked(hub, spool) as outbox:
+        await outbox.record(block(1))
         await until(lambda: hub.blocks() == [1])
         hub.acknowledge = True
         assert hub.socket is not None
@@ -157,8 +160,8 @@ async def test_what_was_spooled_before_the_start_is_sent_newest_first(hub: Hub, 
     spool = Spool(tmp_path)
     for number in range(30):
         spool.put(span_of(block(number)), pack(block(number)))
-    async with linked(hub, spool) as link:
-        assert await link.drained(5)
+    async with linked(hub, spool) as outbox:
+        assert await outbox.drained(5)
     assert hub.blocks() == list(range(29, -1, -1))
 
 
@@ -166,12 +169,12 @@ async def test_the_block_just_recorded_does_not_wait_for_those_before_it(hub: Hu
     spool = Spool(tmp_path)
     for number in range(100):
         spool.put(span_of(block(number)), pack(block(number)))
-    async with linked(hub, spool, rate=1000) as link:
+    async with linked(hub, spool, rate=1000) as outbox:
         await until(lambda: len(hub.blocks()) > 1)
-        await link.record(block(1000))
+        await outbox.record(block(1000))
         await until(lambda: 1000 in hub.blocks(), 0.5)
         assert len(hub.blocks()) < 50
-        link.send(messages.OrderResult(order_id="o", outcome="exited", final=True))
+        outbox.send(messages.OrderResult(order_id="o", outcome="exited", final=True))
         await until(lambda: any(isinstance(message, messages.OrderResult) for message in hub.heard), 0.5)
 
 
@@ -192,8 +195,8 @@ async def test_a_gap_is_told_until_it_is_acknowledged(hub: Hub, tmp_path: Path) 
 async def test_a_rejected_block_is_set_aside_and_the_next_goes_on(hub: Hub, tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     hub.acknowledge = False
-    async with linked(hub, spool) as link:
-        await link.record(block(1))
+    async with linked(hub, spool) as outbox:
+        await outbox.record(block(1))
         await until(lambda: hub.blocks() == [1])
         assert hub.socket is not None
         await hub.socket.send(pack(messages.Reject(boot_id=BOOT, first_ns=1, code="bad_block", detail="no")))
@@ -202,11 +205,11 @@ async def test_a_rejected_block_is_set_aside_and_the_next_goes_on(hub: Hub, tmp_
 
 
 async def test_results_and_frames_and_heartbeats_arrive(hub: Hub, tmp_path: Path) -> None:
-    async with linked(hub, Spool(tmp_path)) as link:
-        link.send(messages.OrderResult(order_id="o", outcome="exited", final=True))
-        link.frame(b"frame")
+    async with linked(hub, Spool(tmp_path)) as outbox:
+        outbox.send(messages.OrderResult(order_id="o", outcome="exited", final=True))
+        outbox.frame(b"frame")
         beat = messages.Heartbeat(wall_ns=1, boot_ns=1, rates={}, top=[], missed=0, spooled=0, faults={})
-        link.beat(beat)
+        outbox.beat(beat)
         await until(lambda: len(hub.heard) == 3)
     assert hub.heard[1:] == [LiveFrame(b"frame"), beat]
 
@@ -215,10 +218,32 @@ async def test_frames_that_cannot_be_sent_in_time_are_dropped_and_a_key_frame_is
     hub: Hub, tmp_path: Path
 ) -> None:
     lost: list[int] = []
-    async with linked(hub, Spool(tmp_path), lost=lambda: lost.append(1)) as link:
+    async with linked(hub, Spool(tmp_path), lost=lambda: lost.append(1)) as outbox:
         for _ in range(10):
-            link.frame(b"x")
+            outbox.frame(b"x")
         assert lost
+
+
+async def test_a_result_that_could_not_be_sent_is_sent_by_the_next_connection(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = True
+    send = ClientConnection.send
+
+    async def breaking(self: ClientConnection, data: bytes) -> None:
+        nonlocal broken
+        if broken and b"order-1" in data:
+            broken = False
+            self.transport.abort()
+            await self.wait_closed()
+        await send(self, data)
+
+    monkeypatch.setattr(ClientConnection, "send", breaking)
+    async with linked(hub, Spool(tmp_path)) as outbox:
+        outbox.send(messages.OrderResult(order_id="order-1", outcome="exited", final=True))
+        await until(lambda: any(isinstance(message, messages.OrderResult) for message in hub.heard))
+    assert not broken
+    assert hub.connections == 2
 
 
 async def test_a_hub_on_another_machine_needs_tls() -> None:

@@ -11,10 +11,11 @@ from tukur.sources.failover import FailoverSource
 class Scripted:
     """A source whose readings fail where the script says so."""
 
-    def __init__(self, name: str, script: str) -> None:
+    def __init__(self, name: str, script: str, departures: str = "", collections: str = "") -> None:
         self.name = name
         self.blind_spots = (f"{name} is blind",)
         self._script = iter(script)
+        self._departures, self._collections = iter(departures), iter(collections)
         self.closed = False
 
     def read(self) -> TaskArray:
@@ -23,9 +24,12 @@ class Scripted:
         return np.empty(0, dtype=TASK)
 
     def collect(self) -> None:
-        pass
+        if next(self._collections, ".") == "x":
+            raise OSError("gone")
 
     def departed(self, living: TaskArray) -> Departed:  # noqa: ARG002
+        if next(self._departures, ".") == "x":
+            raise OSError("gone")
         return Departed()
 
     def close(self) -> None:
@@ -75,3 +79,20 @@ def test_where_no_other_works_it_is_tried_again() -> None:
     steady = FailoverSource(Scripted("module", "x" * 7), choose)
     assert readings(steady, 8) == "xxxxxxx."
     assert len(tries) == 2
+
+
+@pytest.mark.parametrize("kind", ["departures", "collections"])
+def test_a_source_whose_readings_work_but_nothing_else_gives_way_too(kind: str) -> None:
+    first, second = Scripted("module", "", **{kind: "xxxx"}), Scripted("bpf", "")
+    steady = FailoverSource(first, lambda: second)
+    failed = 0
+    for _ in range(5):
+        living = steady.read()
+        try:
+            steady.collect()
+            steady.departed(living)
+        except OSError:
+            failed += 1
+    assert steady.name == "bpf"
+    assert failed >= 2
+    assert first.closed

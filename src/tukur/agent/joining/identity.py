@@ -52,10 +52,10 @@ class IdentitySource(Protocol):
     def load(self) -> Identity:
         """The identity as it is now. Raises IdentityError."""
 
-    def believe(self, authorities: Sequence[bytes]) -> bool:
+    def trust_authorities(self, authorities: Sequence[bytes]) -> bool:
         """Trusts these authorities from now on; whether that is anything new. Raises IdentityError."""
 
-    def follow(self, order_key: bytes) -> None:
+    def pin_order_key(self, order_key: bytes) -> None:
         """Pins another order key. Raises IdentityError."""
 
 
@@ -98,7 +98,7 @@ class JoinedFile:
             self.save(changed)
             return changed
 
-    def believe(self, authorities: Sequence[bytes]) -> bool:
+    def trust_authorities(self, authorities: Sequence[bytes]) -> bool:
         """Pins these authorities where some are pinned; whether they are others. Raises IdentityError."""
         known = self.load().authorities
         if known is None or known == list(authorities):
@@ -106,7 +106,7 @@ class JoinedFile:
         self.change(lambda identity: msgspec.structs.replace(identity, authorities=list(authorities)))
         return True
 
-    def follow(self, order_key: bytes) -> None:
+    def pin_order_key(self, order_key: bytes) -> None:
         """Pins another order key. Raises IdentityError."""
         self.change(lambda identity: msgspec.structs.replace(identity, order_key=order_key))
 
@@ -143,10 +143,10 @@ class GivenIdentity:
             raise IdentityError(f"{self._pin} holds no certificate; PEM expected: {error}") from error
         return msgspec.structs.replace(self._identity, authorities=authorities)
 
-    def believe(self, _: Sequence[bytes]) -> bool:
+    def trust_authorities(self, _: Sequence[bytes]) -> bool:
         """Never anything new: the file says what to trust."""
         return False
 
-    def follow(self, order_key: bytes) -> None:
+    def pin_order_key(self, order_key: bytes) -> None:
         """Pins another order key while this process runs; the hub leads to it again."""
         self._identity = msgspec.structs.replace(self._identity, order_key=order_key)

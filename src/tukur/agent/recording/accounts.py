@@ -53,9 +53,10 @@ class Accounts:
         `departed`: the lives that ended meanwhile, most of which have a last row in the snapshot.
         """
         tasks, last = snapshot.tasks, self._last
-        told = self._tell(snapshot, departed)
+        reported = self._record_ends(snapshot, departed)
         if last is not None and len(change.gone):
-            self._close(take_rows(last.tasks, change.gone), take_rows(self._account, change.gone), last, told)
+            rows = take_rows(last.tasks, change.gone)
+            self._close(rows, take_rows(self._account, change.gone), last, reported)
         if not change.same_lives:
             account: Any = np.zeros(len(tasks), dtype=_ACCOUNT)
             known = change.index >= 0
@@ -73,15 +74,15 @@ class Accounts:
         if len(new) == 0:
             return
         since = self._last.boot_ns - _TICK_NS if self._last is not None else np.iinfo(np.int64).max
-        # What no sample saw, though it was there at the last, had died by then: its end is told only now.
+        # What no sample saw, though it was there at the last, had died by then: its end is reported only now.
         unseen = (tasks["flags"][new] & ENDED != 0) & (self._last is not None)
         old = new[(tasks["start_ns"][new].astype(np.int64) < since) & ~unseen]
         for name in _COUNTERS:
             self._account[name][old] = tasks[name][old]
         self._account["rss"][new] = rss_of(take_rows(tasks, new))
 
-    def _tell(self, snapshot: Snapshot, departed: Departed) -> set[tuple[int, int]]:
-        """Notes the ends that the kernel told of; which lives they are: (pid, start_ns)."""
+    def _record_ends(self, snapshot: Snapshot, departed: Departed) -> set[tuple[int, int]]:
+        """Records the ends that the kernel reported; which lives they are: (pid, start_ns)."""
         tasks = departed.tasks
         if not len(tasks):
             return set()
@@ -95,9 +96,9 @@ class Accounts:
             departed.status.tolist(),
             strict=True,
         )
-        told = set()
+        reported = set()
         for pid, start_ns, cpu_ns, read, write, peak, end_ns, status in columns:
-            told.add((pid, start_ns))
+            reported.add((pid, start_ns))
             code, sign = exit_of(status)
             self._ended.append(
                 Ended(
@@ -114,7 +115,7 @@ class Accounts:
                     exit_signal=sign,
                 )
             )
-        return told
+        return reported
 
     def _life_peaks(self, tasks: TaskArray) -> npt.NDArray[np.uint64]:
         """The most memory of each: as the kernel says, or as a sample saw it."""
@@ -126,14 +127,14 @@ class Accounts:
         peaks[known] = np.maximum(peaks[known], self._account["life_peak"][at[known]])
         return peaks
 
-    def _close(self, tasks: TaskArray, account: Any, last: Snapshot, told: set[tuple[int, int]]) -> None:
-        """Lives that are in no table any more: what they did in this block and, unless told, their end."""
+    def _close(self, tasks: TaskArray, account: Any, last: Snapshot, reported: set[tuple[int, int]]) -> None:
+        """Lives in no table any more: what they did in this block and, unless reported, their end."""
         self._rows.extend(_minute_rows(tasks, account))
-        untold = (tasks["flags"] & ENDED) == 0
-        if told:
+        unreported = (tasks["flags"] & ENDED) == 0
+        if reported:
             keys = zip(tasks["pid"].tolist(), tasks["start_ns"].tolist(), strict=True)
-            untold &= np.array([key not in told for key in keys], dtype=bool)
-        tasks, account = take_rows(tasks, untold), take_rows(account, untold)
+            unreported &= np.array([key not in reported for key in keys], dtype=bool)
+        tasks, account = take_rows(tasks, unreported), take_rows(account, unreported)
         self._ended.extend(
             Ended(
                 pid=int(task["pid"]),

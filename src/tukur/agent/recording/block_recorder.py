@@ -57,7 +57,7 @@ class Sampled:
 
 
 class BlockRecorder:
-    """Holds the block that is being built."""
+    """Owns the block that is being built."""
 
     def __init__(self, boot_id: str, images: Images) -> None:
         self._boot_id = boot_id

@@ -41,7 +41,7 @@ class Images:
     def add(self, snapshot: Snapshot, change: Change, previous: TaskArray, departed: Departed) -> list[Image]:
         """Reads what is new in this snapshot; the new images. `change`: how it came out of `previous`.
 
-        `departed`: the lives that ended meanwhile: of those that no sample saw, what the kernel told.
+        `departed`: the lives that ended meanwhile: of those that no sample saw, what the kernel reported.
         """
         for pid in previous["pid"][change.gone].tolist():
             self._images.pop(pid, None)

@@ -51,10 +51,15 @@ class Span:
     samples: int
 
 
-def span_of(told: Block | Gap) -> Span:
+def span_of(message: Block | Gap) -> Span:
     """What a message is about."""
     return Span(
-        told.boot_id, told.first_ns, told.last_ns, told.first_wall_ns, told.last_wall_ns, told.samples
+        message.boot_id,
+        message.first_ns,
+        message.last_ns,
+        message.first_wall_ns,
+        message.last_wall_ns,
+        message.samples,
     )
 
 

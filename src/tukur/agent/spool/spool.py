@@ -60,7 +60,7 @@ class Bounds:
 
 
 class Spool:
-    """A folder of segments. Past its bounds the oldest goes first; what is given up is told as a gap.
+    """A folder of segments. Past its bounds the oldest goes first; what is given up is reported as a gap.
 
     Not thread-safe, but its calls may run in a worker thread one after another.
     """
@@ -182,7 +182,7 @@ class Spool:
                 yield Ticket(segment, at)
 
     def read(self, ticket: Ticket) -> tuple[Span, bytes] | None:
-        """One block's span and bytes; None where it is gone, or damaged: then it is told as a gap."""
+        """One block's span and bytes; None where it is gone, or damaged: then it is reported as a gap."""
         ticket = self._moved.get(ticket, ticket)
         if ticket.segment == _IN_MEMORY:
             return self._memory.get(ticket.at)
@@ -199,7 +199,7 @@ class Spool:
         log.warning("a block at %d of %s is damaged", ticket.at, segment.path.name)
         self.damaged += 1
         if found is not None:
-            self._tell(gap_of(found[0].span, "damaged"))
+            self._record_gap(gap_of(found[0].span, "damaged"))
         self._settle(ticket)
         return None
 
@@ -242,8 +242,8 @@ class Spool:
         if self._gaps.settle(key, last_ns):
             self._forget_place(self._gap_places.pop(key, None))
 
-    def _tell(self, gap: Gap) -> None:
-        """Holds a gap and writes it; where the disk takes nothing it is held in memory."""
+    def _record_gap(self, gap: Gap) -> None:
+        """Records a gap and writes it; where the disk takes nothing it is held in memory."""
         held = self._gaps.add(gap)
         with contextlib.suppress(OSError):
             self._write_gap(held)
@@ -282,12 +282,12 @@ class Spool:
         lost = [record.span for record in _blocks(segment) if record.at in segment.waiting]
         self.dropped += len(segment.waiting)
         log.warning("the spool gives up %d blocks: %s", len(segment.waiting), reason)
-        told = [self._gaps.add(gap) for gap in joined(gap_of(span, reason) for span in lost)]
+        recorded = [self._gaps.add(gap) for gap in joined(gap_of(span, reason) for span in lost)]
         kept = [key for key, place in self._gap_places.items() if place.segment == segment.number]
         del self._segments[segment.number]
         # First the gaps, then the deletion: a crash between them leaves both, and the load knows it.
         with contextlib.suppress(OSError):
-            for gap in told + [self._gaps.held[key] for key in kept]:
+            for gap in recorded + [self._gaps.held[key] for key in kept]:
                 self._write_gap(gap)
         for key in kept:
             if self._gap_places.get(key, Ticket(0, 0)).segment == segment.number:
@@ -319,7 +319,7 @@ class Spool:
                     before, broken = found.span, []
         damage += [(*place, None) for place in broken]
         self._finish_giving_up()
-        self._tell_damage(damage)
+        self._report_damage(damage)
         for segment in list(self._segments.values()):
             self._tidy(segment)
 
@@ -363,12 +363,12 @@ class Spool:
             for record in over:
                 segment.mark_done(record.at, record.head_crc)
 
-    def _tell_damage(self, damage: list[tuple[Segment, int, Gap | None]]) -> None:
+    def _report_damage(self, damage: list[tuple[Segment, int, Gap | None]]) -> None:
         for segment, at, gap in damage:
             self.damaged += 1
             log.warning("%s is damaged at %d; what follows is read", segment.path.name, at)
             if gap is not None:
-                self._tell(gap)
+                self._record_gap(gap)
             if gap is None or (gap.boot_id, gap.first_ns) in self._gap_places:
                 segment.mark_done(at)
 

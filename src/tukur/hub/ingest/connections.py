@@ -237,7 +237,7 @@ class _Connection:
         self._blocks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, WebSocketDisconnect):
-            log.error("host %s: a block was not stored: %s", self.host_id, error)
+            log.error("host %s: a block was not stored: %s", self.host_id, error, exc_info=error)
 
     async def respond(self, message: messages.FromHub) -> messages.Inspection | None:
         """Sends a message to the agent; of an Inspect the answer is awaited. Raises NobodyThereError."""

@@ -60,16 +60,20 @@ class Maintenance:
         self._retention = store.retention
         self._usage = store.usage
         self._no_use_until_ms = 0
+        self._overdue = False
         self.space = store.space
 
     async def run(self) -> None:
-        """Round after round, for ever."""
+        """Round after round, for ever. One that an unexpected error ended comes first in the next run."""
         while True:
-            await asyncio.sleep(ROUND_S)
+            if not self._overdue:
+                await asyncio.sleep(ROUND_S)
+            self._overdue = True
             try:
                 await self.round()
             except StoreError as error:
-                log.error("the record cannot be looked after: %s", error)
+                log.error("maintenance failed, the next try is in %d s: %s", ROUND_S, error)
+            self._overdue = False
 
     async def round(self) -> None:
         """All that is due now. Raises StoreError."""

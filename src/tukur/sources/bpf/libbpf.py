@@ -277,7 +277,9 @@ class EventPrograms:
         return sum(map(self._object.spent_ns, self._programs))
 
     def events(self) -> bytes:
-        """All that is in the ring, one event after the other. Raises OSError where it fails."""
+        """All that is in the ring, one event after the other. Raises OSError where it fails or is closed."""
+        if not self._ring:
+            raise OSError(errno.EBADF, "the ring of events is closed")
         count = self._library.ring_buffer__consume(self._ring)
         if count < 0:
             raise OSError(-count, f"ring_buffer__consume: {os.strerror(-count)}")

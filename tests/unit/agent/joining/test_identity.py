@@ -45,15 +45,15 @@ def test_what_is_no_identity_is_told(text: str, tmp_path: Path) -> None:
 def test_other_authorities_take_the_place_of_those_that_are_pinned(tmp_path: Path) -> None:
     file = JoinedFile(tmp_path)
     file.save(IDENTITY)
-    assert file.believe([b"new", b"old"])
-    assert not file.believe([b"new", b"old"])
+    assert file.trust_authorities([b"new", b"old"])
+    assert not file.trust_authorities([b"new", b"old"])
     assert file.load() == msgspec.structs.replace(IDENTITY, authorities=[b"new", b"old"])
 
 
 def test_who_trusts_the_systems_authorities_pins_none_later(tmp_path: Path) -> None:
     file = JoinedFile(tmp_path)
     file.save(msgspec.structs.replace(IDENTITY, authorities=None))
-    assert not file.believe([b"new"])
+    assert not file.trust_authorities([b"new"])
     assert file.load().trust.authorities is None
 
 

@@ -709,7 +709,7 @@ export interface paths {
         };
         /**
          * Whether the hub works
-         * @description 503 with a Problem while the hub cannot store what agents send.
+         * @description 503 with a Problem while the hub cannot store what agents send, or a background task does not run.
          */
         get: operations["getHealth"];
         put?: never;

@@ -73,8 +73,12 @@ async def authorities(hub: NamedDependency[Hub]) -> Response[bytes]:
     responses=problems(503),
 )
 async def health(hub: NamedDependency[Hub]) -> Health:
-    """503 with a Problem while the hub cannot store what agents send."""
+    """503 with a Problem while the hub cannot store what agents send, or a background task does not run."""
     fault = hub.ingest_writer.fault
     if fault is not None:
         raise ProblemError(503, fault.code, str(fault))
+    failing = hub.supervisor.failing()
+    if failing:
+        # Names only: whoever asks need not have signed in. The log has the errors.
+        raise ProblemError(503, "task_failed", f"background tasks that do not run: {', '.join(failing)}")
     return Health(status="ok")
