@@ -148,6 +148,10 @@ class Agent:
             self._count_fault(error)
             self._ticker.failed(missed)
             return
+        except Exception:
+            # The supervisor starts the sampling again; this sample is missing all the same.
+            self._ticker.failed(missed)
+            raise
         departed = self._departed(snapshot.tasks)
         if self._source.name != self._source_name:
             self._source_name = self._source.name

@@ -260,7 +260,20 @@ class Failing(ProcfsSource):
         return super().departed(living)
 
 
-def unconnected(tmp_path: Path, source: Failing) -> Agent:
+@pytest.fixture
+def unconnected(tmp_path: Path) -> Iterator[Callable[[Failing], Agent]]:
+    agents: list[Agent] = []
+
+    def make(source: Failing) -> Agent:
+        agents.append(_unconnected(tmp_path, source))
+        return agents[-1]
+
+    yield make
+    for agent in agents:
+        agent.close()
+
+
+def _unconnected(tmp_path: Path, source: Failing) -> Agent:
     identity = Identity(
         hub="http://127.0.0.1:9", host_id=HOST, key=AGENT_KEY, order_key=auth.public_key(ORDER_KEY)
     )
@@ -270,9 +283,11 @@ def unconnected(tmp_path: Path, source: Failing) -> Agent:
     return Agent(settings, source)
 
 
-async def test_a_snapshot_whose_ended_lives_cannot_be_read_is_recorded(tmp_path: Path) -> None:
+async def test_a_snapshot_whose_ended_lives_cannot_be_read_is_recorded(
+    unconnected: Callable[[Failing], Agent],
+) -> None:
     source = Failing()
-    agent = unconnected(tmp_path, source)
+    agent = unconnected(source)
     source.fail_departed = 1
     agent._sample(Instant(10 * SECOND, 10 * SECOND))
     block = agent._recorder.flush()
@@ -281,9 +296,11 @@ async def test_a_snapshot_whose_ended_lives_cannot_be_read_is_recorded(tmp_path:
     assert agent._source_faults == 1
 
 
-async def test_a_failed_reading_counts_as_missed_in_the_block(tmp_path: Path) -> None:
+async def test_a_failed_reading_counts_as_missed_in_the_block(
+    unconnected: Callable[[Failing], Agent],
+) -> None:
     source = Failing()
-    agent = unconnected(tmp_path, source)
+    agent = unconnected(source)
     for second in range(10, 15):
         source.fail_reads = 1 if second in (11, 12) else 0
         agent._sample(Instant(second * SECOND, second * SECOND))
@@ -294,11 +311,11 @@ async def test_a_failed_reading_counts_as_missed_in_the_block(tmp_path: Path) ->
 
 
 async def test_an_unexpected_error_of_the_sampling_is_counted_and_sampling_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    unconnected: Callable[[Failing], Agent], caplog: pytest.LogCaptureFixture
 ) -> None:
     source = Failing()
     source.error = RuntimeError("unexpected")
-    agent = unconnected(tmp_path, source)
+    agent = unconnected(source)
     source.fail_reads = 1
     beats: list[messages.Heartbeat] = []
     agent._outbox.beat = beats.append  # type: ignore[method-assign, assignment]
@@ -309,6 +326,7 @@ async def test_an_unexpected_error_of_the_sampling_is_counted_and_sampling_goes_
             await asyncio.sleep(0.05)
     assert agent._supervisor.crashes() == {"sampling": 1}
     assert beats[0].faults["task.sampling"] == 1
+    assert beats[0].missed >= 1
     assert "RuntimeError: unexpected" in caplog.text
     stop.set()
     await running
