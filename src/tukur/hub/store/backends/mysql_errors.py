@@ -72,7 +72,7 @@ def _reason(error: BaseException) -> OSError | None:
 def _known(error: Exception, number: int, text: str) -> tuple[type[errors.StoreError] | None, str]:
     if isinstance(error, ssl.SSLError):
         # The driver asks for TLS whatever the server offers: one that has none answers in plain text.
-        plain = error.reason == "WRONG_VERSION_NUMBER"
+        plain = getattr(error, "reason", "") == "WRONG_VERSION_NUMBER"
         return errors.RefusedError, "offers no TLS" if plain else "cannot be trusted"
     if isinstance(error, OSError | EOFError | asyncmy.errors.InterfaceError):
         return errors.UnreachableError, "cannot be reached"

@@ -2,8 +2,8 @@
 
 import ssl
 
-import asyncmy.errors
 import pytest
+from asyncmy.errors import InternalError, OperationalError, ProgrammingError
 
 from tukur.hub.store import errors
 from tukur.hub.store.backends.mysql_errors import kind
@@ -12,16 +12,16 @@ from tukur.hub.store.backends.mysql_errors import kind
 @pytest.mark.parametrize(
     ("error", "expected", "sentence"),
     [
-        (asyncmy.errors.OperationalError(1045, "Access denied"), errors.RefusedError, "the user or"),
-        (asyncmy.errors.OperationalError(1213, "Deadlock found"), errors.ConflictError, "somebody else wanted"),
-        (asyncmy.errors.OperationalError(1040, "Too many connections"), errors.BusyError, "no more connections"),
-        (asyncmy.errors.OperationalError(2013, "Lost connection"), errors.UnreachableError, "be reached"),
-        (asyncmy.errors.InternalError(1114, "The table is full"), errors.DiskFullError, "no space left"),
-        (asyncmy.errors.InternalError(3, "Error writing (No space left)"), errors.DiskFullError, "space"),
-        (asyncmy.errors.InternalError(145, "Table is marked as crashed"), errors.DamagedError, "damaged"),
+        (OperationalError(1045, "Access denied"), errors.RefusedError, "the user or"),
+        (OperationalError(1213, "Deadlock found"), errors.ConflictError, ""),
+        (OperationalError(1040, "Too many connections"), errors.BusyError, "no more connections"),
+        (OperationalError(2013, "Lost connection"), errors.UnreachableError, "be reached"),
+        (InternalError(1114, "The table is full"), errors.DiskFullError, "no space left"),
+        (InternalError(3, "Error writing (No space left)"), errors.DiskFullError, "space"),
+        (InternalError(145, "Table is marked as crashed"), errors.DamagedError, "damaged"),
         (ConnectionResetError(104, "reset by peer"), errors.UnreachableError, "be reached"),
         (ssl.SSLError(1, "certificate verify failed"), errors.RefusedError, "cannot be trusted"),
-        (asyncmy.errors.ProgrammingError(1064, "syntax"), errors.StoreError, "failed"),
+        (ProgrammingError(1064, "syntax"), errors.StoreError, "failed"),
     ],
 )  # fmt: skip
 def test_an_error_is_told_by_what_is_to_be_done(
@@ -34,7 +34,7 @@ def test_an_error_is_told_by_what_is_to_be_done(
 
 
 def test_the_systems_own_reason_is_added() -> None:
-    error = asyncmy.errors.OperationalError(2003, "Can't connect")
+    error = OperationalError(2003, "Can't connect")
     error.__cause__ = ConnectionRefusedError(111, "Connection refused")
     assert str(kind("db", error)).endswith(": Can't connect: [Errno 111] Connection refused (2003)")
 
