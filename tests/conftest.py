@@ -1,11 +1,12 @@
 """For all tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvloop
 from hypothesis import settings
 
 from tests.support.leftovers import Leftovers, resources, tasks_left
@@ -22,27 +23,37 @@ _wider = pytest.StashKey[set[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing is there yet."""
     config.stash[_wider] = set()
+    # libuv keeps a pipe for signals for as long as the process lives, from its first loop on.
+    uvloop.new_event_loop().close()
+    # A plugin of its own: hooks of a conftest.py are not called for fixtures that serve the whole session.
+    config.pluginmanager.register(_WiderFixtures())
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Any:
-    """What a fixture of a wider scope makes while a test is set up stays there on purpose."""
-    leftovers = request.config.stash.get(_leftovers, None)
-    if fixturedef.scope != "function" and fixturedef.baseid:
-        request.config.stash[_wider].add(fixturedef.argname)
-    if fixturedef.scope == "function" or leftovers is None:
-        return (yield)
-    before = resources()
-    try:
-        return (yield)
-    finally:
-        leftovers.accept(resources().keys() - before.keys())
+class _WiderFixtures:
+    """Follows the fixtures that serve more than one test."""
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """What a fixture of a wider scope makes while a test is set up stays there on purpose."""
+        leftovers = request.config.stash.get(_leftovers, None)
+        if fixturedef.scope != "function" and fixturedef.baseid:
+            request.config.stash[_wider].add(fixturedef.argname)
+        if fixturedef.scope == "function" or leftovers is None:
+            return (yield)
+        before = resources()
+        try:
+            return (yield)
+        finally:
+            leftovers.accept(resources().keys() - before.keys())
 
-def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
-    """Forgets a wider fixture that has ended."""
-    if fixturedef.scope != "function":
-        request.config.stash[_wider].discard(fixturedef.argname)
+    def pytest_fixture_post_finalizer(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> None:
+        """Forgets a wider fixture that has ended."""
+        if fixturedef.scope != "function":
+            request.config.stash[_wider].discard(fixturedef.argname)
 
 
 def _loop_scope(request: pytest.FixtureRequest) -> str:
