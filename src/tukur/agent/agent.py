@@ -12,8 +12,9 @@ import msgspec
 from tukur.agent.clock import SECOND, Instant, Ticker, now
 from tukur.agent.facts import boot_id, host_facts
 from tukur.agent.frames import FrameMaker, top_of
+from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentitySource
-from tukur.agent.link import Link, hub_uri
+from tukur.agent.link import Link
 from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.gate import OrderGate

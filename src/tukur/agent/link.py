@@ -5,11 +5,11 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from tukur.agent.joining.hub_address import is_this_machine
 from tukur.agent.joining.identity import IdentityError
 from tukur.agent.joining.trust import Trust, seen, tls_options
 from tukur.agent.outbox import Outbox
@@ -20,26 +20,8 @@ from tukur.protocol.errors import ProtocolError
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.25, 30.0)
-_HERE = ("127.0.0.1", "::1", "localhost")
 _BACKOFF_HERE_S = 3.0
 """The longest pause where the hub is this very machine's: no other agent will come at the same time."""
-
-
-class LinkError(Exception):
-    """The hub's address cannot be used. The text says what was found and what was expected."""
-
-
-def hub_uri(hub: str) -> str:
-    """The WebSocket address of a hub given as http(s)://host[:port]. Raises LinkError.
-
-    Plain http is taken for this very machine only: nothing leaves it unencrypted.
-    """
-    parts = urlsplit(hub)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LinkError(f"hub address {hub!r}; https://HOST[:PORT] expected")
-    if parts.scheme == "http" and parts.hostname not in _HERE:
-        raise LinkError(f"hub address {hub!r} is not encrypted; https:// is needed to reach another machine")
-    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/agent"
 
 
 class Link:
@@ -67,7 +49,7 @@ class Link:
         # A run before this one may have crashed while it was connected.
         self._disconnected()
         delay = _BACKOFF_S[0]
-        longest = _BACKOFF_HERE_S if urlsplit(self._uri).hostname in _HERE else _BACKOFF_S[1]
+        longest = _BACKOFF_HERE_S if is_this_machine(self._uri) else _BACKOFF_S[1]
         while True:
             try:
                 await self._connect_once()

@@ -75,16 +75,16 @@ def rotate_key(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def agent_errors() -> Iterator[None]:
     """What goes wrong between a machine and its hub becomes the command's error."""
+    from tukur.agent.joining.hub_address import HubAddressError
     from tukur.agent.joining.identity import IdentityError
     from tukur.agent.joining.join import UnreachableError, UntrustedError
-    from tukur.agent.link import LinkError
     from tukur.protocol.errors import ProtocolError
 
     try:
         yield
     except IdentityError as error:
         raise CommandError(Exit.FAILED, str(error)) from error
-    except LinkError as error:
+    except HubAddressError as error:
         raise CommandError(Exit.USAGE, str(error)) from error
     except UnreachableError as error:
         raise CommandError(Exit.HUB_UNREACHABLE, str(error)) from error

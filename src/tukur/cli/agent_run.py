@@ -65,8 +65,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the agent until SIGTERM or SIGINT."""
     from tukur.agent.agent import Agent, AgentSettings
+    from tukur.agent.joining.hub_address import HubAddressError, hub_uri
     from tukur.agent.joining.identity import IdentityError
-    from tukur.agent.link import LinkError, hub_uri
     from tukur.agent.orders.services import own_unit
     from tukur.agent.policy.file import PolicyError, PolicyFile
     from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         source: Source = choose(options.source)[0]
         if options.source is None:
             source = FailoverSource(source, lambda: choose()[0])
-    except (IdentityError, LinkError, PolicyError, ValueError) as error:
+    except (IdentityError, HubAddressError, PolicyError, ValueError) as error:
         raise CommandError(Exit.USAGE, str(error)) from error
     except SourceUnavailableError as error:
         raise CommandError(Exit.SOURCE_UNAVAILABLE, str(error)) from error

@@ -11,7 +11,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.waiting import until
-from tukur.agent.link import Link, LinkError, hub_uri
+from tukur.agent.joining.hub_address import hub_uri
+from tukur.agent.link import Link
 from tukur.agent.outbox import Outbox
 from tukur.agent.spool.format import span_of
 from tukur.agent.spool.spool import Bounds, Spool
@@ -244,11 +245,3 @@ async def test_a_result_that_could_not_be_sent_is_sent_by_the_next_connection(
         await until(lambda: any(isinstance(message, messages.OrderResult) for message in hub.heard))
     assert not broken
     assert hub.connections == 2
-
-
-async def test_a_hub_on_another_machine_needs_tls() -> None:
-    assert hub_uri("https://hub.example:8787") == "wss://hub.example:8787/agent"
-    assert hub_uri("http://[::1]:8787") == "ws://[::1]:8787/agent"
-    for bad in ("http://10.0.0.7:8787", "http://127.0.0.1.example.org", "hub.example", "ftp://localhost", ""):
-        with pytest.raises(LinkError, match=r"expected|encrypted"):
-            hub_uri(bad)

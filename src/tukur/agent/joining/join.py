@@ -11,9 +11,9 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import Identity, JoinedFile
 from tukur.agent.joining.trust import Trust, parse_pem, seen, tls_options
-from tukur.agent.link import hub_uri
 from tukur.protocol import auth, enrol_side, messages
 from tukur.protocol.agent_side import unpack
 from tukur.protocol.join_token import JoinToken
@@ -33,7 +33,7 @@ class UntrustedError(Exception):
 async def join(hub: str, token: JoinToken, hostname: str) -> Identity:
     """Makes this machine a host of the hub, by a new key.
 
-    Nothing of the token is said before the hub is verified by it. Raises LinkError, UnreachableError,
+    Nothing of the token is said before the hub is verified by it. Raises HubAddressError, UnreachableError,
     UntrustedError, and ProtocolError where the hub refuses.
     """
     hub = hub.rstrip("/")

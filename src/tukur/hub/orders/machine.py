@@ -125,7 +125,7 @@ def _expired(row: OrderRow) -> OrderRow | None:
             detail = "the hub did not send it in time after it was approved; nothing was sent"
             return _end(row, outcome="failed", code="not_sent", detail=detail)
         case State.SENT:
-            return _unknown(row, outcome="no_answer", detail="the host has not told what happened")
+            return _unknown(row, outcome="no_answer", detail="the host has not reported what happened")
         case State.DELIVERED if row.order.outcome == "delivered":
             return _unknown(row, outcome="no_answer", code="delivered", detail=_DELIVERED)
         case State.DELIVERED:

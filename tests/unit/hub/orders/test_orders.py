@@ -147,7 +147,7 @@ async def test_an_order_that_nobody_answers_ends_as_no_answer(
         told = await follow(operator, order_id, 10)
         await owl.hear(messages.Order)
     assert (told["outcome"], told["final"]) == ("no_answer", True)
-    assert told["detail"] == "the host has not told what happened"
+    assert told["detail"] == "the host has not reported what happened"
 
 
 async def test_an_order_that_was_under_way_when_the_hub_ended_gets_a_last_word_after_its_start(

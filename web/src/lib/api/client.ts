@@ -117,6 +117,7 @@ export const api = {
   resetUser: (name: string, secondFactor: boolean) =>
     json<Invitation>(`${userPath(name)}/reset`, { method: "POST", body: { second_factor: secondFactor } }),
   endUsersSessions: (name: string) => request(`${userPath(name)}/sessions`, { method: "DELETE" }),
+  health: () => request("/healthz"),
   hosts: async () => (await json<{ hosts: Host[] }>("/api/hosts")).hosts,
   host: (id: string) => json<Host>(hostPath(id)),
   series: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>

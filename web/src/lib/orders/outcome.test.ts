@@ -45,6 +45,8 @@ describe("outcomeOf", () => {
     ],
     [{ outcome: "not_permitted" }, "Not permitted by the kernel"],
     [{ outcome: "no_answer" }, "No response from the host: unknown whether the order was carried out"],
+    [{ outcome: "no_answer", code: "host_offline" }, "Not sent: the host is not connected"],
+    [{ outcome: "no_answer", code: "delivered" }, "Delivered, but the host has not reported the result"],
     [{ outcome: "failed", detail: "odd" }, "Failed: odd"],
   ])("%o", (more, text) => expect(outcomeOf(order(more)).text).toBe(text));
 

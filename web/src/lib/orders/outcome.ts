@@ -60,10 +60,16 @@ function sentence(order: Order): string {
     case "not_permitted":
       return "Not permitted by the kernel";
     case "no_answer":
-      return "No response from the host: unknown whether the order was carried out";
+      return noAnswerText(order);
     default:
       return `Failed: ${order.detail || order.code || order.outcome}`;
   }
+}
+
+function noAnswerText(order: Order): string {
+  if (order.code === "host_offline") return "Not sent: the host is not connected";
+  if (order.code === "delivered") return "Delivered, but the host has not reported the result";
+  return "No response from the host: unknown whether the order was carried out";
 }
 
 function exitedText(order: Order): string {
