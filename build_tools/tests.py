@@ -28,8 +28,8 @@ def report_coverage() -> int:
     """Prints the share that is covered and leaves the lines that are not in a file; not 0: too few are."""
     command = [sys.executable, "-m", "coverage", "report"]
     lines = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout
-    (ROOT / ".cache" / "coverage.txt").write_text(lines, encoding="utf-8")
-    print("--- the unit tests cover this share of the sources, in percent (.cache/coverage.txt):", flush=True)
+    (ROOT / ".cache" / "uncovered.txt").write_text(lines, encoding="utf-8")
+    print("--- the unit tests cover this share of the sources, in percent (.cache/uncovered.txt):", flush=True)
     return subprocess.run([*command, "--format=total"], cwd=ROOT, check=False).returncode
 
 
