@@ -29,7 +29,9 @@ def report_coverage() -> int:
     command = [sys.executable, "-m", "coverage", "report"]
     lines = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout
     (ROOT / ".cache" / "uncovered.txt").write_text(lines, encoding="utf-8")
-    print("--- the unit tests cover this share of the sources, in percent (.cache/uncovered.txt):", flush=True)
+    print(
+        "--- the unit tests cover this share of the sources, in percent (.cache/uncovered.txt):", flush=True
+    )
     return subprocess.run([*command, "--format=total"], cwd=ROOT, check=False).returncode
 
 

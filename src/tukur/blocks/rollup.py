@@ -2,10 +2,10 @@
 
 from dataclasses import fields
 
-from tukur.records import HostRates
+from tukur.records import LIVE_ONLY, HostRates
 
-FIGURES = tuple(f.name for f in fields(HostRates) if f.name != "cores")
-"""Every scalar of HostRates."""
+FIGURES = tuple(f.name for f in fields(HostRates) if f.name not in LIVE_ONLY)
+"""Every figure of HostRates that has a past."""
 
 
 class HostRollup:

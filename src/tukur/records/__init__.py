@@ -26,7 +26,7 @@ from tukur.records.lives import (
     no_groups,
 )
 from tukur.records.process import PROCESS_FIELDS, PROCESS_RATES, ROW, ProcessField, rss_of, task_rows
-from tukur.records.rates import HostRates, host_rates
+from tukur.records.rates import LIVE_ONLY, HostRates, host_rates
 from tukur.records.task import (
     ENDED,
     KTHREAD,
@@ -61,6 +61,7 @@ __all__ = [
     "GROUP_EVENT",
     "HOST_METRICS",
     "KTHREAD",
+    "LIVE_ONLY",
     "LOST",
     "LOST_EVENT",
     "PROCESS_FIELDS",

@@ -72,6 +72,10 @@ class Interval:
         return {mode: value / whole if whole else 0.0 for mode, value in grown.items()}
 
 
+LIVE_ONLY = frozenset({"cores"})
+"""Figures of :class:`HostRates` without a past: in frames and heartbeats, not in the record."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostRates:
     """The host at one instant, derived: each figure with how it is made of an :class:`Interval`.

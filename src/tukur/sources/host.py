@@ -39,7 +39,10 @@ def parse_stat(content: bytes) -> Values:
 
 _STAT_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/stat")}
 _MEMINFO_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/meminfo")}
-_LOADAVG_COLUMNS = [(int(metric.key), metric.name) for metric in metrics_of("/proc/loadavg")]
+_LOADAVG_COLUMNS = [
+    (int(metric.key), metric.name, 1000 if metric.unit == "1/1000" else 1)
+    for metric in metrics_of("/proc/loadavg")
+]
 _DISK_COLUMNS = [
     (int(metric.key), metric.name.rpartition(".")[2], _SECTOR if metric.unit == "bytes" else 1)
     for metric in metrics_of("/proc/diskstats")
@@ -66,9 +69,9 @@ def parse_meminfo(content: bytes) -> Values:
 
 
 def parse_loadavg(content: bytes) -> Values:
-    """/proc/loadavg in thousandths."""
-    words = content.split()
-    return {name: round(float(words[column]) * 1000) for column, name in _LOADAVG_COLUMNS}
+    """/proc/loadavg: averages in thousandths; of a pair such as ``3/70`` the first number."""
+    words = [word.partition(b"/")[0] for word in content.split()]
+    return {name: round(float(words[column]) * scale) for column, name, scale in _LOADAVG_COLUMNS}
 
 
 def parse_pressure(what: str, content: bytes) -> Values:

@@ -22,7 +22,10 @@ _LEFT_OUT = frozenset(
     ["test", "tests", "idlelib", "tkinter", "lib2to3", "ensurepip", "turtledemo", "pydoc_data", "web", "f2py"]
 )
 """Folders that nothing inside imports."""
-_PACKAGES = ("numpy", "numpy.libs", "msgspec", "nacl", "cffi", "websockets", "zstandard", "psutil")
+_PACKAGES = (
+    *("numpy", "numpy.libs", "msgspec", "nacl", "cffi", "stamina", "tenacity", "websockets"),
+    *("zstandard", "psutil"),
+)
 _BUILD_TOOLS = (
     "bash",
     "make",

@@ -37,6 +37,7 @@ async def test_a_page_that_the_browser_has_is_not_sent_again(hub: RunningHub) ->
     async with hub.client() as browser:
         first = await browser.get("/")
         assert first.status_code == 200
+        assert first.headers["content-type"] == "text/html; charset=utf-8"
         again = await browser.get("/", headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]

@@ -38,6 +38,23 @@ describe("History", () => {
     ]);
   });
 
+  it("keeps a recorded second that lacks a figure, and draws nothing of that figure", () => {
+    const history = new History(2);
+    const figure = { low: [], high: [], mean: [0.2] };
+    history.merge({
+      from_ms: 10_000,
+      to_ms: 11_000,
+      step_ms: 1000,
+      t_ms: [10_000],
+      gaps: [],
+      figures: { cpu: figure },
+    });
+    const [sample] = history.window(12).samples;
+    expect(sample?.cpu).toBe(0.2);
+    expect(sample?.swap_used).toBeNaN();
+    expect(stack([sample ?? null], [(s) => s.cpu, (s) => s.swap_used])).toEqual([[0.2], [null]]);
+  });
+
   it("stacks layers so that each ends on top of the one below", () => {
     const sample = { ...rates(0), cpu_user: 0.3, cpu_system: 0.2 };
     expect(stack([sample, null], [(s) => s.cpu_user, (s) => s.cpu_system])).toEqual([

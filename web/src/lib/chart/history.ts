@@ -1,19 +1,14 @@
 /** The last minutes of one host, one sample per second, for the live charts. */
 import type { Series } from "../api/types";
 import type { HostRates } from "../frame/decode";
+import { HOST_FIELDS } from "../frame/fields";
 
-export const FIELDS = [
-  "cpu",
-  "cpu_user",
-  "cpu_system",
-  "cpu_iowait",
-  "cpu_steal",
-  "mem_used",
-  "mem_available",
-  "mem_free",
-  "swap_used",
-] as const;
-type Field = (typeof FIELDS)[number];
+/** Every figure of the host that is one number. */
+type Field = { [Name in keyof HostRates]: HostRates[Name] extends number ? Name : never }[keyof HostRates];
+export const FIELDS = Object.entries(HOST_FIELDS).flatMap(([name, kind]) =>
+  kind === "number" ? [name as Field] : [],
+);
+/** NaN: not known. */
 export type Sample = Record<Field, number>;
 export type Points = (number | null)[];
 
@@ -37,12 +32,10 @@ export class History {
     series.t_ms.forEach((ms, index) => {
       const second = Math.round(ms / 1000);
       if (this.#samples.has(second)) return;
+      if (series.figures.cpu?.mean[index] == null) return;
       const sample = {} as Sample;
-      for (const field of FIELDS) {
-        const value = series.figures[field]?.mean[index];
-        if (value == null) return;
-        sample[field] = value;
-      }
+      // What has no past, or is not in the series, is not known of a recorded second.
+      for (const field of FIELDS) sample[field] = series.figures[field]?.mean[index] ?? NaN;
       this.#samples.set(second, sample);
     });
   }
@@ -64,7 +57,7 @@ export function stack(
     let height = 0;
     layers.forEach((layer, index) => {
       if (sample) height += Math.max(layer(sample), 0);
-      columns[index]?.push(sample ? height : null);
+      columns[index]?.push(sample && Number.isFinite(height) ? height : null);
     });
   }
   return columns;

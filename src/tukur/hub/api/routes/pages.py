@@ -1,5 +1,6 @@
 """The page as the build made it, the API's description, and the health check."""
 
+import mimetypes
 from pathlib import Path
 
 from litestar import MediaType, Response, get
@@ -35,7 +36,9 @@ def _file(name: str) -> File | Response[bytes]:
         raise ProblemError(404, "not_found", f"there is no page /{name[:100]}")
     # Files under assets/ carry a hash of their content in their name; the others have an ETag.
     cache = _FOREVER if path.is_relative_to(root / "assets") else "no-cache"
-    return File(path, content_disposition_type="inline", headers={"Cache-Control": cache})
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    headers = {"Cache-Control": cache}
+    return File(path, media_type=kind, content_disposition_type="inline", headers=headers)
 
 
 @get("/", include_in_schema=False)
