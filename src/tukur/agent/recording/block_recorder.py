@@ -64,7 +64,7 @@ class BlockRecorder:
         self._images = images
         self._builder = BlockBuilder()
         self._accounts = Accounts()
-        self._allowance = Quota()
+        self._quota = Quota()
         self._ooms = Ooms()
         self._rollup = HostRollup()
         self._rows = RowKeeper()
@@ -115,10 +115,10 @@ class BlockRecorder:
         return Sampled(snapshot, rates, self._rows.update(snapshot, before, change), fresh)
 
     def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
-        most = self._allowance.most(boot_ns)
+        limit = self._quota.limit(boot_ns)
         if len(departed.tasks):
-            departed = limited(departed, previous, most)
-            self._allowance.spend(len(departed.tasks))
+            departed = limited(departed, previous, limit)
+            self._quota.spend(len(departed.tasks))
         return departed
 
     def due(self) -> bool:

@@ -1,4 +1,4 @@
-"""Lives that ended between two samples: what of them stands in the next one, and what is told together."""
+"""Lives that ended between two samples: which have a row in the next one, and which are aggregated."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tukur.records import (
     take_rows,
 )
 
-MOST_UNSEEN = 2000
+MAX_UNSEEN = 2000
 """Lives of one sample that no sample saw alive and that get a row each, at most."""
 _COUNTERS = (
     *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
@@ -28,7 +28,7 @@ _A_SECOND = 200
 
 
 class Quota:
-    """How many lives that no sample saw get a row each; the others are told by parent and name.
+    """How many lives that no sample saw get a row each; the others are aggregated by parent and name.
 
     A build or a burst of thousands has room; a program that forks for ever does not fill the record: each
     life is some 250 bytes on the wire and three rows in the store.
@@ -38,26 +38,26 @@ class Quota:
         self._left = float(_SAVED_UP)
         self._at_ns: int | None = None
 
-    def most(self, boot_ns: int) -> int:
+    def limit(self, boot_ns: int) -> int:
         """How many there may be in a sample at this instant."""
         if self._at_ns is not None:
             gained = _A_SECOND * max(boot_ns - self._at_ns, 0) / 1e9
             self._left = min(self._left + gained, _SAVED_UP)
         self._at_ns = boot_ns
-        return min(int(self._left), MOST_UNSEEN)
+        return min(int(self._left), MAX_UNSEEN)
 
     def spend(self, lives: int) -> None:
         """So many have got one."""
         self._left = max(self._left - lives, 0)
 
 
-def limited(departed: Departed, previous: TaskArray, most: int) -> Departed:
-    """With at most `most` lives that are not in `previous`, those that used most; the rest in groups."""
+def limited(departed: Departed, previous: TaskArray, limit: int) -> Departed:
+    """With at most `limit` lives that are not in `previous`, those that used most CPU; the rest as groups."""
     unseen = np.flatnonzero(match_previous(departed.tasks, previous) < 0)
-    if len(unseen) <= most:
+    if len(unseen) <= limit:
         return departed
     by_use = unseen[np.argsort(departed.tasks["cpu_ns"][unseen], kind="stable")]
-    folded = np.sort(by_use[: len(unseen) - most])
+    folded = np.sort(by_use[: len(unseen) - limit])
     kept = np.ones(len(departed.tasks), dtype=bool)
     kept[folded] = False
     return replace(

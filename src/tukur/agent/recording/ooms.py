@@ -1,4 +1,4 @@
-"""Kills for want of memory: which life it was that the kernel's log names by its PID."""
+"""OOM kills: which life the PID in the kernel's log belongs to."""
 
 from collections.abc import Sequence
 

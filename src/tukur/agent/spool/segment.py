@@ -76,9 +76,9 @@ class Segment:
     def add(self, at: int, head_crc: int, span: form.Span) -> None:
         """A block waits there."""
         self.waiting[at] = head_crc
-        self.note(span)
+        self.extend(span)
 
-    def note(self, span: form.Span) -> None:
+    def extend(self, span: form.Span) -> None:
         """A block of this span is in the segment."""
         self.first = self.first or span
         if self.newest is None or span.last_wall_ns > self.newest.last_wall_ns:

@@ -332,7 +332,7 @@ class Spool:
                     yield found
             elif found.kind == Kind.BLOCK:
                 if done.get(found.at) == found.head_crc:
-                    segment.note(found.span)
+                    segment.extend(found.span)
                 else:
                     segment.add(found.at, found.head_crc, found.span)
                 yield found

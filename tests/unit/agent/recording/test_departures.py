@@ -83,11 +83,11 @@ def test_what_is_within_the_limit_stays_as_it_is() -> None:
 
 
 def test_a_burst_has_rows_and_a_storm_without_end_comes_down_to_the_allowance() -> None:
-    allowance = Quota()
+    quota = Quota()
     told = []
     for second in range(100):
-        most = allowance.most(second * 10**9)
-        allowance.spend(most)
+        most = quota.limit(second * 10**9)
+        quota.spend(most)
         told.append(most)
     assert told[:10] == [2000] * 10
     assert sum(told[:20]) > 30_000
@@ -95,10 +95,10 @@ def test_a_burst_has_rows_and_a_storm_without_end_comes_down_to_the_allowance() 
 
 
 def test_what_was_not_used_is_saved_up_to_a_limit() -> None:
-    allowance = Quota()
-    allowance.most(0)
-    allowance.spend(30_000)
-    assert allowance.most(5 * 10**9) == 1000
-    allowance.most(10_000 * 10**9)
-    allowance.spend(29_000)
-    assert allowance.most(10_000 * 10**9) == 1000
+    quota = Quota()
+    quota.limit(0)
+    quota.spend(30_000)
+    assert quota.limit(5 * 10**9) == 1000
+    quota.limit(10_000 * 10**9)
+    quota.spend(29_000)
+    assert quota.limit(10_000 * 10**9) == 1000
