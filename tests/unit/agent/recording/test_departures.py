@@ -61,7 +61,7 @@ def test_of_two_ended_lives_of_one_pid_the_last_is_shown() -> None:
 def test_lives_beyond_the_limit_are_told_by_parent_and_name() -> None:
     many = departed(*((pid, pid) for pid in range(10, 110)), ppid=3, comm=b"true", cpu_ns=2)
     many.tasks["cpu_ns"][40] = 1000
-    found = limited(many, tasks((3, 30)), most=10)
+    found = limited(many, tasks((3, 30)), limit=10)
     assert len(found.tasks) == len(found.args) == len(found.end_ns) == 10
     assert 50 in found.tasks["pid"], "the one that used most has its row"
     (group,) = found.groups
@@ -71,7 +71,7 @@ def test_lives_beyond_the_limit_are_told_by_parent_and_name() -> None:
 
 def test_a_life_that_a_sample_saw_never_goes_into_a_group() -> None:
     many = departed(*((pid, pid) for pid in range(10, 20)))
-    found = limited(many, tasks((12, 12), (13, 13)), most=1)
+    found = limited(many, tasks((12, 12), (13, 13)), limit=1)
     assert {12, 13} <= set(found.tasks["pid"].tolist())
     assert len(found.tasks) == 3
     assert found.args[0] == b"12\0"
@@ -79,7 +79,7 @@ def test_a_life_that_a_sample_saw_never_goes_into_a_group() -> None:
 
 def test_what_is_within_the_limit_stays_as_it_is() -> None:
     few = departed((1, 1))
-    assert limited(few, tasks(), most=1) is few
+    assert limited(few, tasks(), limit=1) is few
 
 
 def test_a_burst_has_rows_and_a_storm_without_end_comes_down_to_the_allowance() -> None:
