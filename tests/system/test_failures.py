@@ -103,9 +103,3 @@ def test_wrong_usage_is_explained() -> None:
     found = tukur("up", "--port", "many")
     assert found.returncode == Exit.USAGE
     assert "invalid int value: 'many'" in found.stderr
-
-
-def test_every_exit_code_is_in_the_readme() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    for code in Exit:
-        assert f"\n| {code.value} | " in readme, code
