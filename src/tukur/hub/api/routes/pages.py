@@ -38,7 +38,7 @@ def _file(name: str) -> File | Response[bytes]:
     cache = _FOREVER if path.is_relative_to(root / "assets") else "no-cache"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     headers = {"Cache-Control": cache}
-    return File(path, media_type=kind, content_disposition_type="inline", headers=headers)
+    return File(path, filename=path.name, media_type=kind, content_disposition_type="inline", headers=headers)
 
 
 @get("/", include_in_schema=False)
