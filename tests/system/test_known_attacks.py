@@ -150,7 +150,7 @@ def test_the_names_of_processes_are_text_wherever_they_are_shown(
         row = page.locator(f'[role=row][data-pid="{evil.pid}"]')
         row.wait_for()
         row.hover()
-        row.get_by_role("button", name="Look at or stop").click()
+        row.get_by_role("button", name="Details and actions").click()
         page.get_by_role("dialog").get_by_text("Command", exact=True).wait_for()
         assert page.locator("img[src=x]").count() == 0
         assert "onerror" in page.get_by_role("dialog").inner_text()
