@@ -69,7 +69,7 @@ def test_disabling_a_user_ends_what_it_watches_at_once(up: Up) -> None:
         (("add", "local:root"), 2, "user 'local:root'"),
         (("add", "ada", "--group", "No Group", "viewer"), 2, "group 'No Group'"),
         (("add", "ada", "--group", "web", "root"), 2, "role 'root'"),
-        (("role", "admin", "none"), 2, "without any role"),
+        (("role", "admin", "none"), 2, "has no role"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(up: Up, words: tuple[str, ...], code: int, said: str) -> None:
