@@ -3824,6 +3824,7 @@ export interface operations {
     listOrders: {
         parameters: {
             query?: {
+                /** @description Maximum number of results */
                 limit?: number;
             };
             header?: never;

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tukur.hub.api.parameters import Limit
 from tukur.hub.api.problems import problems
+from tukur.hub.api.revalidation import matches
 from tukur.hub.api.times import AtTime, From, To, instant_ms, range_ms
 from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
@@ -101,7 +102,7 @@ async def list_processes(
     framed = FRAME_TYPE in request.headers.get("accept", "")
     tag = None if asked_ms is None else await hub.history.tag(host_id, asked_ms)
     headers = {} if tag is None else {"ETag": f'"{tag}-{"frame" if framed else "table"}"', "Vary": "Accept"}
-    if tag is not None and headers["ETag"] in request.headers.get("if-none-match", ""):
+    if tag is not None and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(None, status_code=304, headers=headers)
     if framed:
         frame, at_ms = await hub.history.frame(host_id, asked_ms)

@@ -7,6 +7,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from tukur.hub.api.parameters import Limit
 from tukur.hub.api.problems import problems
 from tukur.hub.auth.gate import origin_of
 from tukur.hub.auth.identity import Identity
@@ -14,7 +15,6 @@ from tukur.hub.container import Hub
 from tukur.hub.models.order import Decision, Order, OrderRequest, Orders
 
 WaitS = Annotated[float, QueryParameter(ge=0, le=30, description="How many seconds to wait for the outcome")]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 @post(
