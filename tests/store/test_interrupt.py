@@ -1,9 +1,13 @@
 """A question that nobody waits for any more ends, and costs the next one nothing."""
 
 import asyncio
+import random
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.database import CancellableReads
 from tukur.hub.store.backends.sqlite import READERS
@@ -53,3 +57,22 @@ async def test_there_is_nothing_to_end_where_nothing_is_asked(store: Store) -> N
     await asyncio.get_running_loop().create_task(store.hosts(), context=questions.context())
     await questions.end()
     assert len(await store.hosts()) == 2
+
+
+async def test_a_task_that_is_cancelled_at_any_moment_leaves_the_database_to_the_next(store: Store) -> None:
+    async def use(way: Callable[[], AbstractAsyncContextManager[AsyncConnection]]) -> None:
+        async with way() as connection:
+            await connection.execute(select(host.c.id))
+            if way == store.database.write:
+                await connection.execute(host.update().values(name="renamed"))
+
+    dice = random.Random(11)
+    for _ in range(30):
+        for _ in range(10):
+            using = asyncio.create_task(use(dice.choice([store.database.write, store.database.read])))
+            await asyncio.sleep(dice.uniform(0, 0.004))
+            using.cancel()
+            await asyncio.wait([using])
+        async with asyncio.timeout(20):
+            await use(store.database.write)
+            await use(store.database.read)

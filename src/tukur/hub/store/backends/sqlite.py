@@ -1,6 +1,7 @@
 """The embedded database: one file, one connection that writes, a few that read at the same time."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import sqlite3
@@ -42,6 +43,7 @@ class SqliteFile:
         for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
             event.listen(engine.sync_engine, "connect", _connected)
             event.listen(engine.sync_engine, "begin", _begin(begin))
+            event.listen(engine.sync_engine, "invalidate", _roll_back)
         return writer, readers
 
     async def prepare(self) -> None:
@@ -101,6 +103,16 @@ def _begin(statement: str) -> Any:
         connection.exec_driver_sql(statement)
 
     return begin
+
+
+def _roll_back(connection: Any, *_: Any) -> None:
+    """Ends the transaction of a connection that is given up, as when the task that uses it is cancelled.
+
+    Closing is not enough: SQLite keeps a closed connection's locks until the last of its statements is freed.
+    """
+    # A second cancellation takes nothing back: the connection's thread has the rollback by then.
+    with contextlib.suppress(asyncio.CancelledError, sqlite3.Error):
+        connection.rollback()
 
 
 def _check_file(path: Path) -> None:
