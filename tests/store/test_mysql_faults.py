@@ -246,7 +246,7 @@ def deadlocks(mariadb: MariaDb) -> int:
 async def waits(mariadb: MariaDb) -> None:
     """Until some transaction waits for a row."""
     wanted = "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while mariadb.sql(wanted) == [(0,)]:
             # The server renews the list only when nobody has read it for a tenth of a second.
             await asyncio.sleep(0.2)

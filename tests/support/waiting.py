@@ -13,7 +13,7 @@ _PAUSE_S = 0.02
 
 def eventually(
     check: Callable[[], T | None],
-    within: float = 5,
+    within: float = 20,
     what: str = "the condition holds",
     *,
     pause: Callable[[float], None] = time.sleep,
@@ -28,14 +28,14 @@ def eventually(
 
 
 @overload
-async def until(check: Callable[[], Awaitable[T | None]], within: float = 5, what: str = ...) -> T: ...
+async def until(check: Callable[[], Awaitable[T | None]], within: float = 20, what: str = ...) -> T: ...
 
 
 @overload
-async def until(check: Callable[[], T | None], within: float = 5, what: str = ...) -> T: ...
+async def until(check: Callable[[], T | None], within: float = 20, what: str = ...) -> T: ...
 
 
-async def until(check: Callable[[], Any], within: float = 5, what: str = "the condition holds") -> Any:
+async def until(check: Callable[[], Any], within: float = 20, what: str = "the condition holds") -> Any:
     """The same in an event loop; `check` may be a coroutine function."""
     end = time.monotonic() + within
     while True:

@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from tukur.agent.spool.spool import Spool
 from tukur.blocks import decode_samples
 
-ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "15"))
 
 
 def spooled(up: Up) -> set[tuple[str, int]]:
@@ -30,24 +30,31 @@ def stored(data: Path) -> dict[tuple[str, int], bytes]:
         return {(boot, first): tasks for boot, first, tasks in database.execute(query)}
 
 
-@pytest.mark.timeout(ROUNDS * 10 + 200)
+@pytest.mark.timeout(ROUNDS * 20 + 300)
 def test_no_flushed_sample_is_missing_and_none_is_there_twice(tmp_path: Path) -> None:
     dice = random.Random(20)
     data = tmp_path / "data"
     with running(data, "--log-level", "debug") as up:
-        for _ in range(ROUNDS):
+
+        def another_block() -> None:
+            before = len(spooled(up))
+            eventually(lambda: len(spooled(up)) > before, 60, "another block is flushed")
+
+        for number in range(ROUNDS):
+            if number % 5 == 0:
+                # However slowly the parts start here, some of the kills meet what was flushed.
+                another_block()
             # The moments of the kills are what is tested.
             time.sleep(dice.uniform(0.3, 6.0))
             up.kill(dice.choice(["hub", "agent"]))
-        before = len(spooled(up))
-        eventually(lambda: len(spooled(up)) > before, 60, "another block is flushed")
+        another_block()
         flushed = spooled(up)
         # A part that was killed often is started again only after a pause, and then the agent connects.
         eventually(
             lambda: flushed <= stored(data).keys(), 60, f"{len(flushed)} flushed blocks are in the database"
         )
     blocks = stored(data)
-    assert len(flushed) >= 3
+    assert len(flushed) > ROUNDS // 5
     assert len(Spool(data / "spool")) == 0
     samples = [boot_ns for tasks in blocks.values() for _, boot_ns, _ in decode_samples(tasks)]
     assert len(samples) == len(set(samples)), "a sample is there twice"

@@ -25,7 +25,7 @@ from tukur.blocks import decode_samples
 from tukur.protocol import auth
 from tukur.protocol.messages import Heartbeat
 
-ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("TUKUR_TEST_ROUNDS", "10"))
 
 
 class AgentProcess:
@@ -132,16 +132,23 @@ async def test_an_agent_that_is_killed_again_and_again_loses_nothing_that_it_flu
 ) -> None:
     dice = random.Random(7)
     with agent_of(tmp_path / "agent", tmp_path / "log", hub.port) as agent:
-        for _ in range(ROUNDS):
+
+        async def another_block() -> None:
+            before = len(agent.flushed())
+            await until(lambda: len(agent.flushed()) > before, 40, "another block is flushed")
+
+        for number in range(ROUNDS):
+            if number % 5 == 0:
+                # However slowly an agent starts here, some of the kills meet one that has flushed.
+                await another_block()
             # The moments of the kills are what is tested.
             await asyncio.sleep(dice.uniform(0.5, 5))
             await asyncio.to_thread(agent.kill)
             agent.start()
-        before = len(agent.flushed())
-        await until(lambda: len(agent.flushed()) > before, 20, "another block is flushed")
+        await another_block()
         await asyncio.to_thread(agent.stop)
         flushed = agent.flushed()
-        assert len(flushed) >= 2
+        assert len(flushed) > ROUNDS // 5
         await all_stored(hub, flushed, 20)
     found = samples(await stored(hub))
     assert len(found) == len(set(found)), "a sample is there twice"

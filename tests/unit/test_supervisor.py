@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.waiting import until
 from tukur.supervisor import Supervisor
 
 
@@ -13,12 +14,6 @@ from tukur.supervisor import Supervisor
 async def supervisor() -> AsyncIterator[Supervisor]:
     async with Supervisor(wait_s=(0.01, 0.05)) as made:
         yield made
-
-
-async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not check():
-            await asyncio.sleep(0.005)
 
 
 class Work:

@@ -121,7 +121,7 @@ async def linked(
     link = Link(uri, lambda _: AgentSession(HOST, KEY, FACTS), outbox, handler)
     task = asyncio.create_task(link.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await link.connected.wait()
         yield outbox
     finally:

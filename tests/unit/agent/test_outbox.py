@@ -139,5 +139,5 @@ async def test_a_fault_of_the_spool_ends_the_delivery_with_its_error(tmp_path: P
         pass
 
     with pytest.raises(ValueError, match="unexpected"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await outbox.deliver(send)

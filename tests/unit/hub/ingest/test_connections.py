@@ -77,7 +77,7 @@ async def test_a_wrong_key_and_an_unknown_host_are_refused_in_the_same_words(
 async def refused_code(hub: RunningHub, *sent: bytes | str) -> str:
     """What the hub says to a connection that sends this in answer to the challenge."""
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(20),
         connect(hub.socket("/agent"), max_size=None, compression=None, proxy=None) as socket,
     ):
         await socket.recv()

@@ -19,6 +19,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.record import BOOT, WALL, facts_of
+from tests.support.waiting import until
 from tukur.hub.audit.log import AuditLog, audit_key
 from tukur.hub.auth.identity import Identity, Rights, Role
 from tukur.hub.bus import ORDER_RESULTS, Bus, DeliveryUnknownError, NobodyThereError, agent_of
@@ -221,10 +222,12 @@ async def test_results_that_come_before_or_between_two_runs_are_recorded(world: 
         with fails, pytest.raises(ExceptionGroup):
             await world.orders.run()
     running = asyncio.create_task(world.orders.run())
-    async with asyncio.timeout(5):
-        for order_id in (first, second):
-            while not (await world.row(order_id)).order.final:
-                await asyncio.sleep(0.01)
+    for order_id in (first, second):
+
+        async def final(order_id: str = order_id) -> bool:
+            return (await world.row(order_id)).order.final
+
+        await until(final, 30, "the result is recorded")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
