@@ -17,6 +17,7 @@ from tukur.agent.joining.identity import IdentitySource
 from tukur.agent.link import Link
 from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
+from tukur.agent.orders.frozen import FrozenCgroups
 from tukur.agent.orders.gate import OrderGate
 from tukur.agent.orders.inspection import inspect
 from tukur.agent.outbox import Outbox
@@ -72,7 +73,8 @@ class Agent:
         self._frames = FrameMaker(self._boot_id)
         self._watched = False
         self._gate = OrderGate(identity.host_id, self._boot_id, identity.order_key)
-        self._executor = Executor(settings.policy, self._exact_start)
+        self._frozen = FrozenCgroups(settings.spool.parent / "frozen")
+        self._executor = Executor(settings.policy, self._exact_start, frozen=self._frozen)
         self._spool = Spool(settings.spool, settings.spool_bounds)
         self._outbox = Outbox(self._spool, self._frames.request_key, settings.drain_rate)
         self._link = Link(
@@ -94,6 +96,7 @@ class Agent:
         """Works until `stop` is set; then what was recorded is flushed, and sent if the hub is there."""
         # What the modules made at import lives for ever: the collector need not walk it each time.
         gc.freeze()
+        await self._frozen.thaw_left()
         self._supervisor.run("link", self._link.run)
         sampling = self._supervisor.run("sampling", self._sample_forever)
         try:

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from tukur.agent.orders import services
+from tukur.agent.orders.frozen import FrozenCgroups
 from tukur.agent.orders.group_order import GroupOrder
 from tukur.agent.orders.process_handle import ProcessHandle, same_start
 from tukur.agent.orders.results import exit_result, failure, result
@@ -30,6 +31,7 @@ class Executor:
     exact_start: Callable[[int], int | None]
     """Returns the start_ns of a PID as the source reads it now; None: it has no such process."""
     observe_s: float = OBSERVE_S
+    frozen: FrozenCgroups = field(default_factory=lambda: FrozenCgroups(None))
 
     async def execute(self, body: OrderBody) -> AsyncIterator[OrderResult]:
         """Carries out the order; yields its results, the last one ``final``."""
@@ -56,7 +58,8 @@ class Executor:
                     yield update
             else:
                 subject = subject_of(handle.pid, stat)
-                group_order = GroupOrder(self.policy.current(), body, action, subject, self.observe_s)
+                policy = self.policy.current()
+                group_order = GroupOrder(policy, body, action, subject, self.observe_s, self.frozen)
                 async for update in group_order.carry_out():
                     yield update
         finally:

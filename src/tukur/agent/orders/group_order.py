@@ -1,7 +1,6 @@
 """Carries out orders to process trees, cgroups and units, and those that set priorities or freeze."""
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tukur.agent.orders import priorities
+from tukur.agent.orders.frozen import FrozenCgroups
 from tukur.agent.orders.gate import RefusedError
 from tukur.agent.orders.process_handle import ProcessHandle
 from tukur.agent.orders.results import describe_error, failure, result
@@ -38,9 +38,16 @@ class GroupOrder:
     """One such order. The caller holds a pidfd of the target and has compared its start."""
 
     def __init__(
-        self, policy: Policy, body: OrderBody, action: Action, target: Subject, observe_s: float
+        self,
+        policy: Policy,
+        body: OrderBody,
+        action: Action,
+        target: Subject,
+        observe_s: float,
+        frozen: FrozenCgroups,
     ) -> None:
         self._policy = policy
+        self._frozen = frozen
         self._body = body
         self._action = action
         self._target = target
@@ -89,24 +96,24 @@ class GroupOrder:
         new = await self._find_new()
         protected = any(self._policy.protected(one.subject) for one in new)
         freezer = self._freezer() if self._is_kill and not protected else None
+        if freezer is None:
+            await self._act_in_rounds(new)
+            return
+        # Frozen processes cannot fork while they are signalled.
+        async with self._frozen.frozen(freezer):
+            await self._act_in_rounds(new, frozen=True)
+
+    async def _act_in_rounds(self, new: list[_Process], *, frozen: bool = False) -> None:
         # Without a freezer each is stopped first: it cannot fork, and it stays the parent of its children.
-        stop_first = self._is_kill and freezer is None and self._action.scope != "process"
-        try:
-            if freezer is not None:
-                # Frozen processes cannot fork while they are signalled.
-                await priorities.freeze(freezer, on=True, seconds=1.0)
-            for _ in range(ROUNDS if self._is_kill else 2):
-                for one in new:
-                    self._act(one, "STOP" if stop_first else self._action.signal)
-                if not new or self._action.scope == "process":
-                    break
-                new = await self._find_new()
-            for one in self._processes.values() if stop_first else ():
-                self._act(one, self._action.signal)
-        finally:
-            if freezer is not None:
-                with contextlib.suppress(OSError):
-                    await priorities.freeze(freezer, on=False, seconds=0)
+        stop_first = self._is_kill and not frozen and self._action.scope != "process"
+        for _ in range(ROUNDS if self._is_kill else 2):
+            for one in new:
+                self._act(one, "STOP" if stop_first else self._action.signal)
+            if not new or self._action.scope == "process":
+                break
+            new = await self._find_new()
+        for one in self._processes.values() if stop_first else ():
+            self._act(one, self._action.signal)
 
     @property
     def _is_kill(self) -> bool:
