@@ -36,6 +36,7 @@ COMMANDS = [
     Command("audit", "tukur.cli.audit", "the audit log: verify, export"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove", needs_hub=False),
+    Command("demo", "tukur.cli.demo", "load to watch: use CPU and memory for a while", needs_hub=False),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing", needs_hub=False),
 ]
 

@@ -4,19 +4,18 @@ import argparse
 import asyncio
 import datetime
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import add_data_option, data_dir
 from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.duration import parse_duration
 
 if TYPE_CHECKING:
     from tukur.hub.console.tokens import JoinTokenConsole
 
-_UNITS = {"m": 60, "h": 3600, "d": 86_400}
-_MAX_S = 30 * 86_400
+LONGEST = "30d"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +65,7 @@ def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
 
     if not 0 < options.uses <= 100_000:
         raise CommandError(Exit.USAGE, f"--uses {options.uses}; 1 to 100000 expected")
-    seconds = parse_duration(options.expires)
+    seconds = parse_duration("--expires", options.expires, LONGEST)
     label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
     if not 0 < len(label) <= 100 or not label.isprintable():
         raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
@@ -87,12 +86,3 @@ def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
     if os.isatty(1):
         print(f"\nOn each machine, as root:\n\n    tukur agent join {address.join} {text}")
     return 0
-
-
-def parse_duration(text: str) -> int:
-    """Seconds of a time such as 30m, 1h or 7d. Raises CommandError."""
-    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= _MAX_S:
-        raise CommandError(Exit.USAGE, f"--expires {text!r}; a time up to 30d expected, such as 30m, 1h, 7d")
-    return seconds
