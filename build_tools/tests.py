@@ -1,27 +1,52 @@
 """Runs the tests: ``python -m build_tools.tests [pytest's arguments]``. Without arguments all of them, and
 what the unit tests cover of the sources is shown and may not fall (``[tool.coverage]`` in pyproject.toml).
 
-Those in virtual machines take a quarter of the time and one processor: what needs no quiet goes beside them.
+Most of them wait for processes, machines and pages: two runs beside each other take little longer than one.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+UNIT = "tests/unit"
 IN_MACHINES = "tests/kernel/vm"
-COVERED = "tests/unit"
-BESIDE = ("tests/store", "tests/fuzz")
-"""What does not mind that another processor is busy, with the unit tests."""
+ON_DATABASES = ("tests/store", "tests/fuzz")
+IN_BROWSER = ("tests/browser",)
 _NICENESS = 10
-"""Of the virtual machines, so that they yield to what runs beside them."""
+"""Of the virtual machines, which take one processor for a quarter of an hour."""
 
 
 def run(*arguments: str, by: tuple[str, ...] = ()) -> int:
     """One run of pytest, under another module if one is given; its exit code."""
     command = [sys.executable, *by, "-m", "pytest", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+@contextmanager
+def beside(*folders: str, niceness: int = 0) -> Iterator[list[int]]:
+    """A run of pytest beside what runs meanwhile; it is printed, and its code in the list, at the end."""
+    codes: list[int] = []
+    path = ROOT / ".cache" / f"{Path(folders[0]).name}-tests.log"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as log:
+        tests = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *folders],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.nice(niceness),  # noqa: PLW1509 - there are no threads
+        )
+    try:
+        yield codes
+        codes.append(tests.wait())
+    finally:
+        tests.kill()
+    print(f"--- {', '.join(folders)}, meanwhile", flush=True)
+    print(path.read_text(encoding="utf-8", errors="replace"), flush=True)
 
 
 def report_coverage() -> int:
@@ -39,26 +64,12 @@ def main() -> int:
     """The worst of the exit codes."""
     if sys.argv[1:]:
         return run(*sys.argv[1:])
-    said = ROOT / ".cache" / "tests-in-machines.log"
-    said.parent.mkdir(exist_ok=True)
-    with said.open("wb") as log:
-        machines = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", IN_MACHINES],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.nice(_NICENESS),  # noqa: PLW1509 - nothing runs beside it yet
-        )
-    try:
-        codes = [run(COVERED, by=("-m", "coverage", "run")), report_coverage(), run(*BESIDE), machines.wait()]
-    finally:
-        machines.kill()
-    print(
-        f"--- in virtual machines, meanwhile\n{said.read_text(encoding='utf-8', errors='replace')}",
-        flush=True,
-    )
-    codes.append(run("tests", *(f"--ignore={folder}" for folder in (COVERED, *BESIDE, IN_MACHINES))))
-    return max(codes)
+    with beside(IN_MACHINES, niceness=_NICENESS) as in_machines:
+        codes = [run(UNIT, by=("-m", "coverage", "run")), report_coverage(), run(*ON_DATABASES)]
+    with beside(*IN_BROWSER) as in_browser:
+        others = (UNIT, IN_MACHINES, *ON_DATABASES, *IN_BROWSER)
+        codes.append(run("tests", *(f"--ignore={folder}" for folder in others)))
+    return max(*codes, *in_machines, *in_browser)
 
 
 if __name__ == "__main__":
