@@ -194,6 +194,9 @@ def pictures(link: str, backup_at: float) -> None:
 def outside() -> None:
     """Within the namespaces of network and host name: waits for a past, then takes the pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    if INSTALLED.is_symlink():
+        # Of a run that was killed.
+        INSTALLED.unlink()
     INSTALLED.symlink_to(sys.prefix)
     python = INSTALLED / "bin" / "python"
     with tempfile.TemporaryDirectory(prefix="orders-", dir="/srv") as folder:
