@@ -4,10 +4,13 @@ what the unit tests cover of the sources is shown and may not fall (``[tool.cove
 Most of them wait for processes, machines and pages: two runs beside each other take little longer than one.
 """
 
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,14 +19,35 @@ UNIT = "tests/unit"
 IN_MACHINES = "tests/kernel/vm"
 ON_DATABASES = ("tests/store", "tests/fuzz")
 IN_BROWSER = ("tests/browser",)
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of its own is used
+_ENOUGH = 6 << 30
+"""Bytes free in memory for the files of tests that make thousands of databases."""
 _NICENESS = 10
 """Of the virtual machines, which take one processor for a quarter of an hour."""
 
 
-def run(*arguments: str, by: tuple[str, ...] = ()) -> int:
-    """One run of pytest, under another module if one is given; its exit code."""
+def run(*arguments: str, by: tuple[str, ...] = (), variables: Mapping[str, str] | None = None) -> int:
+    """One run of pytest, under another module and with further variables if given; its exit code."""
     command = [sys.executable, *by, "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, check=False, env={**os.environ, **(variables or {})}).returncode
+
+
+@contextmanager
+def files_in_memory() -> Iterator[Mapping[str, str]]:
+    """The variables that put temporary files into memory, where there is enough: no test waits for a disk."""
+    try:
+        found = os.statvfs(_MEMORY)
+        folder = tempfile.mkdtemp(prefix="tukur-tests-", dir=_MEMORY)
+    except OSError:
+        yield {}
+        return
+    try:
+        # The database server runs as another user.
+        Path(folder).chmod(0o1777)
+        yield {"TMPDIR": folder} if found.f_bavail * found.f_frsize > _ENOUGH else {}
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
 
 
 @contextmanager
@@ -64,8 +88,12 @@ def main() -> int:
     """The worst of the exit codes."""
     if sys.argv[1:]:
         return run(*sys.argv[1:])
-    with beside(IN_MACHINES, niceness=_NICENESS) as in_machines:
-        codes = [run(UNIT, by=("-m", "coverage", "run")), report_coverage(), run(*ON_DATABASES)]
+    with beside(IN_MACHINES, niceness=_NICENESS) as in_machines, files_in_memory() as variables:
+        codes = [
+            run(UNIT, by=("-m", "coverage", "run"), variables=variables),
+            report_coverage(),
+            run(*ON_DATABASES, variables=variables),
+        ]
     with beside(*IN_BROWSER) as in_browser:
         others = (UNIT, IN_MACHINES, *ON_DATABASES, *IN_BROWSER)
         codes.append(run("tests", *(f"--ignore={folder}" for folder in others)))

@@ -163,7 +163,7 @@ def url_of(address: ServerAddress) -> str:
 def running_mariadb(*options: str) -> Iterator[MariaDb]:
     """A server that is gone afterwards, with all that it held."""
     # Its socket's path must be short.
-    folder = Path(tempfile.mkdtemp(prefix="tukur-db-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="tukur-db-"))
     server = MariaDb(folder, *options)
     try:
         server.install()
