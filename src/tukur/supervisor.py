@@ -44,11 +44,26 @@ class _Supervised:
         self.name = name
         self.crashes = 0
         self.last_error = ""
+        self._paused_s = 0.0
         self.enter("running")
 
     def enter(self, state: State) -> None:
         self.state: State = state
         self.since_s = time.time()
+        now = time.monotonic()
+        if state == "running":
+            self._proven_at = now + self._paused_s
+        else:
+            self._stopped_at = now
+
+    def restart(self) -> None:
+        """It runs again, and is taken for healthy once it has run for as long as it was not running."""
+        self._paused_s = time.monotonic() - self._stopped_at
+        self.enter("running")
+
+    @property
+    def failing(self) -> bool:
+        return self.state != "running" or time.monotonic() < self._proven_at
 
     def status(self) -> TaskStatus:
         return TaskStatus(self.name, self.state, self.crashes, self.last_error, self.since_s)
@@ -92,8 +107,8 @@ class Supervisor:
         return [supervised.status() for supervised in self._supervised.values()]
 
     def failing(self) -> list[str]:
-        """Names of the tasks that should run and do not."""
-        return [one.name for one in self._supervised.values() if one.state != "running"]
+        """Names of the tasks that should run and do not, or that run only from one crash to the next."""
+        return [one.name for one in self._supervised.values() if one.failing]
 
     def crashes(self) -> dict[str, int]:
         """How often each task crashed, by name; without those that never did."""
@@ -135,7 +150,8 @@ class Supervisor:
         )
         async for attempt in attempts:
             with attempt:
-                supervised.enter("running")
+                if supervised.state != "running":
+                    supervised.restart()
                 started_s = time.monotonic()
                 error = await _crash_of(work)
                 supervised.crashes += 1

@@ -47,9 +47,31 @@ async def test_a_crash_is_logged_with_its_traceback_counted_and_followed_by_a_re
     assert (status.name, status.state, status.crashes) == ("job", "running", 2)
     assert status.last_error == "KeyError: 'k'"
     assert supervisor.crashes() == {"job": 2}
-    assert supervisor.failing() == []
+    await until(lambda: supervisor.failing() == [])
     assert "ValueError: first line" in caplog.text
     assert "Traceback" in caplog.text
+
+
+async def test_a_task_that_crashes_again_and_again_is_told_as_failing_also_while_it_runs() -> None:
+    crashing, runs = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        runs.set()
+        await crashing.wait()
+        crashing.clear()
+        raise ValueError("again")
+
+    async with Supervisor(wait_s=(0.3, 0.3)) as supervisor:
+        supervisor.run("job", work)
+        await runs.wait()
+        assert supervisor.failing() == []
+        for _ in range(2):
+            runs.clear()
+            crashing.set()
+            await runs.wait()
+            assert supervisor.status()[0].state == "running"
+            assert supervisor.failing() == ["job"]
+        await until(lambda: supervisor.failing() == [])
 
 
 async def test_while_it_waits_for_its_restart_it_is_told_as_failing() -> None:

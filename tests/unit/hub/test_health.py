@@ -63,7 +63,7 @@ async def test_an_unexpected_error_does_not_end_the_maintenance(
     async with running_hub(tmp_path) as hub:
         await until(lambda: rounds > 4)
         assert hub.parts.supervisor.crashes() == {"maintenance": 2}
-        assert hub.parts.supervisor.failing() == []
+        await until(lambda: hub.parts.supervisor.failing() == [])
 
 
 async def test_a_task_that_returns_is_shown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
