@@ -20,6 +20,8 @@ from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
 ROUNDS = 20
 """How often new processes of the group are looked for: what forks faster than this is reported alive."""
+STOP_S = 1.0
+"""How long it is waited for a process to stop: one in an uninterruptible sleep does not."""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class GroupOrder:
         self._processes: dict[int, _Process] = {}
         self._cgroup = _unit_cgroup(target) if action.scope == "unit" else target.cgroup
         self._started_at = time.monotonic()
+        self._cut_short: RefusedError | None = None
+        """Why no more processes were looked for after some had been acted on."""
 
     async def carry_out(self) -> AsyncIterator[OrderResult]:
         """Carries out the order; yields its results, the last one ``final``."""
@@ -109,11 +113,26 @@ class GroupOrder:
         for _ in range(ROUNDS if self._is_kill else 2):
             for one in new:
                 self._act(one, "STOP" if stop_first else self._action.signal)
+            if stop_first:
+                await self._wait_until_stopped(new)
             if not new or self._action.scope == "process":
                 break
-            new = await self._find_new()
+            try:
+                new = await self._find_new()
+            except RefusedError as error:
+                # What was done is done, and is reported; those that were stopped for it are not left so.
+                self._cut_short = error
+                break
         for one in self._processes.values() if stop_first else ():
             self._act(one, self._action.signal)
+
+    async def _wait_until_stopped(self, processes: list[_Process]) -> None:
+        """Until then one that was in the middle of a fork can still finish it."""
+        until = time.monotonic() + STOP_S
+        while time.monotonic() < until:
+            if all(one.outcome is not None or one.handle.stopped() for one in processes):
+                return
+            await asyncio.sleep(0.001)
 
     @property
     def _is_kill(self) -> bool:
@@ -238,13 +257,17 @@ class GroupOrder:
             reached[0] if reached else "refused" if "refused" in counts else "gone",
         )
         detail = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+        if len(found) == 1:
+            detail = found[0].detail
+        if self._cut_short is not None:
+            detail = "; ".join(filter(None, (detail, f"then no more: {self._cut_short.detail}")))
         freed = sum(one.subject.own_memory for one in found if one.outcome == "exited")
         return OrderResult(
             order_id=self._body.order_id,
             outcome=outcome or worst,
             final=True,
-            code="protected" if worst == "refused" else "",
-            detail=detail if len(found) != 1 else found[0].detail,
+            code=self._cut_short.code if self._cut_short else "protected" if worst == "refused" else "",
+            detail=detail,
             after_ms=(time.monotonic() - self._started_at) * 1000,
             freed=freed if "exited" in counts else None,
             members=[

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import struct
+from pathlib import Path
 
 from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
@@ -33,7 +34,19 @@ class ProcessHandle:
 
     def alive(self) -> bool:
         """Whether it has not ended: until then its PID cannot be reused."""
-        return not select.select([self.fd], [], [], 0)[0]
+        # Not select(): it fails from descriptor 1,024 on, and a group can have more processes.
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return not poll.poll(0)
+
+    def stopped(self) -> bool:
+        """Whether it will not fork any more: each of its threads is stopped, or has ended."""
+        try:
+            threads = [int(entry.name) for entry in Path(f"/proc/{self.pid}/task").iterdir()]
+        except FileNotFoundError:
+            return True
+        stats = [read_stat(thread) for thread in threads]
+        return all(stat is None or stat.state in "TtZX" for stat in stats)
 
     async def exited(self, seconds: float) -> bool:
         """Whether it ends within so many seconds."""

@@ -15,6 +15,7 @@ from tests.support.cgroups import cgroups
 from tests.support.waiting import until
 from tests.unit.agent.orders.test_executor import order_to, outcomes
 from tukur.agent.orders.executor import Executor
+from tukur.agent.orders.process_handle import ProcessHandle
 from tukur.agent.orders.scope import Place, descendants, most_frequent, pids_in_scope, places
 from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy, Selection
 from tukur.protocol.messages import Action, OrderBody, OrderResult
@@ -212,6 +213,27 @@ async def test_a_process_that_has_moved_to_another_cgroup_takes_nobody_along(sta
         done = await carried_out(body)
         assert (done.outcome, done.code) == ("refused", "other_set")
         assert living(child.pid)
+
+
+async def test_what_was_killed_before_the_agent_came_into_the_cgroup_is_reported(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cgroups() as made:
+        child, agent = start(), start()
+        made.place("tukur-test-entered", child.pid)
+        send = ProcessHandle.send
+
+        def enter_and_send(handle: ProcessHandle, name: str) -> None:
+            made.place("tukur-test-entered", agent.pid)
+            send(handle, name)
+
+        monkeypatch.setattr(ProcessHandle, "send", enter_and_send)
+        body = doing(child.pid, scope="cgroup", signal="KILL", of=_below(child.pid))
+        done = await carried_out(body, replace(POLICY, own_pid=agent.pid))
+        assert (done.outcome, done.code) == ("exited", "protected")
+        assert done.detail == "then no more: PID 1 or tukur itself is in this cgroup"
+        assert [member.outcome for member in done.members] == ["exited"]
+        assert living(agent.pid)
 
 
 async def test_a_cgroup_that_the_agent_is_in_is_refused_as_a_whole(start: Start) -> None:
