@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from build_tools.settings_reference import generated
 from tukur.cli import COMMANDS, _called, _parser
 from tukur.cli.errors import Exit
+from tukur.cli.settings.files import read_file
+from tukur.cli.settings.table import HUB, PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "docs" / "reference"
@@ -97,3 +100,25 @@ def test_every_command_in_an_example_is_accepted() -> None:
             ["1" if word in ("$$", "4711") else word for word in arguments]
         )
         assert options.command, (page, arguments)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [pytest.param(*each, id=each[0].name) for each in generated().items()]
+)
+def test_what_is_generated_from_the_settings_is_current(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "run `python -m build_tools.settings_reference`"
+
+
+def test_every_setting_of_a_file_is_documented_with_its_variable() -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    for program in PROGRAMS.values():
+        for setting in program.settings:
+            if setting.in_file:
+                assert f"| `{setting.option}` | `{setting.variable}`" in page
+
+
+def test_the_settings_file_in_the_manual_is_valid(tmp_path: Path) -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "hub.toml").write_text(example)
+    assert read_file(tmp_path / "hub.toml", HUB.settings).problems() == []
