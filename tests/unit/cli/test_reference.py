@@ -2,11 +2,13 @@
 
 import argparse
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
 from build_tools.settings_reference import generated
@@ -122,3 +124,22 @@ def test_the_settings_file_in_the_manual_is_valid(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "hub.toml").write_text(example)
     assert read_file(tmp_path / "hub.toml", HUB.settings).problems() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "port = 9000\nname = ['a']\nkeep-seconds = '60m'\nmax-size = '64MiB'",
+        "prot = 1",
+        "port = 0",
+        "keep-seconds = '59m'",
+        "max-size = '20GB'",
+        "require-reason = 1",
+        "log-level = 'loud'",
+    ],
+)
+def test_an_editor_with_the_schema_says_the_same_as_the_daemon(text: str, tmp_path: Path) -> None:
+    schema = json.loads((REFERENCE / "hub.schema.json").read_text(encoding="utf-8"))
+    (tmp_path / "hub.toml").write_text(text)
+    found = read_file(tmp_path / "hub.toml", HUB.settings)
+    assert jsonschema_rs.is_valid(schema, dict(found.content)) is (found.problems() == [])

@@ -40,7 +40,8 @@ def _problem(key: str, value: object, known: Mapping[str, Setting]) -> str | Non
     try:
         known[key].kind.of_toml(value)
     except ValueError as error:
-        return f"{key} = {error}"
+        # The value of a secret is not shown.
+        return f"{key}: {known[key].kind.expected}" if known[key].secret else f"{key} = {error}"
     return None
 
 

@@ -25,6 +25,7 @@ def file(tmp_path: Path) -> Path:
         ("port = '8787'", "port = '8787'; 1 to 65535 expected"),
         ("name = 'hub.example'", "name = 'hub.example'; a list of names expected"),
         ("require-reason = 'yes'", "require-reason = 'yes'; true or false expected"),
+        ("database = ['mysql://owl:hush@localhost/record']", "database: a text expected"),
         ("keep-seconds = 7", "keep-seconds = 7; an hour or more expected"),
     ],
 )
@@ -33,6 +34,7 @@ def test_a_wrong_key_or_value_is_told_with_what_was_expected(file: Path, text: s
     problems = read_file(file, HUB.settings).problems()
     assert len(problems) == 1
     assert problems[0].startswith(told)
+    assert "hush" not in problems[0]
 
 
 def test_a_daemon_reports_the_first_of_several_problems_in_one_line(file: Path) -> None:
