@@ -32,7 +32,7 @@ class Daemon:
 
     def says(self, text: str) -> None:
         """Waits until it logs a text."""
-        eventually(lambda: text in self.log() or self._ended(), 20, f"{text!r} in its log")
+        eventually(lambda: text in self.log() or self._ended(), 60, f"{text!r} in its log")
         assert text in self.log(), self.log()
 
     def _ended(self) -> bool:
@@ -66,7 +66,7 @@ def test_a_hub_is_set_by_its_file_and_environment_and_reloads_on_sighup(
             except httpx.TransportError:
                 return False
 
-        eventually(answers, 20, "the hub on the port of its environment, not of its file")
+        eventually(answers, 60, "the hub on the port of its environment, not of its file")
         assert " INFO " not in hub.log()
         file.write_text(f"data = '{tmp_path}/elsewhere'\nlog-level = 'info'\n")
         hub.reload()
@@ -92,7 +92,7 @@ def test_an_agent_is_set_by_its_file_and_survives_sighup(tmp_path: Path) -> None
     )
     file.write_text(said)
     with daemon(tmp_path / "log", "agent", "run", "--config", str(file), environment={}) as agent:
-        eventually((tmp_path / "data" / "spool").exists, 20, "the agent records")
+        eventually((tmp_path / "data" / "spool").exists, 60, "the agent records")
         file.write_text(f"{said}log-level = 'debug'\n")
         agent.reload()
         agent.says("log-level is now debug")
