@@ -16,7 +16,6 @@ from tests.support.running import Up, free_port, running, the_host, tukur
 from tests.support.waiting import eventually
 from tukur.blocks import decode_samples
 from tukur.cli.errors import Exit
-from tukur.cli.options.database import VARIABLE
 from tukur.hub.store.backends.address import ServerAddress
 
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP"
@@ -45,6 +44,7 @@ def url(address: ServerAddress) -> str:
 def options(address: ServerAddress, tmp_path: Path) -> list[str]:
     secret = tmp_path / "password"
     secret.write_text(f"{address.password}\n")
+    secret.chmod(0o600)
     return ["--database", url(address), "--database-password-file", str(secret)]
 
 
@@ -84,7 +84,7 @@ def test_the_password_is_the_hubs_alone(
 ) -> None:
     secret = "pass%20w%25rd%2F"
     whole = url(address).replace("@localhost", f":{secret}{address.user}@localhost")
-    monkeypatch.setenv(VARIABLE, whole)
+    monkeypatch.setenv("TUKUR_DATABASE", whole)
     with running(tmp_path / "data") as up, contextlib.closing(up.sign_in()) as client:
         the_host(client)
         for name in ("hub", "agent"):
@@ -92,7 +92,7 @@ def test_the_password_is_the_hubs_alone(
             assert secret not in words
             assert "pass w%rd" not in words
         assert secret.encode() in Path(f"/proc/{up.child('hub')}/environ").read_bytes()
-        assert VARIABLE.encode() not in Path(f"/proc/{up.child('agent')}/environ").read_bytes()
+        assert b"TUKUR_DATABASE" not in Path(f"/proc/{up.child('agent')}/environ").read_bytes()
         assert secret not in up.log()
         assert "pass w%rd" not in up.log()
     done = tukur("hub", "--data", str(tmp_path / "other"), "--database", whole)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from tukur import __version__
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.settings.parser import Parser
+from tukur.cli.settings.resolve import resolve
 
 
 class Command(NamedTuple):
@@ -35,6 +37,7 @@ COMMANDS = [
     Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
     Command("audit", "tukur.cli.audit", "the audit log: verify, export"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),
+    Command("config", "tukur.cli.config", "the settings of hub and agent: show, check", needs_hub=False),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove", needs_hub=False),
     Command("demo", "tukur.cli.demo", "load to watch: use CPU and memory for a while", needs_hub=False),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing", needs_hub=False),
@@ -58,7 +61,7 @@ def _run(command: Command | None, argv: Sequence[str]) -> int:
     if command is not None and command.needs_hub:
         _check_hub_installed()
     parser = _parser(command)
-    options = parser.parse_args(argv)
+    options = resolve(parser.parse_args(argv))
     if command is None:
         parser.print_help()
         return 0
@@ -84,7 +87,7 @@ def _check_hub_installed() -> None:
 
 
 def _parser(called: Command | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tukur",
         description="Every process on every Linux machine, every second, now or at any past instant.",
     )

@@ -3,8 +3,8 @@
 import argparse
 
 from tukur.cli import agent_join, agent_run
-from tukur.cli.options.data import add_data_option
-from tukur.cli.options.logs import add_log_option
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import AGENT, DATA, LOG
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,13 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     joining = actions.add_parser("join", help="make this machine a host of a hub")
     agent_join.join_arguments(joining)
     rotating = actions.add_parser("rotate-key", help="put a new key in place of this host's")
-    for action, work in (
-        (running, agent_run.run),
-        (joining, agent_join.join),
-        (rotating, agent_join.rotate_key),
-    ):
-        add_data_option(action)
-        add_log_option(action)
+    running.set_defaults(work=agent_run.run)
+    for action, work in ((joining, agent_join.join), (rotating, agent_join.rotate_key)):
+        add_settings(action, (AGENT,), DATA, LOG)
         action.set_defaults(work=work)
 
 

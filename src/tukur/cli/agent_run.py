@@ -12,8 +12,10 @@ import msgspec
 
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import data_dir, host_id, secret_file
-from tukur.cli.options.logs import begin_logging
-from tukur.cli.options.spool import add_spool_options
+from tukur.cli.options.logs import begin_logging, set_level
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.reload import Reload
+from tukur.cli.settings.table import AGENT
 
 if TYPE_CHECKING:
     from tukur.agent.joining.identity import IdentitySource
@@ -24,41 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument(
-        "--hub", default=None, metavar="URL", help="the hub's address (default: the one that was joined)"
-    )
-    parser.add_argument(
-        "--order-key",
-        default=None,
-        metavar="HEX",
-        help="the hub's public order key, 64 hexadecimal digits: for a host of `tukur hub --enrol`",
-    )
-    parser.add_argument(
-        "--pin",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="with --order-key: trust these certificates alone",
-    )
-    parser.add_argument(
-        "--tls-name", default="", metavar="NAME", help="with --pin: the name in the hub's certificate"
-    )
-    parser.add_argument(
-        "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
-    )
-    parser.add_argument(
-        "--policy",
-        type=Path,
-        default=Path("/etc/tukur/policy.toml"),
-        metavar="FILE",
-        help="what the hub may do here; no file: monitor-only",
-    )
-    parser.add_argument(
-        "--allow-signals", action="store_true", help="allow every order if there is no policy file"
-    )
-    parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
-    parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
-    add_spool_options(parser)
+    add_settings(parser, (AGENT,), *AGENT.groups)
     parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
 
 
@@ -78,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from tukur.sources.registry import choose
 
     begin_logging(options, "agent")
+    # It reloads the settings, and must not end an agent that is still starting.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _raise_file_limit()
     if options.supervisor:
         die_with_parent(options.supervisor)
@@ -110,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, Reload(options, {"log_level": set_level}))
         await Agent(settings, source).run(stop)
 
     try:
@@ -138,24 +109,14 @@ def _identity(options: argparse.Namespace, folder: Path) -> "IdentitySource":
                 f"this machine has not joined a hub ({joined.path} does not exist); "
                 "run `tukur agent join URL TOKEN`",
             )
-        if options.hub:
+        if options.hub and options.hub != joined.load().hub:
             joined.change(lambda known: msgspec.structs.replace(known, hub=options.hub))
         return joined
     identity = Identity(
         hub=options.hub or "http://127.0.0.1:8787",
         host_id=host_id(folder),
         key=secret_file(folder / "agent.key", new_key()),
-        order_key=_order_key(options.order_key),
-        tls_name=options.tls_name,
+        order_key=bytes.fromhex(options.order_key),
+        tls_name=options.tls_name or "",
     )
     return GivenIdentity(identity, options.pin)
-
-
-def _order_key(text: str) -> bytes:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise CommandError(Exit.USAGE, f"--order-key {text!r}; 64 hexadecimal digits expected")
-    return key

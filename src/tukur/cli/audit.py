@@ -5,8 +5,10 @@ import asyncio
 import sys
 
 from tukur.cli.errors import Exit
-from tukur.cli.options.data import add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         actions.add_parser("verify", help="find an entry that was changed, removed or moved"),
         actions.add_parser("export", help="write all entries to standard output, a line of JSON each"),
     ):
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

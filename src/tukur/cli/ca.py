@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir, poke_hub
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir, poke_hub
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 if TYPE_CHECKING:
     from tukur.hub.store.backends.address import ServerAddress
@@ -23,8 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("retire", "stop trusting the previous authority"),
     ):
         action = actions.add_parser(name, help=text)
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

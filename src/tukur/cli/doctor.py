@@ -9,7 +9,9 @@ import msgspec
 import tukur.hub
 from tukur import __version__
 from tukur.cli import hub_installed
-from tukur.cli.options.data import add_data_option, default_data_dir
+from tukur.cli.options.data import default_data_dir
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, HUB
 from tukur.sources.probe import Finding, probe
 from tukur.sources.registry import availability
 
@@ -25,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=5, metavar="S", help="of --cross-check (default: %(default)s)"
     )
-    add_data_option(parser)
+    add_settings(parser, (HUB,), DATA)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,8 +6,10 @@ import datetime
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 if TYPE_CHECKING:
     from tukur.hub.store.store import HostRow
@@ -39,8 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the machine with this boot ID (default: whichever connects first)",
     )
     for action in (actions.add_parser("list", help="every host"), revoke, rename, groups, approval, release):
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

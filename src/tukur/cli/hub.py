@@ -3,59 +3,33 @@
 import argparse
 import signal
 import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import DataLock, add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
-from tukur.cli.options.logs import add_log_option, begin_logging
-from tukur.cli.options.oidc import add_oidc_options, oidc_settings
-from tukur.cli.options.retention import add_keep_options, parse_keep
-from tukur.cli.options.tls import add_tls_options, tls_settings
+from tukur.cli.options.data import DataLock, data_dir
+from tukur.cli.options.database import database
+from tukur.cli.options.logs import begin_logging, set_level
+from tukur.cli.options.oidc import oidc_settings
+from tukur.cli.options.retention import parse_keep
+from tukur.cli.options.tls import tls_settings
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.reload import Reload
+from tukur.cli.settings.table import HUB
 
 if TYPE_CHECKING:
-    from tukur.hub.app import HubSettings
+    from tukur.hub.settings import HubSettings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    add_data_option(parser)
-    add_database_options(parser)
-    add_log_option(parser)
-    add_address_options(parser)
-    add_keep_options(parser)
-    parser.add_argument(
-        "--enrol",
-        action="append",
-        default=[],
-        metavar="HOST_ID:PUBLIC_KEY:NAME",
-        help="add this host; the key is 64 hexadecimal digits",
-    )
+    add_settings(parser, (HUB,), *HUB.groups)
     parser.add_argument("--supervisor", type=int, default=0, help=argparse.SUPPRESS)
-
-
-def add_address_options(parser: argparse.ArgumentParser) -> None:
-    """Where the hub listens, and under which names it may be called."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8787, help="port to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--name",
-        "--allow-host",
-        dest="names",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="another name by which browsers and agents reach the hub; its own certificate contains it",
-    )
-    parser.add_argument("--require-reason", action="store_true", help="require a reason for every order")
-    add_tls_options(parser)
-    add_oidc_options(parser)
 
 
 def check_port(host: str, port: int) -> None:
     """Raises CommandError where nothing can listen there."""
-    if not 0 < port < 65536:
-        raise CommandError(Exit.USAGE, f"--port {port}; 1 to 65535 expected")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, proto) as probe:
@@ -83,40 +57,42 @@ def parse_enrol(text: str) -> tuple[str, bytes, str]:
     raise CommandError(Exit.USAGE, f"--enrol {text!r}; HOST_ID:PUBLIC_KEY:NAME expected")
 
 
+def hub_settings(options: argparse.Namespace, folder: Path, enrol: Sequence[str] = ()) -> "HubSettings":
+    """What the options say together. Raises CommandError."""
+    from tukur.hub.settings import HubSettings
+
+    return HubSettings(
+        data_dir=folder,
+        enrol=tuple(parse_enrol(text) for text in enrol),
+        keep=parse_keep(options),
+        tls=tls_settings(options),
+        oidc=oidc_settings(options),
+        database=database(options),
+        host=options.host,
+        port=options.port,
+        allowed_hosts=tuple(options.name),
+        reason_needed=options.require_reason,
+    )
+
+
 def run(options: argparse.Namespace) -> int:
     """Runs the hub until SIGTERM or SIGINT."""
     from tukur.cli.supervise import die_with_parent
-    from tukur.hub.app import HubSettings
 
     begin_logging(options, "hub")
     if options.supervisor:
         die_with_parent(options.supervisor)
     folder = data_dir(options)
-    enrolled = tuple(parse_enrol(text) for text in options.enrol)
-    keep, tls, oidc = parse_keep(options), tls_settings(options), oidc_settings(options)
-    server = database(options)
-    check_port(options.host, options.port)
+    settings = hub_settings(options, folder, options.enrol)
+    check_port(settings.host, settings.port)
     # Commands send it to the holder of the lock: it must not end a hub that is still starting.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with DataLock(folder):
-        serve(
-            HubSettings(
-                data_dir=folder,
-                database=server,
-                host=options.host,
-                port=options.port,
-                allowed_hosts=tuple(options.names),
-                tls=tls,
-                reason_needed=options.require_reason,
-                oidc=oidc,
-                enrol=enrolled,
-                keep=keep,
-            )
-        )
+        serve(settings, Reload(options, {"log_level": set_level}))
     return 0
 
 
-def serve(settings: "HubSettings") -> None:
+def serve(settings: "HubSettings", reload: Callable[[], None]) -> None:
     """Runs the hub; its store's errors become the command's."""
     from tukur.cli.store_errors import command_error
     from tukur.hub.errors import PortBusyError
@@ -125,7 +101,7 @@ def serve(settings: "HubSettings") -> None:
     from tukur.hub.tls.authority import CertificateError
 
     try:
-        run_hub(settings)
+        run_hub(settings, reload)
     except StoreError as error:
         raise command_error(error) from error
     except CertificateError as error:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir
+from tukur.cli.options.database import database
 from tukur.cli.options.duration import parse_duration
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 if TYPE_CHECKING:
     from tukur.hub.console.tokens import JoinTokenConsole
@@ -35,8 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     revoke = actions.add_parser("revoke", help="revoke a token immediately")
     revoke.add_argument("label", help="its label")
     for action in (create, revoke, actions.add_parser("list", help="list the tokens, without their secrets")):
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,8 +4,10 @@ import argparse
 import asyncio
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir, poke_hub
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir, poke_hub
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     status = actions.add_parser("status", help="what agents pin")
     rotate = actions.add_parser("rotate", help="a new key, signed by the old one; agents follow")
     for action in (status, rotate):
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,15 +4,16 @@ import argparse
 import asyncio
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("user", nargs="?", default="admin", help="the user to sign in (default: %(default)s)")
-    add_data_option(parser)
-    add_database_options(parser)
+    add_settings(parser, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import DataLock, add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
-from tukur.cli.options.retention import add_keep_options, parse_keep
+from tukur.cli.options.data import DataLock, data_dir
+from tukur.cli.options.database import database
+from tukur.cli.options.retention import parse_keep
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB, RETENTION
 
 if TYPE_CHECKING:
     from tukur.hub.console.record import Findings
@@ -28,7 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     status = actions.add_parser(
         "status", help="its size, how far back it reaches, when the disk will be full"
     )
-    add_keep_options(status)
     verify = actions.add_parser("verify", help="read and check all of it; the hub may be running")
     repair = actions.add_parser(
         "repair", help="remove damaged blocks; save what can be read of a damaged file (hub stopped)"
@@ -39,9 +40,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="copy the data directory's record to the server of --database; the hub may be running; "
         "repeated, it copies only what has changed",
     )
-    for action in (status, verify, repair, compact, copy):
-        add_data_option(action)
-        add_database_options(action)
+    add_settings(status, (HUB,), DATA, DATABASE, RETENTION)
+    for action in (verify, repair, compact, copy):
+        add_settings(action, (HUB,), DATA, DATABASE)
     for action in (status, verify):
         action.add_argument("--json", action="store_true", help="for programs")
 

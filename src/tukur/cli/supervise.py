@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def die_with_parent(parent: int) -> None:
 class Child:
     """One supervised ``tukur`` process. `without`: variables of the environment that it does not get."""
 
-    def __init__(self, name: str, arguments: Sequence[str], without: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], without: Collection[str] = ()) -> None:
         self.name = name
         self._arguments = [sys.executable, "-m", "tukur", *arguments, "--supervisor", str(os.getpid())]
         self._environment = {key: value for key, value in os.environ.items() if key not in without}

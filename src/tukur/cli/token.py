@@ -6,8 +6,10 @@ import datetime
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 if TYPE_CHECKING:
     from tukur.hub.auth.identity import Rights
@@ -29,8 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     revoke = actions.add_parser("revoke", help="revoke a token immediately")
     revoke.add_argument("name", help="its name")
     for action in (create, revoke, actions.add_parser("list", help="list the tokens, without their secrets")):
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,14 +11,22 @@ import time
 from pathlib import Path
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.hub import add_address_options, check_port
-from tukur.cli.options.data import add_data_option, data_dir, host_id, secret_file
-from tukur.cli.options.database import VARIABLE, add_database_options, database, database_arguments
-from tukur.cli.options.logs import add_log_option, begin_logging
-from tukur.cli.options.oidc import oidc_arguments, oidc_settings
-from tukur.cli.options.retention import add_keep_options, keep_arguments, parse_keep
-from tukur.cli.options.spool import add_spool_options, spool_arguments
-from tukur.cli.options.tls import tls_arguments, tls_settings
+from tukur.cli.hub import check_port, hub_settings
+from tukur.cli.options.data import data_dir, host_id, secret_file
+from tukur.cli.options.logs import begin_logging
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.resolve import arguments_of, variables
+from tukur.cli.settings.table import (
+    AGENT,
+    COLLECTING,
+    DATA,
+    ENROL,
+    HUB,
+    LOG,
+    SPOOL,
+    UP_ORDERS,
+    settings_of,
+)
 from tukur.cli.supervise import Child
 from tukur.hub.address import HubAddress, read_address, remove_address
 from tukur.hub.store.backends.address import ServerAddress
@@ -28,34 +36,29 @@ START_S = 60.0
 """How long the hub may take to answer: a large database may have to be migrated first."""
 
 
+_NO_FILE = ("--config", os.devnull)
+"""For what is started here: everything has been read, and its flags say it."""
+_HUB_GROUPS = tuple(group for group in HUB.groups if group not in (DATA, ENROL))
+_AGENT_GROUPS = (LOG, SPOOL, COLLECTING)
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    add_data_option(parser)
-    add_database_options(parser)
-    add_log_option(parser)
-    add_address_options(parser)
-    add_keep_options(parser)
-    add_spool_options(parser)
-    parser.add_argument(
-        "--source", default=None, metavar="NAME", help="module, bpf or procfs (default: the best)"
-    )
-    parser.add_argument("--monitor-only", action="store_true", help="never signal a process")
-    parser.add_argument("--scrub", action="append", default=[], metavar="REGEX", help="a secret to hide")
-    parser.add_argument("--strip-arguments", action="store_true", help="record no arguments at all")
+    add_settings(parser, (HUB, AGENT), DATA, *_HUB_GROUPS, SPOOL, COLLECTING, UP_ORDERS)
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; restarts what dies."""
     begin_logging(options, "up")
-    parse_keep(options)
-    oidc_settings(options)
     folder = data_dir(options)
-    server, tls = database(options), tls_settings(options)
+    settings = hub_settings(options, folder)
     check_port(options.host, options.port)
     check_source(options.source)
+    said = {*variables(options.settings), *variables(HUB.settings), *variables(AGENT.settings)}
+    secrets = set(variables(setting for setting in HUB.settings if setting.secret))
     hub, agent = (
-        Child("hub", _hub_arguments(options, folder)),
-        Child("agent", _agent_arguments(options, folder, tls), without=(VARIABLE,)),
+        Child("hub", _hub_arguments(options, folder), without=said - secrets),
+        Child("agent", _agent_arguments(options, folder, settings.tls), without=said),
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         address = _await_hub(hub, folder, stop)
         if address is not None:
             agent.start()
-            _welcome(address, folder, server)
+            _welcome(address, folder, settings.database)
         while not stop.wait(0.2):
             hub.tend()
             agent.tend()
@@ -99,10 +102,6 @@ def local_url(options: argparse.Namespace, *, encrypted: bool) -> str:
     return f"{'https' if encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{options.port}"
 
 
-def _common(options: argparse.Namespace, folder: Path) -> list[str]:
-    return ["--data", str(folder), "--log-level", options.log_level]
-
-
 def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
     from tukur.protocol.auth import new_key, public_key
 
@@ -110,17 +109,9 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
     name = platform.node() or "localhost"
     return [
         "hub",
-        *_common(options, folder),
-        *database_arguments(options),
-        "--host",
-        options.host,
-        "--port",
-        str(options.port),
-        *(word for name in options.names for word in ("--name", name)),
-        *(["--require-reason"] if options.require_reason else []),
-        *tls_arguments(options),
-        *oidc_arguments(options),
-        *keep_arguments(options),
+        *_NO_FILE,
+        *("--data", str(folder)),
+        *arguments_of(options, settings_of(_HUB_GROUPS)),
         "--enrol",
         f"{host_id(folder)}:{public_key(key).hex()}:{name}",
     ]
@@ -135,18 +126,15 @@ def _agent_arguments(options: argparse.Namespace, folder: Path, tls: TlsSettings
     return [
         "agent",
         "run",
-        *_common(options, folder),
-        "--hub",
-        local_url(options, encrypted=tls.encrypted),
+        *_NO_FILE,
+        *("--data", str(folder)),
+        *("--hub", local_url(options, encrypted=tls.encrypted)),
         *(("--pin", str(pinned)) if pinned else ()),
         *(("--tls-name", _name_in(tls.certificate)) if tls.certificate else ()),
-        "--order-key",
-        public_key(secret_file(folder / FILE, new_key())).hex(),
-        *(("--source", options.source) if options.source else ()),
+        *("--order-key", public_key(secret_file(folder / FILE, new_key())).hex()),
+        *("--policy", str(options.policy.expanduser().absolute())),
         *(() if options.monitor_only else ("--allow-signals",)),
-        *(word for pattern in options.scrub for word in ("--scrub", pattern)),
-        *(("--strip-arguments",) if options.strip_arguments else ()),
-        *spool_arguments(options),
+        *arguments_of(options, settings_of(_AGENT_GROUPS)),
     ]
 
 

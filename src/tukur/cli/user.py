@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.data import add_data_option, data_dir
-from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.data import data_dir
+from tukur.cli.options.database import database
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 if TYPE_CHECKING:
     from tukur.hub.auth.identity import Rights
@@ -45,8 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for action in (disable, enable, reset, remove):
         action.add_argument("name", help=_NAME)
     for action in (actions.add_parser("list", help="every user"), add, role, disable, enable, reset, remove):
-        add_data_option(action)
-        add_database_options(action)
+        add_settings(action, (HUB,), DATA, DATABASE)
 
 
 def run(options: argparse.Namespace) -> int:

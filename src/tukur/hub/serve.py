@@ -17,24 +17,32 @@ from tukur.hub.settings import HubSettings
 from tukur.protocol.messages import MAX_MESSAGE
 
 
-def run(settings: HubSettings) -> None:
-    """Serves until SIGTERM or SIGINT. Raises StoreError, PortBusyError, CertificateError."""
+def run(settings: HubSettings, reload: Callable[[], None] = lambda: None) -> None:
+    """Serves until SIGTERM or SIGINT; calls `reload` at SIGHUP.
+
+    Raises StoreError, PortBusyError, CertificateError.
+    """
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, reload))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def serve(settings: HubSettings) -> None:
+async def serve(settings: HubSettings, reload: Callable[[], None] = lambda: None) -> None:
     """Serves on the running event loop."""
     listening = listen(settings.host, settings.port)
     try:
         hub = await open_hub(settings)
         _tune_garbage_collection()
-        # A command sends SIGHUP after it has changed something.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hub.fleet.wake)
+
+        def hang_up() -> None:
+            # A command sends SIGHUP after it has changed the record, a person after the settings.
+            hub.fleet.wake()
+            reload()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await uvicorn.Server(server_config(hub)).serve(sockets=[listening])
     finally:
         listening.close()

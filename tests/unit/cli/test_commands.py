@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.settings import resolved
 from tukur.cli import COMMANDS, main
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import check_port, parse_enrol
+from tukur.cli.settings.table import ADDRESS
 from tukur.cli.up import local_url
 
 HOST = "11111111-2222-3333-4444-555555555555"
@@ -92,12 +94,11 @@ def test_a_busy_port_is_told_with_its_number() -> None:
     check_port("127.0.0.1", port)
 
 
-@pytest.mark.parametrize(
-    ("host", "port"), [("127.0.0.1", 0), ("127.0.0.1", 70_000), ("no.such.host.invalid", 80)]
-)
-def test_an_address_that_cannot_be_is_wrong_usage(host: str, port: int) -> None:
-    with pytest.raises(CommandError) as caught:
-        check_port(host, port)
+@pytest.mark.parametrize("words", [("--port", "0"), ("--port", "70000"), ("--host", "no.such.host.invalid")])
+def test_an_address_that_cannot_be_is_wrong_usage(words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=rf"{words[0]} '{words[1]}'") as caught:
+        options = resolved(words, ADDRESS)
+        check_port(options.host, options.port)
     assert caught.value.exit_code is Exit.USAGE
 
 

@@ -2,15 +2,20 @@
 
 import argparse
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
+from build_tools.settings_reference import generated
 from tukur.cli import COMMANDS, _called, _parser
 from tukur.cli.errors import Exit
+from tukur.cli.settings.files import read_file
+from tukur.cli.settings.table import HUB, PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "docs" / "reference"
@@ -97,3 +102,44 @@ def test_every_command_in_an_example_is_accepted() -> None:
             ["1" if word in ("$$", "4711") else word for word in arguments]
         )
         assert options.command, (page, arguments)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [pytest.param(*each, id=each[0].name) for each in generated().items()]
+)
+def test_what_is_generated_from_the_settings_is_current(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "run `python -m build_tools.settings_reference`"
+
+
+def test_every_setting_of_a_file_is_documented_with_its_variable() -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    for program in PROGRAMS.values():
+        for setting in program.settings:
+            if setting.in_file:
+                assert f"| `{setting.option}` | `{setting.variable}`" in page
+
+
+def test_the_settings_file_in_the_manual_is_valid(tmp_path: Path) -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "hub.toml").write_text(example)
+    assert read_file(tmp_path / "hub.toml", HUB.settings).problems() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "port = 9000\nname = ['a']\nkeep-seconds = '60m'\nmax-size = '64MiB'",
+        "prot = 1",
+        "port = 0",
+        "keep-seconds = '59m'",
+        "max-size = '20GB'",
+        "require-reason = 1",
+        "log-level = 'loud'",
+    ],
+)
+def test_an_editor_with_the_schema_says_the_same_as_the_daemon(text: str, tmp_path: Path) -> None:
+    schema = json.loads((REFERENCE / "hub.schema.json").read_text(encoding="utf-8"))
+    (tmp_path / "hub.toml").write_text(text)
+    found = read_file(tmp_path / "hub.toml", HUB.settings)
+    assert jsonschema_rs.is_valid(schema, dict(found.content)) is (found.problems() == [])

@@ -21,17 +21,6 @@ def default_data_dir() -> Path:
     return base / "tukur"
 
 
-def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """The option --data, the same for every command."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="where the record and the keys are kept (default: tukur under the XDG state directory)",
-    )
-
-
 def data_dir(options: argparse.Namespace, *, create: bool = True) -> Path:
     """The data directory, made where it is not there. Raises CommandError."""
     path: Path = (options.data or default_data_dir()).expanduser().absolute()

@@ -5,13 +5,6 @@ import logging
 import sys
 
 
-def add_log_option(parser: argparse.ArgumentParser) -> None:
-    """The option --log-level."""
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", metavar="LEVEL"
-    )
-
-
 def begin_logging(options: argparse.Namespace, who: str) -> None:
     """Logs to standard error, a line each, with the time and which part speaks."""
     logging.basicConfig(
@@ -23,3 +16,8 @@ def begin_logging(options: argparse.Namespace, who: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What retries reports its first failure itself; stamina would add a line for each attempt.
     logging.getLogger("stamina").setLevel(logging.ERROR)
+
+
+def set_level(level: str) -> None:
+    """Of everything that the process logs from now on."""
+    logging.getLogger().setLevel(level.upper())

@@ -1,4 +1,4 @@
-"""Options that say how the hub is encrypted: the same for ``up`` and ``hub``."""
+"""How the hub is encrypted: the same for ``up`` and ``hub``."""
 
 import argparse
 from pathlib import Path
@@ -7,35 +7,11 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.hub.network import is_loopback
 from tukur.hub.tls.settings import TlsSettings
 
-_FILES = (
-    (
-        "--tls-cert",
-        "FILE",
-        "the hub's certificate with its chain (default: one issued by the hub's own authority)",
-    ),
-    ("--tls-key", "FILE", "the key of --tls-cert"),
-    (
-        "--behind-proxy",
-        "CERT",
-        "listen without TLS for a proxy on this machine that presents this certificate",
-    ),
-    (
-        "--tls-ca",
-        "FILE",
-        "the authority that agents trust for the given certificate instead of those of their system",
-    ),
-)
-
-
-def add_tls_options(parser: argparse.ArgumentParser) -> None:
-    """Which certificate."""
-    for name, metavar, text in _FILES:
-        parser.add_argument(name, type=Path, default=None, metavar=metavar, help=text)
-
 
 def tls_settings(options: argparse.Namespace) -> TlsSettings:
     """Where the certificate comes from. Raises CommandError. Beyond this machine there is no plain HTTP."""
-    certificate, key, proxied, ca = (_file(options, name) for name, _, _ in _FILES)
+    certificate, key = _absolute(options.tls_cert), _absolute(options.tls_key)
+    proxied, ca = _absolute(options.behind_proxy), _absolute(options.tls_ca)
     if (certificate is None) != (key is None):
         raise CommandError(Exit.USAGE, "--tls-cert and --tls-key belong together; both expected")
     if proxied is not None and certificate is not None:
@@ -51,12 +27,5 @@ def tls_settings(options: argparse.Namespace) -> TlsSettings:
     return TlsSettings(own, certificate, key, proxied, ca)
 
 
-def _file(options: argparse.Namespace, name: str) -> Path | None:
-    path: Path | None = getattr(options, name[2:].replace("-", "_"))
+def _absolute(path: Path | None) -> Path | None:
     return path.expanduser().absolute() if path is not None else None
-
-
-def tls_arguments(options: argparse.Namespace) -> list[str]:
-    """The same options, for the hub that ``up`` starts."""
-    given = [(name, _file(options, name)) for name, _, _ in _FILES]
-    return [word for name, path in given if path is not None for word in (name, str(path))]

@@ -5,17 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.settings import resolved
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.oidc import add_oidc_options, oidc_arguments, oidc_settings
+from tukur.cli.options.oidc import oidc_settings
+from tukur.cli.settings.resolve import arguments_of
+from tukur.cli.settings.table import OIDC
 from tukur.hub.auth.identity import Rights, Role
 
 WHOLE = ["--oidc-issuer", "https://id.example", "--oidc-client-id", "tukur", "--oidc-role", "ops=operator"]
 
 
 def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_oidc_options(parser)
-    return parser.parse_args(words)
+    return resolved(words, OIDC)
+
+
+def oidc_arguments(options: argparse.Namespace) -> list[str]:
+    return arguments_of(options, OIDC.settings)
 
 
 def test_without_options_there_is_no_provider() -> None:

@@ -4,15 +4,16 @@ import argparse
 
 import pytest
 
+from tests.support.settings import resolved
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.options.retention import add_keep_options, keep_arguments, parse_keep
+from tukur.cli.options.retention import parse_keep
+from tukur.cli.settings.resolve import arguments_of
+from tukur.cli.settings.table import RETENTION
 from tukur.hub.store.maintenance.retention_policy import DAY_MS, RetentionPolicy
 
 
 def options(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_keep_options(parser)
-    return parser.parse_args(words)
+    return resolved(words, RETENTION)
 
 
 def test_without_a_word_it_is_a_week_a_season_and_two_years() -> None:
@@ -27,7 +28,7 @@ def test_each_level_and_the_size_can_be_said() -> None:
     words = ("--keep-seconds", "36h", "--keep-minutes=2w", "--keep-hours=1y", "--max-size=20GiB")
     keep = parse_keep(options(*words))
     assert keep == RetentionPolicy(36 * 3_600_000, 14 * DAY_MS, 365 * DAY_MS, 20 << 30)
-    assert parse_keep(options(*keep_arguments(options(*words)))) == keep
+    assert parse_keep(options(*arguments_of(options(*words), RETENTION.settings))) == keep
 
 
 @pytest.mark.parametrize(

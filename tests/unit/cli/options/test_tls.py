@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.settings import resolved
 from tukur.cli.errors import CommandError, Exit
-from tukur.cli.hub import add_address_options
-from tukur.cli.options.tls import tls_arguments, tls_settings
+from tukur.cli.options.tls import tls_settings
+from tukur.cli.settings.resolve import arguments_of
+from tukur.cli.settings.table import ADDRESS
 
 
 def options(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_address_options(parser)
-    return parser.parse_args(words)
+    return resolved(words, ADDRESS)
 
 
 def test_on_this_machine_alone_there_is_no_tls_and_beyond_it_always() -> None:
@@ -29,8 +29,8 @@ def test_a_given_certificate_takes_the_place_of_the_hubs_own() -> None:
 
 
 def test_the_hub_of_up_gets_the_same_certificate() -> None:
-    words = ("--tls-cert", "/c.pem", "--tls-key", "/k.pem", "--tls-ca", "/ca.pem")
-    assert tls_arguments(options(*words)) == list(words)
+    words = ("--tls-cert=/c.pem", "--tls-key=/k.pem", "--tls-ca=/ca.pem")
+    assert arguments_of(options(*words), ADDRESS.settings) == list(words)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""The table of the settings holds together."""
+
+from itertools import chain
+
+import pytest
+
+from tukur.cli.settings.resolve import variables
+from tukur.cli.settings.table import AGENT, HUB, PROGRAMS, UP_ORDERS, Program, Setting
+
+EVERY = tuple(dict.fromkeys(chain(HUB.settings, AGENT.settings, UP_ORDERS.settings)))
+
+
+def test_names_variables_and_keys_are_unique_over_both_daemons() -> None:
+    for words in (
+        [setting.option for setting in EVERY],
+        [setting.dest for setting in EVERY],
+        variables(EVERY),
+    ):
+        assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("setting", EVERY, ids=lambda setting: setting.name)
+def test_a_default_is_a_value_that_a_file_may_say(setting: Setting) -> None:
+    if setting.default is not None:
+        value = str(setting.default) if setting.kind.path else setting.default
+        assert setting.kind.of_toml(value) == setting.default
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=lambda program: program.name)
+def test_what_a_daemon_reloads_is_the_log_level(program: Program) -> None:
+    assert [setting.name for setting in program.settings if setting.reloads] == ["log-level"]
+
+
+def test_a_secret_by_file_names_a_file() -> None:
+    by_file = [setting for setting in EVERY if setting.by_file]
+    assert by_file
+    assert all(setting.secret and setting.kind.path for setting in by_file)
+    assert by_file[0].option.endswith("-file")
