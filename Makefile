@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 ARGS ?=
+# For `make images`: where the images belong, and another Docker-compatible command.
+IMAGE_PREFIX ?= docker.io/tukur
+DOCKER ?= docker
 
 EBPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/include/*.h) build_tools/ebpf.py
 PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null) build_tools/page.py
@@ -27,6 +30,14 @@ run: .cache/built ## set everything up and start hub, agent and page (http://127
 build: .cache/built .cache/venv-test ## build the wheel in dist/
 	@$(PY) -m build_tools.wheel
 
+.PHONY: images
+images: .cache/built .cache/venv-test ## build the images (IMAGE_PREFIX=docker.io/NAME; `make images push` pushes them)
+	@$(PY) -m build_tools.images build --docker "$(DOCKER)" --prefix "$(IMAGE_PREFIX)" $(ARGS)
+
+.PHONY: push
+push: images ## push the images to the registry that IMAGE_PREFIX names
+	@$(PY) -m build_tools.images push --docker "$(DOCKER)" --prefix "$(IMAGE_PREFIX)"
+
 .PHONY: docs
 docs: .cache/venv-test ## build the documentation in build/site, and check its links
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs --quiet build
@@ -41,6 +52,9 @@ check: .cache/built .cache/venv-test docs ## formatting, lint, types, layers, do
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m build_tools.page check
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/*.yaml
+	@.venv/bin/zizmor --quiet --offline .github/workflows
 	@$(PY) -m build_tools.audit
 
 .PHONY: test

@@ -20,6 +20,7 @@ NAMES = (
     "exit_hook",
     "stop",
     "signin",
+    "images",
 )
 """Each is a module of this folder with ``run(quick: bool) -> list[dict]``."""
 
