@@ -8,6 +8,7 @@ ARGS ?=
 EBPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/include/*.h) build_tools/ebpf.py
 PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null) build_tools/page.py
 C_SOURCES := $(filter-out %.mod.c,$(wildcard native/*/*.[ch]))
+SHELL_SCRIPTS := build_tools/setup $(wildcard src/tukur/hub/installer/*.sh)
 
 .PHONY: help
 help: # this text: the targets with their groups
@@ -27,6 +28,10 @@ run: .cache/built ## set everything up and start hub, agent and page (http://127
 build: .cache/built .cache/venv-test ## build the wheel in dist/
 	@$(PY) -m build_tools.wheel
 
+.PHONY: installer
+installer: .cache/built .cache/venv-test ## make what a hub's /install.sh installs, in dist/installer (ARGS: --python, --architecture)
+	@$(PY) -m build_tools.installer $(ARGS)
+
 .PHONY: docs
 docs: .cache/venv-test ## build the documentation in build/site, and check its links
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs --quiet build
@@ -40,6 +45,7 @@ check: .cache/built .cache/venv-test docs ## formatting, lint, types, layers, do
 	@.venv/bin/clang-format --dry-run -Werror $(C_SOURCES)
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/shellcheck $(SHELL_SCRIPTS)
 	@$(PY) -m build_tools.page check
 	@$(PY) -m build_tools.audit
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import DataLock, add_data_option, data_dir
 from tukur.cli.options.database import add_database_options, database
+from tukur.cli.options.installer import add_installer_option, installer_folder
 from tukur.cli.options.logs import add_log_option, begin_logging
 from tukur.cli.options.oidc import add_oidc_options, oidc_settings
 from tukur.cli.options.retention import add_keep_options, parse_keep
@@ -49,6 +50,7 @@ def add_address_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--require-reason", action="store_true", help="require a reason for every order")
     add_tls_options(parser)
+    add_installer_option(parser)
     add_oidc_options(parser)
 
 
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     folder = data_dir(options)
     enrolled = tuple(parse_enrol(text) for text in options.enrol)
     keep, tls, oidc = parse_keep(options), tls_settings(options), oidc_settings(options)
-    server = database(options)
+    server, installer = database(options), installer_folder(options, folder)
     check_port(options.host, options.port)
     # Commands send it to the holder of the lock: it must not end a hub that is still starting.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -107,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
                 port=options.port,
                 allowed_hosts=tuple(options.names),
                 tls=tls,
+                installer=installer,
                 reason_needed=options.require_reason,
                 oidc=oidc,
                 enrol=enrolled,

@@ -14,6 +14,7 @@ from tukur.cli.errors import CommandError, Exit
 from tukur.cli.hub import add_address_options, check_port
 from tukur.cli.options.data import add_data_option, data_dir, host_id, secret_file
 from tukur.cli.options.database import VARIABLE, add_database_options, database, database_arguments
+from tukur.cli.options.installer import installer_arguments, installer_folder
 from tukur.cli.options.logs import add_log_option, begin_logging
 from tukur.cli.options.oidc import oidc_arguments, oidc_settings
 from tukur.cli.options.retention import add_keep_options, keep_arguments, parse_keep
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     folder = data_dir(options)
     server, tls = database(options), tls_settings(options)
     check_port(options.host, options.port)
+    installer_folder(options, folder)
     check_source(options.source)
     hub, agent = (
         Child("hub", _hub_arguments(options, folder)),
@@ -119,6 +121,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
         *(word for name in options.names for word in ("--name", name)),
         *(["--require-reason"] if options.require_reason else []),
         *tls_arguments(options),
+        *installer_arguments(options),
         *oidc_arguments(options),
         *keep_arguments(options),
         "--enrol",
