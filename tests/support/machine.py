@@ -30,7 +30,10 @@ mount -t tmpfs -o size=1g tmpfs "$B"
 mkdir "$B/upper" "$B/work" "$R"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$B/upper,workdir=$B/work" "$R"
 mount -t proc proc "$R/proc"
-mount -t sysfs sysfs "$R/sys"
+# Read-only, as in any container: systemd then leaves the kernel's settings and the devices alone.
+mount --bind "$R/proc/sys" "$R/proc/sys"
+mount -o remount,bind,ro "$R/proc/sys"
+mount -t sysfs -o ro sysfs "$R/sys"
 mount -t cgroup2 cgroup2 "$R/sys/fs/cgroup"
 mount -t tmpfs tmpfs "$R/run"
 mount -t tmpfs tmpfs "$R/tmp"
@@ -42,6 +45,8 @@ done
 mkdir "$R/dev/shm" "$R/dev/pts" "$R/run/old" "$R/run/systemd-tests" "$R/tmp/upper"
 mount --bind "$B/upper" "$R/tmp/upper"
 for folder in "$R"/etc/systemd/system/*.wants; do [ ! -d "$folder" ] || rm -rf "$folder"; done
+# At boot it would empty /tmp, which is in use already.
+ln -sf /dev/null "$R/etc/systemd/system/systemd-tmpfiles-setup.service"
 printf '%s' "$2" > "$R/etc/systemd/system/tests.target"
 ip link set lo up
 cd "$R"
