@@ -11,6 +11,7 @@ DOCKER ?= docker
 EBPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/include/*.h) build_tools/ebpf.py
 PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null) build_tools/page.py
 C_SOURCES := $(filter-out %.mod.c,$(wildcard native/*/*.[ch]))
+SHELL_SCRIPTS := build_tools/setup $(wildcard src/tukur/hub/installer/*.sh)
 
 .PHONY: help
 help: # this text: the targets with their groups
@@ -38,6 +39,10 @@ images: .cache/built .cache/venv-test ## build the images (IMAGE_PREFIX=docker.i
 push: images ## push the images to the registry that IMAGE_PREFIX names
 	@$(PY) -m build_tools.images push --docker "$(DOCKER)" --prefix "$(IMAGE_PREFIX)"
 
+.PHONY: installer
+installer: .cache/built .cache/venv-test ## make what a hub's /install.sh installs, in dist/installer (ARGS: --python, --architecture)
+	@$(PY) -m build_tools.installer $(ARGS)
+
 .PHONY: docs
 docs: .cache/venv-test ## build the documentation in build/site, and check its links
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs --quiet build
@@ -51,6 +56,7 @@ check: .cache/built .cache/venv-test docs ## formatting, lint, types, layers, do
 	@.venv/bin/clang-format --dry-run -Werror $(C_SOURCES)
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/shellcheck $(SHELL_SCRIPTS)
 	@$(PY) -m build_tools.page check
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose/*.yaml

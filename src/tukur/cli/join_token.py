@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import datetime
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tukur.cli.settings.parser import add_settings
 from tukur.cli.settings.table import DATA, DATABASE, HUB
 
 if TYPE_CHECKING:
+    from tukur.hub.address import HubAddress
     from tukur.hub.console.tokens import JoinTokenConsole
 
 LONGEST = "30d"
@@ -61,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
 def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
     from tukur.cli.store_errors import store_call
     from tukur.hub.address import read_address
+    from tukur.hub.installer.installer import Installer, InstallerError
     from tukur.hub.tls.authority import CertificateError, fingerprint
     from tukur.hub.tls.files import load_certificates
 
@@ -81,9 +84,37 @@ def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
         authority = fingerprint(load_certificates(Path(address.ca))[0]) if address.ca else None
     except CertificateError as error:
         raise CommandError(Exit.CERTIFICATE, str(error)) from error
-    text = asyncio.run(store_call(console.create(label, options.uses, seconds, authority)))
+    try:
+        installer = Installer(Path(address.installer)).sha256 if address.installer else None
+    except InstallerError as error:
+        raise CommandError(Exit.FAILED, str(error)) from error
+    text = asyncio.run(store_call(console.create(label, options.uses, seconds, authority, installer)))
     # The token alone on standard output, for a script.
     print(text)
-    if os.isatty(1):
+    if os.isatty(1) and installer:
+        print(f"\nOn each machine, to install the agent and join:\n\n    {install_command(address, text)}")
+        print(f"\nOr, where tukur is installed, as root:\n\n    tukur agent join {address.join} {text}")
+    elif os.isatty(1):
         print(f"\nOn each machine, as root:\n\n    tukur agent join {address.join} {text}")
     return 0
+
+
+def install_command(address: "HubAddress", token: str) -> str:
+    """What installs the agent on another machine. It runs nothing that the hub did not send.
+
+    The hub's own authority is in no other machine's store: the command carries the hash of the key of its
+    present certificate, and fails after that was renewed. Raises CommandError.
+    """
+    from tukur.hub.tls.authority import CertificateError, public_key_pin
+    from tukur.hub.tls.files import load_certificates
+
+    verified = "curl -fsSL"
+    if address.trust == "pinned" and (server := Path(address.ca).with_name("server.pem")).exists():
+        try:
+            pin = public_key_pin(load_certificates(server)[0])
+        except CertificateError as error:
+            raise CommandError(Exit.CERTIFICATE, str(error)) from error
+        verified = f"curl -fsSk --pinnedpubkey 'sha256//{pin}'"
+    elif address.trust == "pinned":
+        verified = f"curl -fsSL --cacert {shlex.quote(address.ca)}"
+    return f"{verified} {address.join}/install.sh | sudo sh -s -- {token}"

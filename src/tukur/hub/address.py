@@ -24,26 +24,28 @@ class HubAddress:
     """What they trust: the pinned CA, or the CAs of their system; empty: no TLS."""
     ca: str = ""
     """File of the pinned CA."""
+    installer: str = ""
+    """Directory of the installer that it serves; empty: it serves none."""
 
 
 def address_of(settings: HubSettings, names: tuple[str, ...] = ()) -> HubAddress:
     """The addresses of a hub with these settings; `names`: the names in its certificate."""
     tls = settings.tls
+    installer = str(settings.installer or "")
     own = own_names(settings.host, settings.allowed_hosts)
     public_name = next((name for name in (*settings.allowed_hosts, *names) if "*" not in name), None)
     remote_name = public_name or next((name for name in own if name not in LOCAL), None)
     if tls.proxy_certificate is not None:
         url = f"https://{public_name or 'localhost'}"
-        return HubAddress(url, url, *_trust(settings))
+        return HubAddress(url, url, *_trust(settings), installer)
     local_name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host.strip("[]"))  # noqa: S104
     if tls.certificate is not None and public_name:
         local_name = public_name
     url = f"{'https' if tls.encrypted else 'http'}://{bracketed(local_name)}:{settings.port}"
     if not tls.encrypted:
         return HubAddress(url)
-    return HubAddress(
-        url, f"https://{bracketed(remote_name or local_name)}:{settings.port}", *_trust(settings)
-    )
+    join = f"https://{bracketed(remote_name or local_name)}:{settings.port}"
+    return HubAddress(url, join, *_trust(settings), installer)
 
 
 def _trust(settings: HubSettings) -> tuple[Literal["pinned", "system"], str]:

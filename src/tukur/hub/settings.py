@@ -29,6 +29,8 @@ class HubSettings:
     """Additional accepted Host names, without port."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """Default: plain HTTP, for this machine only."""
+    installer: Path | None = None
+    """Directory of the files that ``/install.sh`` installs on other machines; None: none is served."""
     oidc: OidcSettings | None = None
     """The OpenID provider for signing in; None: none."""
     enrol: tuple[Enrolled, ...] = ()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 PREFIX = "tukur-join-"
 SECRET = 24
 """Bytes."""
-_SYSTEM, _PINNED = 1, 2
+_HASH = 32
+_PINNED, _INSTALLER = 1, 2
+"""Bits of the kind, less one: which hashes come before the secret, in this order."""
 _CHECK = 4
 
 
@@ -23,11 +25,14 @@ class JoinToken:
     secret: bytes
     authority: bytes | None
     """SHA-256 of the certificate of the hub's own authority; None: the system's authorities know the hub."""
+    installer: bytes | None = None
+    """SHA-256 of the list of files that the hub's installer consists of; None: the hub serves none."""
 
     def text(self) -> str:
         """As a person passes it on."""
-        kind = bytes([_SYSTEM]) if self.authority is None else bytes([_PINNED]) + self.authority
-        body = kind + self.secret
+        authority, installer = self.authority or b"", self.installer or b""
+        kind = 1 + (_PINNED if authority else 0) + (_INSTALLER if installer else 0)
+        body = bytes([kind]) + authority + installer + self.secret
         return PREFIX + base64.urlsafe_b64encode(body + _check(body)).decode().rstrip("=")
 
     @classmethod
@@ -44,10 +49,12 @@ class JoinToken:
         body, check = data[:-_CHECK], data[-_CHECK:]
         if _check(body) != check or not body:
             raise TokenError("its check sum is wrong; was it copied whole?")
-        sizes = {_SYSTEM: 1 + SECRET, _PINNED: 33 + SECRET}
-        if sizes.get(body[0]) != len(body):
+        kind, rest = body[0] - 1, body[1:]
+        hashes = [rest[at : at + _HASH] for at in range(0, len(rest) - SECRET, _HASH)]
+        if not 0 <= kind <= _PINNED | _INSTALLER or len(rest) != SECRET + _HASH * kind.bit_count():
             raise TokenError(f"a token of kind {body[0]}; a newer tukur may have made it")
-        return cls(body[-SECRET:], None if body[0] == _SYSTEM else body[1:33])
+        authority = hashes.pop(0) if kind & _PINNED else None
+        return cls(rest[-SECRET:], authority, hashes.pop(0) if kind & _INSTALLER else None)
 
 
 def _check(body: bytes) -> bytes:

@@ -9,9 +9,14 @@ from tukur.protocol.join_token import PREFIX, SECRET, JoinToken, TokenError
 SECRETS = st.binary(min_size=SECRET, max_size=SECRET)
 
 
-@given(SECRETS, st.none() | st.binary(min_size=32, max_size=32))
-def test_a_token_is_read_as_it_was_written(secret: bytes, authority: bytes | None) -> None:
-    token = JoinToken(secret, authority)
+HASHES = st.none() | st.binary(min_size=32, max_size=32)
+
+
+@given(SECRETS, HASHES, HASHES)
+def test_a_token_is_read_as_it_was_written(
+    secret: bytes, authority: bytes | None, installer: bytes | None
+) -> None:
+    token = JoinToken(secret, authority, installer)
     assert JoinToken.parse(f" {token.text()}\n") == token
 
 

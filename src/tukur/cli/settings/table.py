@@ -191,6 +191,12 @@ ADDRESS = Group(
             "agents trust this authority for `--tls-cert` or `--behind-proxy` instead of their system's "
             "authorities",
         ),
+        Setting(
+            "installer",
+            FOLDER,
+            "what `/install.sh` installs, made by `make installer`",
+            default_text="`installer` in the data directory, if it is there",
+        ),
     ),
 )
 OIDC = Group(

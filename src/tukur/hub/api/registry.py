@@ -12,6 +12,7 @@ from tukur.hub.api.routes import (
     fleet,
     gaps,
     hosts,
+    installer,
     lives,
     oidc,
     ooms,
@@ -83,6 +84,8 @@ OTHER_ROUTES: list[Any] = [
     oidc.finish,
     pages.docs,
     pages.authorities,
+    installer.install_script,
+    installer.install_file,
     pages.root,
     pages.static,
 ]

@@ -12,6 +12,8 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/docs"): PUBLIC,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/ca.pem"): PUBLIC,
+    ("GET", "/install.sh"): PUBLIC,
+    ("GET", "/install/{name}"): PUBLIC,
     ("POST", "/api/session"): PUBLIC,
     ("GET", "/api/sign-in"): PUBLIC,
     ("GET", "/api/oidc/start"): PUBLIC,

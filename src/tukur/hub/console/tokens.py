@@ -37,12 +37,16 @@ class TokenConsole(Console):
 class JoinTokenConsole(Console):
     """Join tokens. Every method raises StoreError."""
 
-    async def create(self, label: str, uses: int, seconds: int, authority: bytes | None) -> str:
-        """The text of a token for `uses` machines, shown only once; `authority`: see ``JoinToken``.
+    async def create(
+        self, label: str, uses: int, seconds: int, authority: bytes | None, installer: bytes | None = None
+    ) -> str:
+        """The text of a token for `uses` machines, shown only once.
+
+        `authority`, `installer`: see ``JoinToken``.
 
         Raises ValueError if the label is taken.
         """
-        token, now = JoinToken(secrets.token_bytes(SECRET), authority), now_ms()
+        token, now = JoinToken(secrets.token_bytes(SECRET), authority, installer), now_ms()
         expires = now + seconds * 1000
         async with self.open_store() as store:
             if not await store.control.enrolments.add_token(hash_of(token.secret), label, uses, now, expires):

@@ -4,6 +4,7 @@ ECDSA on P-256, since browsers do not support Ed25519. Each authority has a rand
 an old one and its successor differ by name.
 """
 
+import base64
 import datetime
 import hashlib
 import ipaddress
@@ -52,6 +53,14 @@ class Authority:
 def fingerprint(certificate: x509.Certificate) -> bytes:
     """SHA-256 of the certificate, 32 bytes."""
     return hashlib.sha256(der(certificate)).digest()
+
+
+def public_key_pin(certificate: x509.Certificate) -> str:
+    """SHA-256 of its public key as curl's --pinnedpubkey and RFC 7469 write it, in base64."""
+    public = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return base64.b64encode(hashlib.sha256(public).digest()).decode()
 
 
 def der(certificate: x509.Certificate) -> bytes:
