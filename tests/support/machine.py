@@ -5,6 +5,7 @@ system stays as it is; a network with this machine at its other end and nothing 
 """
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -57,6 +58,7 @@ exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/syst
 """
 
 
+@functools.cache
 def missing() -> str:
     """Why no machine can be had here; empty: it can."""
     if os.geteuid() != 0:
@@ -67,7 +69,23 @@ def missing() -> str:
         return f"needs {', '.join(lacking) or 'systemd'}"
     kinds = Path("/proc/filesystems").read_text(encoding="ascii").split()
     absent = {"overlay", "cgroup2", "tmpfs"} - set(kinds)
-    return f"the kernel has no {', '.join(sorted(absent))}" if absent else ""
+    if absent:
+        return f"the kernel has no {', '.join(sorted(absent))}"
+    mount = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--net",
+        "--cgroup",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/mnt",
+    ]
+    tried = subprocess.run(mount, capture_output=True, text=True, check=False)
+    return f"needs to make namespaces and mounts: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 class Machine:

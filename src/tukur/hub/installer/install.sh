@@ -204,7 +204,7 @@ make_user() {
 
 join() {
     if [ -e "$DATA/joined.json" ]; then
-        say "this machine has joined before; it stays the host that it is"
+        say "this machine is a host already; it stays the host that it is"
         return 0
     fi
     [ -n "$token" ] || fail "a join token is needed (\`tukur join-token create\` on the hub)"
@@ -236,6 +236,10 @@ point_to() { ln -sfn "$1" "$stage/current" && mv -T "$stage/current" "$ROOT/curr
 start_agent() {
     [ "$start" = yes ] || { say "not started, because of --no-start; it starts at the next boot"; return 0; }
     systemctl daemon-reload
+    if unchanged && systemctl --quiet is-active tukur-agent.service; then
+        say "tukur-agent.service runs already"
+        return 0
+    fi
     systemctl restart tukur-agent.service || true
     if runs; then
         say "started tukur-agent.service"
@@ -246,6 +250,12 @@ start_agent() {
         fail "tukur-agent.service does not run (${why:-no message}); it was removed again, but the hub lists this host"
     fi
     fail "the new tukur-agent.service does not run (${why:-no message}); what was here before was started again"
+}
+
+# Whether the version and its unit are those that were here before.
+unchanged() {
+    [ "$before" = "$version" ] && [ -z "$made_version$made_unit" ] &&
+        [ "$(cat "$stage/unit.before")" = "$(cat "$UNIT")" ]
 }
 
 # Whether the agent is up and stays up.
