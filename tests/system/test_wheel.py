@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,33 +15,6 @@ from tukur.cli import COMMANDS
 from tukur.cli.errors import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of what git tracks, so that nothing left in the checkout can slip in."""
-    clean = tmp_path_factory.mktemp("clean") / "tukur"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (clean / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, clean / name)
-    folder = tmp_path_factory.mktemp("dist")
-    built = subprocess.run(
-        [sys.executable, "-m", "build_tools.wheel", str(folder)],
-        cwd=clean,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert built.returncode == 0, built.stderr
-    return next(folder.glob("*.whl"))
 
 
 @pytest.mark.timeout(500)
