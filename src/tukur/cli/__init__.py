@@ -35,6 +35,8 @@ COMMANDS = [
     Command("token", "tukur.cli.token", "API tokens: create, list, revoke"),
     Command("audit", "tukur.cli.audit", "the audit log: verify, export"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),
+    Command("backup", "tukur.cli.backup", "one file with record, keys and certificates; the hub may run"),
+    Command("restore", "tukur.cli.restore", "make an empty data directory what a backup holds"),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove", needs_hub=False),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing", needs_hub=False),
 ]
