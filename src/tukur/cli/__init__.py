@@ -38,6 +38,8 @@ COMMANDS = [
     Command("audit", "tukur.cli.audit", "the audit log: verify, export"),
     Command("store", "tukur.cli.store", "the record: status, verify, repair, compact"),
     Command("config", "tukur.cli.config", "the settings of hub and agent: show, check", needs_hub=False),
+    Command("backup", "tukur.cli.backup", "one file with record, keys and certificates; the hub may run"),
+    Command("restore", "tukur.cli.restore", "make an empty data directory what a backup holds"),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove", needs_hub=False),
     Command("demo", "tukur.cli.demo", "load to watch: use CPU and memory for a while", needs_hub=False),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing", needs_hub=False),

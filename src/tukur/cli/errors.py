@@ -25,6 +25,8 @@ class Exit(IntEnum):
     HUB_UNREACHABLE = 17
     HUB_NOT_TRUSTED = 18
     HUB_NOT_INSTALLED = 19
+    BACKUP_DAMAGED = 20
+    TARGET_NOT_EMPTY = 21
 
 
 class CommandError(Exception):

@@ -17,6 +17,8 @@ _EXITS: tuple[tuple[type[errors.StoreError], Exit], ...] = (
     (errors.RefusedError, Exit.DATABASE_REFUSED),
     (errors.UnfitError, Exit.DATABASE_UNFIT),
     (errors.DatabaseLockedError, Exit.DATA_IN_USE),
+    (errors.BackupDamagedError, Exit.BACKUP_DAMAGED),
+    (errors.NotEmptyError, Exit.TARGET_NOT_EMPTY),
 )
 
 

@@ -54,7 +54,7 @@ class RecordConsole(Console):
     async def verify(self, progress: Progress) -> Findings:
         """Reads and checks the whole record."""
         async with self.open_store() as store:
-            return await _verify(store, progress)
+            return await verify_store(store, progress)
 
     async def repair(self, progress: Progress) -> tuple[Findings, list[Salvaged]]:
         """Moves damaged blocks into ``damaged/``; rebuilds a file that SQLite cannot read.
@@ -65,7 +65,7 @@ class RecordConsole(Console):
         if self.server is None and _is_broken(self.data_dir / DATABASE):
             saved = await _rebuild(self.data_dir)
         async with self.open_store() as store:
-            findings = await _verify(store, progress)
+            findings = await verify_store(store, progress)
             check, folder = store.check, self.data_dir / "damaged"
             for block in findings.damaged:
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -102,7 +102,8 @@ class RecordConsole(Console):
             return Compacted(merged, before, await space.file_bytes())
 
 
-async def _verify(store: Store, progress: Progress) -> Findings:
+async def verify_store(store: Store, progress: Progress) -> Findings:
+    """Reads and checks a whole record. Raises StoreError."""
     check = store.check
     findings, total = Findings(), await check.count()
     findings.structure = await check.structure()

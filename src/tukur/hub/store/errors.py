@@ -91,3 +91,15 @@ class BadBlockError(StoreError):
     """A block that can never be stored."""
 
     code = "bad_block"
+
+
+class BackupDamagedError(StoreError):
+    """A backup that is truncated or changed, or a file of another program."""
+
+    code = "backup_damaged"
+
+
+class NotEmptyError(StoreError):
+    """Something is already where a backup is written or restored to."""
+
+    code = "not_empty"

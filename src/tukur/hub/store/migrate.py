@@ -19,8 +19,7 @@ def migrate(connection: Connection, name: str) -> None:
 
     Raises NewerVersionError, and DamagedError where the tables are of another program.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
     found = MigrationContext.configure(connection).get_current_revision()
@@ -32,12 +31,27 @@ def migrate(connection: Connection, name: str) -> None:
             f"the database {name} holds tables that are not tukur's ({', '.join(sorted(tables)[:3])}); "
             "an empty database expected"
         )
-    known = {script.revision for script in scripts.walk_revisions()}
-    if found is not None and found not in known:
-        raise NewerVersionError(
-            f"{name} is of revision {found}, made by a newer tukur; this one knows up to "
-            f"{scripts.get_current_head()}"
-        )
+    if found is not None:
+        _check_known(scripts, found, name)
     if found != scripts.get_current_head():
         command.upgrade(config, "head")
         connection.commit()
+
+
+def check_known(revision: str, name: str) -> None:
+    """Raises NewerVersionError if the schema's revision is not one of this version's."""
+    _check_known(ScriptDirectory.from_config(_config()), revision, name)
+
+
+def _check_known(scripts: ScriptDirectory, revision: str, name: str) -> None:
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise NewerVersionError(
+            f"{name} is of revision {revision}, made by a newer tukur; this one knows up to "
+            f"{scripts.get_current_head()}"
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config

@@ -1,5 +1,7 @@
 """The store: all that the hub keeps. It composes its parts, and nobody else builds one."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -150,6 +152,13 @@ class Store:
     def copy_to(self, target: "Store") -> Copy:
         """A run that makes the target's record what this one is."""
         return Copy(self.database, target.database, self.retention, target.partitions)
+
+    @contextlib.asynccontextmanager
+    async def snapshot_to(self, target: "Store") -> AsyncIterator[Copy]:
+        """A run that makes the target's record what this one is now, whatever is written meanwhile."""
+        async with self.database.snapshot() as state:
+            retention = RetentionStore(state, self.partitions, self.payloads)
+            yield Copy(state, target.database, retention, target.partitions)
 
 
 def _host_row(row: Any) -> HostRow:

@@ -98,6 +98,13 @@ class Database:
                 with _open(self.backend, connection):
                     yield connection
 
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["Snapshot"]:
+        """The database as it is now, for many reads, however long they take. Raises StoreError."""
+        with store_errors(self.backend):
+            async with self._readers.connect() as connection:
+                yield Snapshot(self.backend, connection)
+
     async def ensure_connected(self) -> None:
         """Opens the writing connection if it is closed, and with it takes the hub's lock on the server.
 
@@ -118,3 +125,17 @@ class Database:
         """Closes all connections."""
         await self._writer.dispose()
         await self._readers.dispose()
+
+
+class Snapshot(Database):
+    """Read only: all reads are one transaction, without a time limit, and see one state."""
+
+    def __init__(self, backend: Backend, connection: AsyncConnection) -> None:
+        self.backend = backend
+        self._connection = connection
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """The one transaction. Raises StoreError."""
+        with store_errors(self.backend):
+            yield self._connection
