@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 UNIT = "tests/unit"
 IN_MACHINES = "tests/kernel/vm"
 ON_DATABASES = ("tests/store", "tests/fuzz")
-IN_BROWSER = ("tests/browser",)
+BESIDE_SYSTEM = ("tests/browser", "tests/system/test_docker.py", "tests/system/test_installer.py")
+"""About half of what is tested on the whole system."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of its own is used
 _ENOUGH = 6 << 30
 """Bytes free in memory for the files of tests that make thousands of databases."""
@@ -94,10 +95,10 @@ def main() -> int:
             report_coverage(),
             run(*ON_DATABASES, variables=variables),
         ]
-    with beside(*IN_BROWSER) as in_browser:
-        others = (UNIT, IN_MACHINES, *ON_DATABASES, *IN_BROWSER)
+    with beside(*BESIDE_SYSTEM) as beside_system:
+        others = (UNIT, IN_MACHINES, *ON_DATABASES, *BESIDE_SYSTEM)
         codes.append(run("tests", *(f"--ignore={folder}" for folder in others)))
-    return max(*codes, *in_machines, *in_browser)
+    return max(*codes, *in_machines, *beside_system)
 
 
 if __name__ == "__main__":
