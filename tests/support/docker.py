@@ -127,8 +127,7 @@ class Stack:
 
     def tukur(self, *arguments: str) -> str:
         """A command of the hub's, in its container."""
-        password = "--database-password-file=/run/secrets/database_password"
-        return self.compose("exec", "-T", "hub", "tukur", *arguments, password).strip()
+        return self.compose("exec", "-T", "hub", "tukur", *arguments).strip()
 
     def up(self) -> None:
         """`docker-compose up -d`, and waits until the hub's own health check is content."""
