@@ -1,15 +1,8 @@
 """A backup made while the hub writes, restored elsewhere: same record, same answers, or a clear refusal."""
 
 import asyncio
-import hashlib
-import io
-import json
 import os
-import signal
-import subprocess
 import sys
-import tarfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +10,17 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.store.test_merging import minutes
-from tests.support.hub import HOST, KEYS, recorded, running_hub
+from tests.support.hub import HOST, recorded, running_hub
 from tests.support.mariadb import MariaDb, url_of
-from tests.support.record import WALL, Machine
-from tests.support.waiting import eventually, until
-from tukur import cli
-from tukur.cli.errors import Exit
-from tukur.hub.console.archive import MANIFEST
+from tests.support.record import WALL
+from tests.support.waiting import until
 from tukur.hub.console.audit import AuditConsole
-from tukur.hub.console.backup import KEPT, LEFT_OUT, BackupConsole, Restored
+from tukur.hub.console.backup import KEPT, BackupConsole, Restored
 from tukur.hub.store import schema
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.sqlite import DATABASE
+from tukur.hub.store.errors import NotEmptyError
 from tukur.hub.store.store import Store
-from tukur.protocol import auth
 
 SECOND_MS = 1000
 
@@ -145,178 +135,13 @@ async def test_a_hub_restored_to_the_other_kind_of_database_has_every_row_and_gi
         mariadb.drop(target)
 
 
-async def test_no_file_of_a_hub_is_forgotten(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub:
-        await recorded(hub, *minutes(1))
-        found = {
-            str(path.relative_to(tmp_path))
-            for path in tmp_path.rglob("*")
-            if path.is_file() and not path.name.startswith(DATABASE)
-        }
-    assert found - {*KEPT, *LEFT_OUT} == set()
-
-
-@pytest.fixture(scope="module")
-def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small backup, with its data directory beside it."""
-    folder = tmp_path_factory.mktemp("backup")
-    (folder / "data").mkdir()
-
-    async def make() -> None:
-        store = await Store.open(folder / "data")
-        await store.control.enrolments.enrol(HOST, auth.public_key(KEYS[HOST]), "owl", WALL)
-        await store.facts.blocks.put([(HOST, block) for block in minutes(1, machine=Machine())])
-        await store.close()
-
-    asyncio.run(make())
-    (folder / "data" / "order.key").write_bytes(b"k" * 32)
-    handler = signal.getsignal(signal.SIGTERM)
-    assert cli.main(["backup", str(folder / "file"), "--data", str(folder / "data")]) == 0
-    signal.signal(signal.SIGTERM, handler)
-    return folder / "file"
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Runs a command; (exit code, the one line that it prints)."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*words: str | Path) -> tuple[int, str]:
-        capsys.readouterr()
-        code = cli.main([str(word) for word in words])
-        found = capsys.readouterr()
-        assert found.out == ""
-        assert found.err.count("\n") == 1, found.err
-        return code, found.err
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
-
-
-def changed_manifest(content: bytes, **fields: Any) -> bytes:
-    """The backup with another manifest, whose checksum is right."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(content)) as old, tarfile.open(fileobj=out, mode="w") as new:
-        head = b""
-        for info in old:
-            part = old.extractfile(info)
-            assert part is not None
-            data = part.read()
-            if info.name == MANIFEST:
-                head = data = json.dumps({**json.loads(data), **fields}).encode()
-            elif info.name == "manifest.sha256":
-                data = hashlib.sha256(head).hexdigest().encode()
-            info.size = len(data)
-            new.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
-def flipped(content: bytes, at: int) -> bytes:
-    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-
-
-def foreign_tar(_: bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("letter.txt"))
-    return out.getvalue()
-
-
-OUTSIDE = [{"name": "../../outside", "size": 0, "sha256": ""}]
-BAD: dict[str, tuple[Callable[[bytes], bytes], Exit, str]] = {
-    "truncated": (lambda content: content[: len(content) // 2], Exit.BACKUP_DAMAGED, "is truncated"),
-    "truncated in its head": (lambda content: content[:700], Exit.BACKUP_DAMAGED, "not a backup"),
-    "a flipped bit": (lambda content: flipped(content, len(content) // 2), Exit.BACKUP_DAMAGED, "checksum"),
-    "a flipped bit in the manifest": (
-        lambda content: flipped(content, content.index(b'"created"') + 14),
-        Exit.BACKUP_DAMAGED,
-        "checksum",
-    ),
-    "empty": (lambda _: b"", Exit.BACKUP_DAMAGED, "is not a backup of tukur"),
-    "text": (lambda _: b"hello " * 1000, Exit.BACKUP_DAMAGED, "is not a backup of tukur"),
-    "a foreign archive": (foreign_tar, Exit.BACKUP_DAMAGED, "is not a backup of tukur"),
-    "a newer format": (lambda content: changed_manifest(content, format=2), Exit.DATABASE_NEWER, "format 2"),
-    "a newer schema": (
-        lambda content: changed_manifest(content, schema="9999"),
-        Exit.DATABASE_NEWER,
-        "revision 9999",
-    ),
-    "a name outside": (
-        lambda content: changed_manifest(content, files=OUTSIDE),
-        Exit.BACKUP_DAMAGED,
-        "outside of the data directory",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", BAD)
-def test_a_bad_backup_is_refused_with_one_line_and_nothing_is_left(
-    what: str, backup: Path, tmp_path: Path, refused: Callable[..., tuple[int, str]]
-) -> None:
-    damage, code, words = BAD[what]
-    (tmp_path / "file").write_bytes(damage(backup.read_bytes()))
-    found, line = refused("restore", tmp_path / "file", "--data", tmp_path / "data")
-    assert (found, words in line) == (code, True), line
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["hub.lock"]
-
-
-def test_what_is_already_there_is_not_overwritten(
-    backup: Path, tmp_path: Path, refused: Callable[..., tuple[int, str]]
-) -> None:
-    data = backup.parent / "data"
-    code, line = refused("restore", backup, "--data", data)
-    assert (code, "an empty data directory expected" in line) == (Exit.TARGET_NOT_EMPTY, True)
-    code, line = refused("backup", backup, "--data", data)
-    assert (code, "a new file expected" in line) == (Exit.TARGET_NOT_EMPTY, True)
-
-
-def test_a_server_that_holds_rows_is_left_alone(
-    backup: Path,
-    tmp_path: Path,
-    empty: ServerAddress,
-    refused: Callable[..., tuple[int, str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def fill() -> None:
-        store = await Store.open(tmp_path, empty)
-        await store.control.enrolments.enrol(HOST, b"k" * 32, "other", WALL)
-        await store.close()
-
-    asyncio.run(fill())
-    monkeypatch.setenv("TUKUR_DATABASE", url_of(empty))
-    code, line = refused("restore", backup, "--data", tmp_path / "data")
-    assert (code, "an empty database expected" in line) == (Exit.TARGET_NOT_EMPTY, True), line
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["hub.lock"]
-
-
-def test_a_backup_that_is_ended_leaves_nothing(backup: Path, tmp_path: Path) -> None:
-    data, out = tmp_path / "data", tmp_path / "out"
-    data.mkdir()
-    out.mkdir()
-    (data / DATABASE).write_bytes((backup.parent / "data" / DATABASE).read_bytes())
-    # Reading it waits until the backup is ended.
-    os.mkfifo(data / "order.key")
-    command = [sys.executable, "-m", "tukur", "backup", str(out / "file"), "--data", str(data)]
-    with subprocess.Popen(command) as process:
-        eventually(lambda: any(out.iterdir()), 20)
-        process.terminate()
-        assert process.wait(20) == 143
-    assert list(out.iterdir()) == []
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="a full disk is NOT tested: mounting one needs root")
-def test_a_full_disk_is_told_and_nothing_is_left(
-    backup: Path, tmp_path: Path, refused: Callable[..., tuple[int, str]]
-) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(small)], check=True)
-    try:
-        code, line = refused("backup", small / "file", "--data", backup.parent / "data")
-        assert (code, "no space left" in line) == (Exit.DISK_FULL, True), line
-        assert list(small.iterdir()) == []
-        code, line = refused("restore", backup, "--data", small / "data")
-        assert (code, "no space left" in line) == (Exit.DISK_FULL, True), line
-        assert [path.name for path in (small / "data").iterdir()] == ["hub.lock"]
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+async def test_a_server_that_holds_rows_is_left_alone(tmp_path: Path, empty: ServerAddress) -> None:
+    (tmp_path / "embedded").mkdir()
+    await (await Store.open(tmp_path / "embedded")).close()
+    await asyncio.to_thread(BackupConsole(tmp_path / "embedded", None).backup, tmp_path / "file", silent)
+    store = await Store.open(tmp_path, empty)
+    await store.control.enrolments.enrol(HOST, b"k" * 32, "other", WALL)
+    await store.close()
+    with pytest.raises(NotEmptyError, match="an empty database expected"):
+        await restored(tmp_path / "file", tmp_path / "data", empty)
+    assert list((tmp_path / "data").iterdir()) == []

@@ -12,9 +12,10 @@ from tukur.hub.auth.rights import RIGHTS
 
 UNDESCRIBED = {
     *("/", "/{file_path}", "/api/docs", "/api/openapi.json", "/ca.pem"),
+    *("/install.sh", "/install/{name}"),
     *("/api/oidc/start", "/api/oidc/return"),
 }
-"""The page's own, and where browsers are sent to and fro."""
+"""The page's own, the installer's files, and where browsers are sent to and fro."""
 NEVER_FAILS = "/api/sign-in"
 
 

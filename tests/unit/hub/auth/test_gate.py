@@ -27,6 +27,8 @@ PUBLIC = {
     ("GET", "/api/docs"),
     ("GET", "/healthz"),
     ("GET", "/ca.pem"),
+    ("GET", "/install.sh"),
+    ("GET", "/install/{name}"),
     ("POST", "/api/session"),
     ("GET", "/api/sign-in"),
     ("GET", "/api/oidc/start"),
