@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import eventually
-from tukur.load import hold
+from tukur.load import burn, hold
 
 
 def started(*options: str) -> subprocess.Popen[bytes]:
@@ -27,6 +27,12 @@ def test_it_uses_its_share_of_a_processor_and_no_more(percent: int) -> None:
     # What the start of Python costs comes on top; beside others it can get less.
     assert used.ru_utime + used.ru_stime < 1.5 * percent / 100 + 0.6
     assert used.ru_utime + used.ru_stime > 1.5 * percent / 100 * 0.3
+
+
+def test_its_work_lasts_as_long_as_it_is_told() -> None:
+    begun = time.monotonic()
+    burn(0.2, 0.3)
+    assert time.monotonic() - begun >= 0.3
 
 
 def test_it_holds_its_memory() -> None:

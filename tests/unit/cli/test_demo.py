@@ -46,6 +46,11 @@ def test_a_load_that_is_killed_is_not_replaced() -> None:
     assert demo.wait(20) == 0
 
 
+def test_a_load_that_runs_to_its_end_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "load", "--cpu", "1", "--for", "1s"]) == 0
+    assert capfd.readouterr().out.endswith("the load has ended\n")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
