@@ -102,4 +102,4 @@ def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_wrong_usage_is_explained() -> None:
     found = tukur("up", "--port", "many")
     assert found.returncode == Exit.USAGE
-    assert "invalid int value: 'many'" in found.stderr
+    assert found.stderr == "tukur up: --port 'many'; 1 to 65535 expected\n"
