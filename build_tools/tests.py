@@ -18,7 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 UNIT = "tests/unit"
 IN_MACHINES = "tests/kernel/vm"
 ON_DATABASES = ("tests/store", "tests/fuzz")
-BESIDE_SYSTEM = ("tests/browser", "tests/system/test_docker.py", "tests/system/test_installer.py")
+BESIDE_SYSTEM = (
+    "tests/browser",
+    "tests/system/test_docker.py",
+    "tests/system/test_installer.py",
+    "tests/system/test_spool.py",
+)
 """About half of what is tested on the whole system."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of its own is used
 _ENOUGH = 6 << 30
