@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -40,9 +42,16 @@ def kept_secret(path: Path, make: bytes) -> bytes:
 def fill_secret(path: Path, content: bytes) -> None:
     """Writes a file with mode 0600 to the disk. Raises OSError."""
     path.unlink(missing_ok=True)
+    with new_secret(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def new_secret(path: Path) -> Iterator[IO[bytes]]:
+    """A new file with mode 0600, on the disk when it is left. Raises OSError, also where there is a file."""
     # Never through a link that somebody laid there.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())

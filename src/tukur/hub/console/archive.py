@@ -8,7 +8,6 @@ import contextlib
 import errno
 import hashlib
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from typing import IO, Literal
 
 import msgspec
 
+from tukur.files import new_secret
 from tukur.hub.store.errors import BackupDamagedError, DiskFullError, NewerVersionError, NotWritableError
 
 FORMAT = 1
@@ -72,18 +72,17 @@ def member(name: str, path: Path) -> Member:
 def write_archive(path: Path, manifest: Manifest, sources: Mapping[str, Path]) -> None:
     """Writes a new file with mode 0600 to the disk; `sources`: where each file is. Raises StoreError."""
     head = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    with file_errors(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                _add(archive, MANIFEST, len(head), io.BytesIO(head))
-                checksum = hashlib.sha256(head).hexdigest().encode()
-                _add(archive, _CHECKSUM, len(checksum), io.BytesIO(checksum))
-                for each in manifest.files:
-                    with sources[each.name].open("rb") as source:
-                        _add(archive, each.name, each.size, source)
-            file.flush()
-            os.fsync(file.fileno())
+    with (
+        file_errors(path),
+        new_secret(path) as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        _add(archive, MANIFEST, len(head), io.BytesIO(head))
+        checksum = hashlib.sha256(head).hexdigest().encode()
+        _add(archive, _CHECKSUM, len(checksum), io.BytesIO(checksum))
+        for each in manifest.files:
+            with sources[each.name].open("rb") as source:
+                _add(archive, each.name, each.size, source)
 
 
 def _add(archive: tarfile.TarFile, name: str, size: int, source: IO[bytes]) -> None:
@@ -157,14 +156,11 @@ def _unpack(path: Path, archive: tarfile.TarFile, each: Member, target: Path) ->
     digest, size = hashlib.sha256(), 0
     with file_errors(target):
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with new_secret(target) as file:
             while size < each.size and (chunk := _chunk(source)):
                 digest.update(chunk)
                 file.write(chunk)
                 size += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
     if size < each.size:
         raise BackupDamagedError(
             f"{path} is truncated: {size} bytes of {each.name} found, {each.size} expected"
