@@ -54,7 +54,7 @@ class FrozenCgroups:
         """Thaws what an agent that died left frozen."""
         for note in sorted(self._notes.iterdir()) if self._notes is not None and self._notes.is_dir() else ():
             try:
-                cgroup = _noted(note)
+                cgroup = _cgroup_of(note)
                 if cgroup is not None:
                     log.warning("%s: left frozen by an agent that died while it killed; thawed", cgroup)
                     await priorities.freeze(cgroup, on=False, seconds=_FREEZE_S)
@@ -63,7 +63,7 @@ class FrozenCgroups:
             note.unlink(missing_ok=True)
 
 
-def _noted(note: Path) -> Path | None:
+def _cgroup_of(note: Path) -> Path | None:
     """The cgroup's directory; None: there is no such cgroup any more."""
     content = json.loads(note.read_text(encoding="utf-8"))
     cgroup = Path(content["path"])
