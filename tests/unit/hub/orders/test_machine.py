@@ -104,13 +104,13 @@ class World:
         assert row is not None
         return row
 
-    async def all_entries(self) -> dict[str, Counter[tuple[str, str]]]:
-        """(action, result) of every audit entry of each order."""
-        found: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    async def all_entries(self) -> dict[str, Counter[tuple[str, str, str]]]:
+        """(actor, action, result) of every audit entry of each order."""
+        found: dict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
         for each in await self.audit.find(AuditQuery(action="order"), 10_000):
             # A decision that was refused is on record, and is no transition.
             if each.result != "own_order":
-                found[json.loads(each.detail)["order_id"]][each.action, each.result] += 1
+                found[json.loads(each.detail)["order_id"]][each.actor, each.action, each.result] += 1
         return found
 
 
@@ -171,9 +171,9 @@ async def test_an_outcome_after_the_deadline_is_taken_and_then_it_is_the_last(wo
     known = await world.row(order_id)
     assert (known.state, known.order.outcome, known.order.exit_signal) == ("final", "exited", 15)
     assert (await world.all_entries())[order_id] == {
-        ("order.issue", "done"): 1,
-        ("order.outcome", "no_answer"): 1,
-        ("order.outcome", "exited"): 1,
+        ("ada", "order.issue", "done"): 1,
+        ("hub", "order.outcome", "no_answer"): 1,
+        (f"host:{HOST}", "order.outcome", "exited"): 1,
     }
 
 
@@ -210,6 +210,22 @@ async def test_what_was_reported_before_the_deadline_is_not_replaced_by_it(world
         3,
         True,
     )
+
+
+async def test_what_was_known_at_the_deadline_and_is_confirmed_after_it_has_an_entry_of_each(
+    world: World,
+) -> None:
+    order_id = (await world.issue()).order_id
+    await world.orders.report(HOST, result(order_id, final=False))
+    world.pass_time(18)
+    await world.orders.sweep()
+    await world.orders.report(HOST, result(order_id))
+    assert (await world.all_entries())[order_id] == {
+        ("ada", "order.issue", "done"): 1,
+        (f"host:{HOST}", "order.delivered", "exited"): 1,
+        ("hub", "order.outcome", "exited"): 1,
+        (f"host:{HOST}", "order.outcome", "exited"): 1,
+    }
 
 
 async def test_results_that_come_before_or_between_two_runs_are_recorded(world: World) -> None:
@@ -419,7 +435,7 @@ class OrderLife(RuleBasedStateMachine):
         for row in self.run_until(self._rows()):
             entries = found[row.order.order_id]
             assert max(entries.values()) == 1, entries
-            actions = Counter(action for action, _ in entries)
+            actions = Counter(action for _, action, _ in entries)
             asked = row.order.host_id == OTHER
             assert actions["order.request"] == int(asked)
             assert actions["order.decide"] == int(asked and bool(row.order.approver))
