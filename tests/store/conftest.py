@@ -8,6 +8,7 @@ import pytest
 from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.mariadb import MariaDb, running_mariadb, why_not
 from tests.support.record import WALL
+from tests.support.stores import lay_empty_store
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.store import Store
 from tukur.protocol import auth
@@ -43,6 +44,8 @@ def server(request: pytest.FixtureRequest) -> ServerAddress | None:
 @pytest.fixture
 async def store(server: ServerAddress | None, tmp_path: Path) -> AsyncIterator[Store]:
     """An empty store with two hosts enrolled."""
+    if server is None:
+        await lay_empty_store(tmp_path)
     opened = await Store.open(tmp_path, server)
     for host_id in (HOST, OTHER):
         await opened.control.enrolments.enrol(

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.record import facts_of
+from tests.support.stores import lay_empty_store
 from tests.support.waiting import until
 from tukur.agent.joining.trust import Trust, seen, tls_options
 from tukur.files import kept_secret
@@ -98,6 +99,8 @@ async def running_hub(data_dir: Path, **settings: Any) -> AsyncIterator[RunningH
     data_dir.mkdir(parents=True, exist_ok=True)
     kept_secret(data_dir / "order.key", ORDER_KEY)
     options = {"data_dir": data_dir, "enrol": enrol, **settings}
+    if options.get("database") is None:
+        await lay_empty_store(data_dir)
     parts = await open_hub(HubSettings(**options))
     listening = listen("127.0.0.1", 0)
     config = server_config(parts)

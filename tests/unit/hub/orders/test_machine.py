@@ -1,10 +1,7 @@
 """Orders under every order of events: decisions, lost and repeated messages, restarts, deadlines."""
 
 import asyncio
-import atexit
-import functools
 import json
-import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Coroutine
@@ -19,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tests.support.hub import HOST, KEYS, OTHER
 from tests.support.record import BOOT, WALL, facts_of
+from tests.support.stores import lay_empty_store
 from tests.support.waiting import until
 from tukur.hub.audit.log import AuditLog, audit_key
 from tukur.hub.auth.identity import Identity, Rights, Role
@@ -59,6 +57,7 @@ class World:
         self.bus: Bus
 
     async def start(self, *, needs_approval: bool | None = None) -> None:
+        await lay_empty_store(self.folder)
         self.store = await Store.open(self.folder)
         if needs_approval is not None:
             for host_id in (HOST, OTHER):
@@ -272,20 +271,6 @@ CONNECTIONS = ["good", "full", "broke", "lost", "gone"]
 OUTCOMES = st.sampled_from(["exited", "alive", "gone", "refused", "failed"])
 
 
-@functools.cache
-def _empty_store() -> str:
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-
-    async def make() -> None:
-        world = World(Path(folder))
-        await world.start(needs_approval=True)
-        await world.store.close()
-
-    asyncio.run(make())
-    return folder
-
-
 class OrderLife(RuleBasedStateMachine):
     """Whatever happens, in whatever order: see the invariants."""
 
@@ -296,10 +281,8 @@ class OrderLife(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
-        # The schema is made once: to make it takes longer than all that follows.
-        shutil.copytree(_empty_store(), self.folder.name, dirs_exist_ok=True)
         self.world = World(Path(self.folder.name))
-        self.run_until(self.world.start())
+        self.run_until(self.world.start(needs_approval=True))
         self.seen: dict[str, OrderRow] = {}
         self.transitions: Counter[str] = Counter()
         self.reported: dict[str, str] = {}
