@@ -130,7 +130,7 @@ class Api:
                 raise InvalidRequestError(f"{where}: field {key!r} is missing")
 
 
-def _check_kind(schema: Json, value: Any, where: str) -> None:
+def _check_kind(schema: Json, value: object, where: str) -> None:
     kind = schema["type"]
     expected = _KINDS[kind]
     if schema.get("format") in _LONG:
@@ -141,7 +141,9 @@ def _check_kind(schema: Json, value: Any, where: str) -> None:
         raise InvalidRequestError(f"{where}: found {value!r}, an integer expected")
     if "enum" in schema and value not in schema["enum"]:
         raise InvalidRequestError(f"{where}: found {value!r}, one of {', '.join(schema['enum'])} expected")
-    if "pattern" in schema and not re.fullmatch(schema["pattern"], str(value)):
+    # That of an array is meant for each of its items.
+    texts: list[object] = list(value) if isinstance(value, list) else [value]
+    if "pattern" in schema and not all(re.fullmatch(schema["pattern"], str(text)) for text in texts):
         raise InvalidRequestError(f"{where}: found {value!r}, which does not match {schema['pattern']}")
 
 

@@ -53,6 +53,10 @@ class Others:
         found.update({key: call.body["serviceAccount"].get(key, "") for key in fields})
         return found
 
+    def _iam_serviceAccounts_enable(self, call: Call) -> Json:  # noqa: N802
+        self._got(call).pop("disabled", None)
+        return {}
+
     def _iam_serviceAccounts_list(self, call: Call) -> Json:  # noqa: N802
         return {"accounts": self._state.under(f"{call.params['name']}/serviceAccounts")}
 

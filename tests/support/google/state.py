@@ -130,7 +130,8 @@ def mentions(body: Json, name: str) -> bool:
 def expanded(value: Any, project: str) -> Any:
     """A body as Google gives it back: whole addresses in place of short references."""
     if isinstance(value, dict):
-        return {key: expanded(inner, project) for key, inner in value.items()}
+        # Metadata are texts of the user's own, whatever they look like.
+        return {key: inner if key == "metadata" else expanded(inner, project) for key, inner in value.items()}
     if isinstance(value, list):
         return [expanded(inner, project) for inner in value]
     if isinstance(value, str):
