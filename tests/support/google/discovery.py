@@ -30,6 +30,8 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "array": list,
     "object": dict,
 }
+# gcloud sends it with each aggregated list, and Google takes it; the document names it for some of them only.
+_UNDOCUMENTED = ("returnPartialSuccess",)
 # Google's JSON carries 64-bit integers as strings and takes them as numbers too.
 _LONG = ("int64", "uint64")
 
@@ -92,6 +94,8 @@ class Api:
     def check(self, method: Method, query: Mapping[str, str], body: Json | None) -> None:
         """Raises InvalidRequestError for what the document does not allow."""
         for name, value in query.items():
+            if name in _UNDOCUMENTED:
+                continue
             if name not in method.query:
                 raise InvalidRequestError(f"{method.id} has no parameter {name!r}")
             _check_parameter(name, method.query[name], value)
@@ -149,7 +153,7 @@ def _check_kind(schema: Json, value: object, where: str) -> None:
 
 def _check_parameter(name: str, schema: Json, text: str) -> None:
     kind = schema["type"]
-    if kind == "boolean" and text not in ("true", "false"):
+    if kind == "boolean" and text.lower() not in ("true", "false"):
         raise InvalidRequestError(f"parameter {name}: found {text!r}, true or false expected")
     if kind == "integer" and not re.fullmatch(r"-?\d+", text):
         raise InvalidRequestError(f"parameter {name}: found {text!r}, an integer expected")
