@@ -284,6 +284,13 @@ class Desired:
             "tukur-disk": DATA_DISK,
         }
 
+    def _member_attributes(self) -> dict[str, str]:
+        common = self._common_attributes("member")
+        # The agent reports its memory where it finds this attribute.
+        return (
+            common if self._declared.group.ram_percent is None else {**common, "tukur-ram-metric": RAM_METRIC}
+        )
+
     def _common_attributes(self, machine: str) -> dict[str, str]:
         return {
             "startup-script": startup_script("platform" if machine == "platform" else "member"),
@@ -337,7 +344,7 @@ class Desired:
             # No access configuration: no public address.
             "networkInterfaces": [{"subnetwork": f"{self._region}/subnetworks/{self.name}"}],
             "serviceAccounts": [{"email": self.member_account.email, "scopes": _SCOPES}],
-            "metadata": {"items": attributes(self._common_attributes("member"))},
+            "metadata": {"items": attributes(self._member_attributes())},
             "scheduling": {"onHostMaintenance": "MIGRATE", "automaticRestart": True},
         }
         content = hashlib.sha256(json.dumps(properties, sort_keys=True).encode()).hexdigest()[:8]

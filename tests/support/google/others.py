@@ -195,5 +195,11 @@ class Others:
         self._state.resources[name] = {**call.body, "name": name}
         return self._state.get(name)
 
+    def _monitoring_timeSeries_create(self, call: Call) -> Json:  # noqa: N802
+        for series in call.body["timeSeries"]:
+            name = f"{call.params['name']}/metricDescriptors/{series['metric']['type']}"
+            self._state.get(name)
+        return {}
+
     _monitoring_metricDescriptors_get = _got  # noqa: N815
     _monitoring_metricDescriptors_delete = _removed  # noqa: N815

@@ -78,6 +78,8 @@ def test_each_figure_of_the_autoscaler_is_a_parameter(gcp: Gcp, cloud: Google, f
     assert policy["cpuUtilization"]["utilizationTarget"] == 0.35
     (ram,) = policy["customMetricUtilizations"]
     assert (ram["metric"], ram["utilizationTarget"]) == ("custom.googleapis.com/tukur/ram_used", 0.7)
+    (template,) = bodies(cloud, "compute.instanceTemplates.insert").values()
+    assert attributes(template["properties"])["tukur-ram-metric"] == ram["metric"]
     assert cloud.one("monitoring.projects.metricDescriptors.create").body["type"] == ram["metric"]
     (binding,) = [
         one
