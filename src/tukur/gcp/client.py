@@ -40,6 +40,16 @@ _TRANSIENT_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "resourceNot
 _NEW_ACCOUNT = ("Service account", "serviceAccounts/")
 
 
+def _backoff(error: Exception) -> bool | float:
+    """Whether a request is worth repeating, and after how many seconds where Google says so."""
+    if not isinstance(error, CloudError) or isinstance(error, AccessError | QuotaError):
+        return False
+    busy = error.status in (429, 500, 502, 503, 504) or error.reason in (*_TRANSIENT_REASONS, "unreachable")
+    if not busy and not (error.status == 400 and any(word in str(error) for word in _NEW_ACCOUNT)):
+        return False
+    return min(error.retry_after, _MOST_WAIT_S) if error.retry_after is not None else True
+
+
 class Client:
     """Requests about one project. Threads may share it."""
 
@@ -68,13 +78,7 @@ class Client:
 
     def call(self, verb: str, api: Api, path: str, body: Json | None = None, **query: Any) -> Json:
         """One request, repeated while Google is busy. Raises CloudError."""
-        url = _url(api, path)
-        for attempt in stamina.retry_context(
-            on=_backoff, attempts=_ATTEMPTS, timeout=_OPERATION_TIMEOUT_S, wait_initial=0.5, wait_max=30
-        ):
-            with attempt:
-                return self._send(verb, url, body, query, _TIMEOUT_S)
-        raise AssertionError("unreachable")
+        return self._send(verb, _url(api, path), body, query, _TIMEOUT_S)
 
     def items(self, path: str, key: str = "items") -> list[Json]:
         """Everything in a collection of Compute Engine. Raises CloudError."""
@@ -112,12 +116,7 @@ class Client:
             "global",
         )
         path = f"projects/{self.project}/{scope}/operations/{operation['name']}/wait"
-        for attempt in stamina.retry_context(
-            on=_backoff, attempts=_ATTEMPTS, timeout=_OPERATION_TIMEOUT_S, wait_initial=0.5, wait_max=30
-        ):
-            with attempt:
-                return self._send("POST", _url("compute", path), None, {}, _WAIT_TIMEOUT_S)
-        raise AssertionError("unreachable")
+        return self._send("POST", _url("compute", path), None, {}, _WAIT_TIMEOUT_S)
 
     def wait_long_running(self, api: Api, operation: Json) -> None:
         """The end of an operation of another interface than Compute Engine's. Raises CloudError."""
@@ -132,6 +131,13 @@ class Client:
         if error := operation.get("error"):
             raise CloudError(error.get("message", "the operation failed"), reason=str(error.get("code", "")))
 
+    @stamina.retry(
+        on=_backoff,
+        attempts=_ATTEMPTS,
+        timeout=_OPERATION_TIMEOUT_S,
+        wait_initial=0.5,
+        wait_max=30,
+    )
     def _send(
         self, verb: str, url: str, body: Json | None, query: Mapping[str, Any], timeout_s: float
     ) -> Json:
@@ -212,16 +218,6 @@ def _error(status: int, content: Json, retry_after: str | None) -> CloudError:
 def _fail_operation(code: str, message: str) -> NoReturn:
     kind = QuotaError if code in _QUOTA_REASONS else CloudError
     raise kind(" ".join(message.split()), reason=code)
-
-
-def _backoff(error: Exception) -> bool | float:
-    """Whether a request is worth repeating, and after how many seconds where Google says so."""
-    if not isinstance(error, CloudError) or isinstance(error, AccessError | QuotaError):
-        return False
-    busy = error.status in (429, 500, 502, 503, 504) or error.reason in (*_TRANSIENT_REASONS, "unreachable")
-    if not busy and not (error.status == 400 and any(word in str(error) for word in _NEW_ACCOUNT)):
-        return False
-    return min(error.retry_after, _MOST_WAIT_S) if error.retry_after is not None else True
 
 
 def _last(address: str) -> str:
