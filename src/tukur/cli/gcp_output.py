@@ -19,10 +19,8 @@ def print_plan(plan: Plan, *, whole: bool = False) -> None:
     print(f"project {declared.project}, region {declared.region}, installation {declared.name}")
     for step in plan.steps if whole else plan.changes:
         print(_line(step))
-    for rule in plan.strange_rules:
-        print(
-            f"  ! firewall rule {rule} on the network {declared.name} was not made by tukur; it is left alone"
-        )
+    for warning in plan.warnings:
+        print(f"  ! {warning}")
     counts = [f"{len(plan.of(action))} {text}" for action, text in _TEXTS.items() if plan.of(action)]
     print("; ".join(counts))
 

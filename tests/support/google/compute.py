@@ -176,6 +176,7 @@ class Compute:
             "name": region,
             "status": "UP",
             "zones": [f"{SITE}projects/{project}/zones/{z}" for z in zones],
+            "quotas": [{"metric": one, "limit": limit} for one, limit in self._state.quotas.items()],
         }
 
     def _machineTypes_get(self, call: Call) -> Json:  # noqa: N802
