@@ -24,6 +24,9 @@ from tukur.hub.auth.service import Auth
 from tukur.hub.auth.sign_in import SignIn
 from tukur.hub.auth.users import UserAdmin
 from tukur.hub.bus import Bus
+from tukur.hub.cloud.api import GoogleApi
+from tukur.hub.cloud.groups import Groups
+from tukur.hub.cloud.joining import InstanceJoins
 from tukur.hub.container import Hub
 from tukur.hub.history.history import History
 from tukur.hub.hosts.enrolment import Enrolment
@@ -67,7 +70,9 @@ async def open_hub(settings: HubSettings) -> Hub:
     audit = AuditLog(store.control.audit, settings.data_dir, audit_key(settings.data_dir))
     live = Live(store.control, bus, presence, auth)
     order_key = OrderKey(settings.data_dir)
-    enrolment = Enrolment(store.control.enrolments, tls, audit, order_key)
+    groups = Groups(settings.google, GoogleApi()) if settings.google else None
+    joins = InstanceJoins(settings.google, groups) if settings.google and groups else None
+    enrolment = Enrolment(store.control.enrolments, store.control.instances, tls, audit, order_key, joins)
     return Hub(
         settings=settings,
         store=store,

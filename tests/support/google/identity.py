@@ -63,13 +63,22 @@ class Instance:
     instance_id: str
     name: str
     zone: str = "europe-west1-b"
-    project: str = "tukur-test"
+    project: str = "rehearsal"
     project_number: int = 123456789012
-    email: str = "tukur-machine@tukur-test.iam.gserviceaccount.com"
+    email: str = "tukur-machine@rehearsal.iam.gserviceaccount.com"
     attributes: dict[str, str] = field(default_factory=dict)
     preempted: bool = False
     maintenance_event: str = "NONE"
     created_s: int = field(default_factory=lambda: int(time.time()))
+
+    @classmethod
+    def of(cls, resource: dict[str, Any]) -> "Instance":
+        """A VM of the tests' Compute Engine, as ``Google.add_instance`` returns it."""
+        items = resource.get("metadata", {}).get("items", ())
+        attributes = {item["key"]: item["value"] for item in items}
+        project = resource["selfLink"].partition("/projects/")[2].partition("/")[0]
+        zone = resource["zone"].rpartition("/")[2]
+        return cls(resource["id"], resource["name"], zone, project, attributes=attributes)
 
     def claims(self, audience: str, *, full: bool = True, now_s: float | None = None) -> dict[str, Any]:
         """What an identity token of this instance says: the payload that Google documents."""

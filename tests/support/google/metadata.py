@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--id", required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--zone", default="europe-west1-b")
-    parser.add_argument("--project", default="tukur-test")
+    parser.add_argument("--project", default="rehearsal")
     parser.add_argument("--keys", type=Path, help="a file of the signing key; made where it is missing")
     parser.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()

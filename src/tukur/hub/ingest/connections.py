@@ -76,6 +76,8 @@ class Ingest:
                     await self._control.enrolments.save_facts(first.host_id, first.facts, time.time_ns())
                 case messages.Join():
                     answer = pack(await self._enrolment.join(session, first, _address(socket)))
+                case messages.InstanceJoin():
+                    answer = pack(await self._enrolment.join_instance(session, first, _address(socket)))
                 case messages.Rotate():
                     answer = pack(await self._enrolment.rotate(session, first))
                 case _:
