@@ -29,7 +29,12 @@ resource "google_compute_instance_template" "member" {
     automatic_restart   = true
   }
 
-  metadata = merge(local.metadata, { startup-script = local.start_script["member"] })
+  metadata = merge(
+    local.metadata,
+    { startup-script = local.start_script["member"] },
+    # The agent reports its memory where it finds this attribute.
+    local.scales_on_ram ? { tukur-ram-metric = local.ram_metric } : {},
+  )
 
   lifecycle {
     create_before_destroy = true
