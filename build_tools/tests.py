@@ -22,6 +22,7 @@ BESIDE_SYSTEM = (
     "tests/browser",
     "tests/system/test_docker.py",
     "tests/system/test_installer.py",
+    "tests/system/test_packages.py",
     "tests/system/test_spool.py",
     "tests/system/test_start_scripts.py",
 )
