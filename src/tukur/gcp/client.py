@@ -16,7 +16,13 @@ import google.auth.credentials
 import google.oauth2.credentials
 import requests
 import stamina
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
+from google.auth.exceptions import (
+    DefaultCredentialsError,
+    GoogleAuthError,
+    MalformedError,
+    RefreshError,
+    TransportError,
+)
 from google.auth.transport.requests import AuthorizedSession
 
 from tukur.gcp.errors import AccessError, CloudError, QuotaError
@@ -55,7 +61,7 @@ class Client:
 
     def __init__(self, project: str) -> None:
         self.project = project
-        self._session: requests.Session = AuthorizedSession(_credentials())  # type: ignore[no-untyped-call]
+        self._session: requests.Session = AuthorizedSession(_credentials(project))  # type: ignore[no-untyped-call]
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=16))
         self.on_wait: OnWait = lambda _: None
@@ -149,7 +155,7 @@ class Client:
         return content
 
 
-def _credentials() -> google.auth.credentials.Credentials:
+def _credentials(project: str) -> google.auth.credentials.Credentials:
     """As gcloud chooses them: none or a given token by gcloud's own variables, else the default ones."""
     if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("true", "1"):
         return google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
@@ -157,9 +163,12 @@ def _credentials() -> google.auth.credentials.Credentials:
         if file := os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"):
             with open(file, encoding="ascii") as opened:  # noqa: PTH123 - a string of the environment
                 return google.oauth2.credentials.Credentials(opened.read().strip())  # type: ignore[no-untyped-call]
-        found, _ = google.auth.default(scopes=[_SCOPE])
+        # Without a project that requests count for, some of Google's APIs refuse those of a person.
+        found, _ = google.auth.default(scopes=[_SCOPE], quota_project_id=project)
     except OSError as error:
         raise AccessError(f"the access token in {file} cannot be read: {error.strerror}") from error
+    except MalformedError as error:
+        raise AccessError(f"the credentials for Google Cloud cannot be used: {error}") from error
     except DefaultCredentialsError as error:
         raise AccessError(
             "no credentials for Google Cloud were found; sign in with: gcloud auth application-default login"
