@@ -42,8 +42,10 @@ _MOST_WAIT_S = 60.0
 _PATHS: Mapping[Api, str] = {"compute": "compute/v1/", "monitoring": "v3/", "cloudresourcemanager": "v3/"}
 _QUOTA_REASONS = ("quotaExceeded", "QUOTA_EXCEEDED", "limitExceeded")
 _TRANSIENT_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "resourceNotReady")
-# A service account that was made a moment ago is not known everywhere yet.
-_NEW_ACCOUNT = ("Service account", "serviceAccounts/")
+# An API that was switched on a moment ago still says that it is off.
+_OFF_REASONS = ("accessNotConfigured", "SERVICE_DISABLED")
+# A service account or role that was made a moment ago is not known everywhere yet.
+_NEW = ("Service account", "serviceAccounts/", "does not exist in the resource's hierarchy")
 
 
 def _backoff(error: Exception) -> bool | float:
@@ -51,7 +53,8 @@ def _backoff(error: Exception) -> bool | float:
     if not isinstance(error, CloudError) or isinstance(error, AccessError | QuotaError):
         return False
     busy = error.status in (429, 500, 502, 503, 504) or error.reason in (*_TRANSIENT_REASONS, "unreachable")
-    if not busy and not (error.status == 400 and any(word in str(error) for word in _NEW_ACCOUNT)):
+    new = error.status == 400 and any(word in str(error) for word in _NEW)
+    if not busy and not new and error.reason not in _OFF_REASONS:
         return False
     return min(error.retry_after, _MOST_WAIT_S) if error.retry_after is not None else True
 
@@ -86,13 +89,13 @@ class Client:
         """One request, repeated while Google is busy. Raises CloudError."""
         return self._send(verb, _url(api, path), body, query, _TIMEOUT_S)
 
-    def items(self, path: str, key: str = "items") -> list[Json]:
+    def items(self, path: str) -> list[Json]:
         """Everything in a collection of Compute Engine. Raises CloudError."""
         found: list[Json] = []
         query: dict[str, Any] = {}
         while True:
             page = self.call("GET", "compute", path, **query)
-            found += page.get(key, ())
+            found += page.get("items", ())
             if "nextPageToken" not in page:
                 return found
             query = {"pageToken": page["nextPageToken"]}
@@ -213,15 +216,22 @@ def _cause(error: BaseException) -> str:
 
 def _error(status: int, content: Json, retry_after: str | None) -> CloudError:
     error = content.get("error", {})
-    reason = next((one.get("reason", "") for one in error.get("errors", ())), error.get("status", ""))
+    causes = [*error.get("errors", ()), *error.get("details", ())]
+    reason = next((one["reason"] for one in causes if "reason" in one), error.get("status", ""))
     message = " ".join(str(error.get("message", f"HTTP status {status}")).split())
     seconds = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else None
     kind: type[CloudError] = CloudError
     if reason in _QUOTA_REASONS:
         kind = QuotaError
-    elif status in (401, 403) and reason not in _TRANSIENT_REASONS:
+    elif status in (401, 403) and not _passes(reason, message):
         kind = AccessError
     return kind(message, status=status, reason=reason, retry_after=seconds)
+
+
+def _passes(reason: str, message: str) -> bool:
+    """Whether a refusal may be over soon. The API that switches on the others has to be on already."""
+    off = reason in _OFF_REASONS and not message.startswith("Service Usage API")
+    return off or reason in _TRANSIENT_REASONS
 
 
 def _fail_operation(code: str, message: str) -> NoReturn:

@@ -47,6 +47,24 @@ def test_apis_that_are_off_are_switched_on_before_anything_is_asked_of_them(gcp:
     assert "monitoring.googleapis.com" not in cloud.state.services
 
 
+def test_without_the_api_that_switches_on_the_others_it_says_so_at_once(
+    gcp: Gcp, cloud: Google, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Service Usage API has not been used in project rehearsal before or it is disabled."
+    cloud.fail("serviceusage.services.batchGet", 403, "accessNotConfigured", said, times=9)
+    assert gcp("plan") == Exit.CLOUD_ACCESS
+    assert capsys.readouterr().err == f"tukur gcp: {said}\n"
+    assert len(cloud.calls) == 1
+
+
+def test_status_before_anything_is_made_lists_no_machines(
+    gcp: Gcp, cloud: Google, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.state.services.clear()
+    assert gcp("status") == 1
+    assert "0 VMs in the group" in capsys.readouterr().out
+
+
 def drift(resources: dict[str, Any], policies: dict[str, Any]) -> None:
     """Somebody changes one thing of each kind by hand."""
     site = f"projects/{PROJECT}"

@@ -49,6 +49,8 @@ def test_the_pages_of_a_list_are_put_together(client: Client, cloud: Google) -> 
         (503, "backendError"),
         (403, "rateLimitExceeded"),
         (400, "resourceNotReady"),
+        # It was switched on a moment ago.
+        (403, "accessNotConfigured"),
     ],
 )
 def test_a_busy_google_is_asked_again(client: Client, cloud: Google, status: int, reason: str) -> None:
