@@ -111,6 +111,7 @@ class Agent:
             if recorded is not None:
                 await recorded
             if self._link.connected.is_set():
+                await self._outbox.say_goodbye(1)
                 await self._outbox.drained(3)
             await self._supervisor.close()
             self.close()

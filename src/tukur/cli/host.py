@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import datetime
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,13 @@ def run(options: argparse.Namespace) -> int:
     console = HostConsole(folder, database(options))
     hosts = asyncio.run(store_call(console.all()))
     if options.action == "list":
-        for host in hosts:
+        shown = hosts if options.left else [host for host in hosts if not has_left(host)]
+        for host in shown:
             print(_line(host))
+        if len(shown) < len(hosts):
+            count = len(hosts) - len(shown)
+            hidden = "1 host that left is" if count == 1 else f"{count} hosts that left are"
+            print(f"{hidden} not shown; --left shows all", file=sys.stderr)
         for row in asyncio.run(store_call(console.identity_conflicts())):
             print(
                 f"{row.host_id}\theld: {row.hostname} at {row.address}, "
@@ -127,9 +133,18 @@ def chosen(hosts: "list[HostRow]", word: str) -> "HostRow":
     return found[0]
 
 
+def has_left(host: "HostRow") -> bool:
+    """Whether its machine is no more."""
+    from tukur.hub.cloud.verdict import state_of
+
+    return state_of(host.instance, host.seen_ms, online=False) == "left"
+
+
 def _line(host: "HostRow") -> str:
     if host.revoked_ms is not None:
         state = f"revoked {_time(host.revoked_ms)}"
+    elif host.instance is not None and has_left(host):
+        state = f"left {_time(host.instance.asked_ms)} ({host.instance.reason})"
     else:
         state = "never connected" if host.seen_ms is None else f"last seen {_time(host.seen_ms)}"
     marks = [f"groups: {' '.join(host.groups)}"] if host.groups else []

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -50,6 +51,8 @@ class GoogleApi:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        # Once: reading the system's authorities takes longer than a request.
+        self._tls = ssl.create_default_context()
         self._token = ""
         self._token_until_s = 0.0
         self._token_lock = asyncio.Lock()
@@ -65,7 +68,7 @@ class GoogleApi:
     async def _call(self, method: str, url: str, parameters: Mapping[str, str], kind: type[T]) -> T:
         headers = {"Authorization": f"Bearer {await self._access_token()}"}
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+            async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._tls) as client:
                 answer = await client.request(method, url, params=parameters, headers=headers)
             if answer.status_code == 401:
                 # It was revoked before its time: the next request fetches another.
@@ -88,7 +91,7 @@ class GoogleApi:
         url = metadata_url(_TOKEN_PATH)
         try:
             # The metadata server is a link-local address of this machine: never through a proxy.
-            async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._tls, trust_env=False) as client:
                 answer = await client.get(url, headers={"Metadata-Flavor": "Google"})
             answer.raise_for_status()
             return msgspec.json.decode(answer.content, type=_Token)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,7 @@ class GoogleKeys:
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._clock = clock
+        self._tls = ssl.create_default_context()
         self._keys: dict[str, RSAKey] = {}
         self._fresh_until_s = -REFETCH_S
         self._asked_s = -REFETCH_S
@@ -55,7 +57,7 @@ class GoogleKeys:
     async def _refetch(self, now: float) -> None:
         self._asked_s = now
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+            async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._tls) as client:
                 answer = await client.get(self._url, headers={"Accept": "application/json"})
             answer.raise_for_status()
             found = msgspec.json.decode(answer.content, type=_KeySet)

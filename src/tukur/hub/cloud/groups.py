@@ -11,7 +11,7 @@ from tukur.hub.cloud.api import GoogleApi, GoogleUnavailableError, GroupGoneErro
 from tukur.hub.cloud.settings import GoogleSettings
 
 FRESH_S = 1.0
-"""So old an answer may be for the next who joins: many join at once when a group grows."""
+"""So old an answer may be for the next who joins and is in it: many join at once when a group grows."""
 _MAX_PAGES = 50
 
 
@@ -72,24 +72,29 @@ class Groups:
 
     async def group_of(self, instance_id: str) -> tuple[str, ManagedInstance] | None:
         """The configured group that has the instance; None: none has."""
+        begun_s = self._clock()
         for group in self._settings.groups:
-            found = (await self._recent(group)).by_id.get(instance_id)
+            found = (await self._recent(group, instance_id, begun_s)).by_id.get(instance_id)
             if found is not None:
                 return group, found
         return None
 
-    async def _recent(self, group: str) -> Members:
-        """An answer that is fresh. At most one request at a time asks for a group."""
+    async def _recent(self, group: str, instance_id: str, begun_s: float) -> Members:
+        """An answer that was asked for since `begun_s`, or a fresh one that has the instance.
+
+        At most one request at a time asks for a group: all who wait for it share its answer.
+        """
         cached = self._cached.setdefault(group, _Cached())
         async with cached.lock:
             known = cached.members
             age_s = self._clock() - cached.asked_s
-            if known is None or age_s > FRESH_S:
+            has_it = isinstance(known, Members) and instance_id in known.by_id and age_s <= FRESH_S
+            if known is None or not (has_it or cached.asked_s >= begun_s):
                 cached.asked_s = self._clock()
                 try:
                     known = await self.members(group)
                 except GoogleUnavailableError as error:
-                    # Kept as an answer is, so that those who wait do not all wait for a timeout in turn.
+                    # Shared as an answer is, so that those who wait do not all wait for a timeout in turn.
                     known, cached.asked_s = error, self._clock()
                 cached.members = known
             if isinstance(known, GoogleUnavailableError):

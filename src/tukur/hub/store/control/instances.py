@@ -37,7 +37,7 @@ class WatchedInstance:
     host_id: str
     instance: InstanceRow
     seen_ms: int
-    """When it last connected; 0: never."""
+    """When it last connected, or joined if it never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ COLUMNS = tuple(column for column in instance.c if column is not instance.c.host
 
 def has_left() -> ColumnElement[bool]:
     """Whether the host's machine is no more, as far as is known since it last connected."""
-    return (instance.c.state == LEFT) & (instance.c.asked_ms >= func.coalesce(host.c.seen_ms, 0))
+    return (instance.c.state == LEFT) & (instance.c.asked_ms > func.coalesce(host.c.seen_ms, 0))
 
 
 class Instances:
@@ -95,7 +95,7 @@ class Instances:
 
     async def watched(self) -> list[WatchedInstance]:
         """Every host that is not known to have left since it last connected."""
-        seen = func.coalesce(host.c.seen_ms, 0)
+        seen = func.coalesce(host.c.seen_ms, host.c.created_ms)
         wanted = (
             select(host.c.host_id, seen.label("seen_ms"), *COLUMNS)
             .join(instance)
