@@ -9,7 +9,7 @@ resource "google_service_account" "this" {
 resource "google_project_iam_custom_role" "platform" {
   role_id     = "${replace(var.name, "-", "_")}_platform"
   title       = "tukur hub (${var.name})"
-  permissions = ["compute.instanceGroupManagers.get", "compute.instances.get"]
+  permissions = ["compute.instanceGroupManagers.get"]
   stage       = "GA"
 }
 

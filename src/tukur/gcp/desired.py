@@ -35,8 +35,8 @@ DATA_DISK = "tukur-data"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _SECRET_READER = "roles/secretmanager.secretAccessor"  # noqa: S105 - a role
 _SECRET_WRITER = "roles/secretmanager.secretVersionAdder"  # noqa: S105
-# What the hub asks about the group: who belongs to it, and what became of a VM.
-_PLATFORM_PERMISSIONS = ["compute.instanceGroupManagers.get", "compute.instances.get"]
+# All that the hub asks is who belongs to the group (listManagedInstances).
+_PLATFORM_PERMISSIONS = ["compute.instanceGroupManagers.get"]
 
 
 class Desired:

@@ -110,7 +110,6 @@ def test_the_accounts_have_the_least_rights(applied: Google) -> None:
     (role,) = [call.body for call in applied.calls if call.id == "iam.projects.roles.create"]
     assert role["role"]["includedPermissions"] == [
         "compute.instanceGroupManagers.get",
-        "compute.instances.get",
     ]
     project = applied.state.policies[f"projects/{PROJECT}"]["bindings"]
     assert project == [

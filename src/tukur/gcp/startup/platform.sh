@@ -18,7 +18,7 @@
 #   tukur-secret-manager         another address of Secret Manager, for tests (default: https://secretmanager.googleapis.com)
 #
 # Its service account needs roles/secretmanager.secretAccessor and secretVersionAdder on the three secrets, what the hub
-# asks Compute Engine about the group (compute.instanceGroupManagers.get, compute.instances.get), and the scope cloud-platform.
+# asks Compute Engine about the group (compute.instanceGroupManagers.get), and the scope cloud-platform.
 # The data is on the persistent disk, in /srv/tukur; the passwords are on the boot disk alone, in /etc/tukur-platform.
 # The whole is one function, called in the last line: a script that was cut off in the middle does nothing.
 set -eu
