@@ -26,6 +26,7 @@ GROUPS = {
     "log": table.LOG,
     "address": table.ADDRESS,
     "oidc": table.OIDC,
+    "google": table.GOOGLE,
     "retention": table.RETENTION,
     "enrol": table.ENROL,
     "spool": table.SPOOL,

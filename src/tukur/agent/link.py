@@ -133,7 +133,7 @@ class Link:
             await socket.send(answer)
         match message:
             case messages.Welcome():
-                self._outbox.begin(takes_gaps=message.gaps)
+                self._outbox.begin(takes_gaps=message.gaps, takes_goodbye=message.goodbye)
             case messages.Ack():
                 await self._outbox.acknowledged(message)
             case messages.Reject():

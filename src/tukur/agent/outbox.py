@@ -48,9 +48,11 @@ class Outbox:
         self._heartbeat: bytes | None = None
         self._staged: bytes | None = None
         self._open = False
+        self._takes_goodbye = False
         self._wake = asyncio.Event()
         self._fed = asyncio.Event()
         self._settled = asyncio.Event()
+        self._sent = asyncio.Event()
         self.spooled = len(spool)
         """Blocks in the spool. Counted while no thread works on it: `len(spool)` is for nobody else."""
         self.refused = 0
@@ -113,11 +115,23 @@ class Outbox:
             return False
         return True
 
+    async def say_goodbye(self, seconds: float) -> None:
+        """Tells the hub that this agent was told to end, where a hub is there that understands it."""
+        if not self._open or not self._takes_goodbye:
+            return
+        self.send(messages.Goodbye())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._open and self._messages:
+                    self._sent.clear()
+                    await self._sent.wait()
+
     # --- what the connection takes and hands over
 
-    def begin(self, *, takes_gaps: bool) -> None:
+    def begin(self, *, takes_gaps: bool, takes_goodbye: bool = False) -> None:
         """A connection is open."""
         self._open = True
+        self._takes_goodbye = takes_goodbye
         self._drain.begin(takes_gaps=takes_gaps)
 
     def end(self) -> None:
@@ -171,6 +185,7 @@ class Outbox:
                 await send(first.data)
                 # Only now: had the connection broken, it would be sent by the next one.
                 self._remove(first)
+                self._sent.set()
             elif (data := self._next()) is not None:
                 await send(data)
             else:

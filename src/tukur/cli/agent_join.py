@@ -75,6 +75,7 @@ def rotate_key(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def agent_errors() -> Iterator[None]:
     """What goes wrong between a machine and its hub becomes the command's error."""
+    from tukur.agent.joining.google import MetadataError
     from tukur.agent.joining.hub_address import HubAddressError
     from tukur.agent.joining.identity import IdentityError
     from tukur.agent.joining.join import UnreachableError, UntrustedError
@@ -82,7 +83,7 @@ def agent_errors() -> Iterator[None]:
 
     try:
         yield
-    except IdentityError as error:
+    except (IdentityError, MetadataError) as error:
         raise CommandError(Exit.FAILED, str(error)) from error
     except HubAddressError as error:
         raise CommandError(Exit.USAGE, str(error)) from error

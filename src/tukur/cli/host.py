@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import datetime
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
@@ -40,7 +42,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BOOT_ID",
         help="the machine with this boot ID (default: whichever connects first)",
     )
-    for action in (actions.add_parser("list", help="every host"), revoke, rename, groups, approval, release):
+    listing = actions.add_parser("list", help="every host")
+    listing.add_argument("--left", action="store_true", help="also hosts whose machines are no more")
+    token = actions.add_parser(
+        "token", help="print a token by which virtual machines join that prove who they are; it is no secret"
+    )
+    token.add_argument(
+        "--google", action="store_true", required=True, help="machines of the instance groups of the hub"
+    )
+    for action in (listing, token, revoke, rename, groups, approval, release):
         add_settings(action, (HUB,), DATA, DATABASE)
 
 
@@ -51,11 +61,18 @@ def run(options: argparse.Namespace) -> int:
     from tukur.hub.console.hosts import HostConsole
 
     folder = data_dir(options, create=False)
+    if options.action == "token":
+        return _token(folder)
     console = HostConsole(folder, database(options))
     hosts = asyncio.run(store_call(console.all()))
     if options.action == "list":
-        for host in hosts:
+        shown = hosts if options.left else [host for host in hosts if not has_left(host)]
+        for host in shown:
             print(_line(host))
+        if len(shown) < len(hosts):
+            count = len(hosts) - len(shown)
+            hidden = "1 host that left is" if count == 1 else f"{count} hosts that left are"
+            print(f"{hidden} not shown; --left shows all", file=sys.stderr)
         for row in asyncio.run(store_call(console.identity_conflicts())):
             print(
                 f"{row.host_id}\theld: {row.hostname} at {row.address}, "
@@ -72,6 +89,20 @@ def run(options: argparse.Namespace) -> int:
     elif not asyncio.run(store_call(console.release(host_id, options.boot))):
         raise CommandError(Exit.FAILED, f"no second machine is held for host {options.host!r}")
     poke_hub(folder)
+    return 0
+
+
+def _token(folder: Path) -> int:
+    from tukur.cli.join_token import hub_of_token, print_token
+    from tukur.protocol.join_token import JoinToken
+
+    address, authority, installer = hub_of_token(folder)
+    if not address.google:
+        raise CommandError(
+            Exit.FAILED,
+            "this hub lets no machines of Google in; --google-project and --google-groups expected",
+        )
+    print_token(address, JoinToken(b"", authority, installer).text(), served=installer is not None)
     return 0
 
 
@@ -102,9 +133,18 @@ def chosen(hosts: "list[HostRow]", word: str) -> "HostRow":
     return found[0]
 
 
+def has_left(host: "HostRow") -> bool:
+    """Whether its machine is no more."""
+    from tukur.hub.cloud.verdict import state_of
+
+    return state_of(host.instance, host.seen_ms, online=False) == "left"
+
+
 def _line(host: "HostRow") -> str:
     if host.revoked_ms is not None:
         state = f"revoked {_time(host.revoked_ms)}"
+    elif host.instance is not None and has_left(host):
+        state = f"left {_time(host.instance.asked_ms)} ({host.instance.reason})"
     else:
         state = "never connected" if host.seen_ms is None else f"last seen {_time(host.seen_ms)}"
     marks = [f"groups: {' '.join(host.groups)}"] if host.groups else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import DataLock, data_dir
 from tukur.cli.options.database import database
+from tukur.cli.options.google import google_settings
 from tukur.cli.options.installer import installer_folder
 from tukur.cli.options.logs import begin_logging, set_level
 from tukur.cli.options.oidc import oidc_settings
@@ -69,6 +70,7 @@ def hub_settings(options: argparse.Namespace, folder: Path, enrol: Sequence[str]
         tls=tls_settings(options),
         installer=installer_folder(options, folder),
         oidc=oidc_settings(options),
+        google=google_settings(options),
         database=database(options),
         host=options.host,
         port=options.port,

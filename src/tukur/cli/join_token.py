@@ -60,20 +60,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
-    from tukur.cli.store_errors import store_call
+def hub_of_token(folder: Path) -> "tuple[HubAddress, bytes | None, bytes | None]":
+    """(addresses, hash of the authority, hash of the installer) of the hub that a token is for.
+
+    Raises CommandError.
+    """
     from tukur.hub.address import read_address
     from tukur.hub.installer.installer import Installer, InstallerError
     from tukur.hub.tls.authority import CertificateError, fingerprint
     from tukur.hub.tls.files import load_certificates
 
-    if not 0 < options.uses <= 100_000:
-        raise CommandError(Exit.USAGE, f"--uses {options.uses}; 1 to 100000 expected")
-    seconds = parse_duration("--expires", options.expires, LONGEST)
-    label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
-    if not 0 < len(label) <= 100 or not label.isprintable():
-        raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
-    address = read_address(console.data_dir)
+    address = read_address(folder)
     if address is None or not address.join:
         raise CommandError(
             Exit.FAILED,
@@ -88,15 +85,32 @@ def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
         installer = Installer(Path(address.installer)).sha256 if address.installer else None
     except InstallerError as error:
         raise CommandError(Exit.FAILED, str(error)) from error
+    return address, authority, installer
+
+
+def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
+    from tukur.cli.store_errors import store_call
+
+    if not 0 < options.uses <= 100_000:
+        raise CommandError(Exit.USAGE, f"--uses {options.uses}; 1 to 100000 expected")
+    seconds = parse_duration("--expires", options.expires, LONGEST)
+    label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
+    if not 0 < len(label) <= 100 or not label.isprintable():
+        raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
+    address, authority, installer = hub_of_token(console.data_dir)
     text = asyncio.run(store_call(console.create(label, options.uses, seconds, authority, installer)))
-    # The token alone on standard output, for a script.
+    print_token(address, text, installer is not None)
+    return 0
+
+
+def print_token(address: "HubAddress", text: str, served: bool) -> None:
+    """The token alone for a script; for a person also what to do with it. `served`: there is an installer."""
     print(text)
-    if os.isatty(1) and installer:
+    if os.isatty(1) and served:
         print(f"\nOn each machine, to install the agent and join:\n\n    {install_command(address, text)}")
         print(f"\nOr, where tukur is installed, as root:\n\n    tukur agent join {address.join} {text}")
     elif os.isatty(1):
         print(f"\nOn each machine, as root:\n\n    tukur agent join {address.join} {text}")
-    return 0
 
 
 def install_command(address: "HubAddress", token: str) -> str:

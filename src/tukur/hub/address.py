@@ -26,18 +26,20 @@ class HubAddress:
     """File of the pinned CA."""
     installer: str = ""
     """Directory of the installer that it serves; empty: it serves none."""
+    google: bool = False
+    """Whether virtual machines of Google may join by their identity."""
 
 
 def address_of(settings: HubSettings, names: tuple[str, ...] = ()) -> HubAddress:
     """The addresses of a hub with these settings; `names`: the names in its certificate."""
     tls = settings.tls
-    installer = str(settings.installer or "")
+    rest: tuple[str, bool] = (str(settings.installer or ""), settings.google is not None)
     own = own_names(settings.host, settings.allowed_hosts)
     public_name = next((name for name in (*settings.allowed_hosts, *names) if "*" not in name), None)
     remote_name = public_name or next((name for name in own if name not in LOCAL), None)
     if tls.proxy_certificate is not None:
         url = f"https://{public_name or 'localhost'}"
-        return HubAddress(url, url, *_trust(settings), installer)
+        return HubAddress(url, url, *_trust(settings), *rest)
     local_name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host.strip("[]"))  # noqa: S104
     if tls.certificate is not None and public_name:
         local_name = public_name
@@ -45,7 +47,7 @@ def address_of(settings: HubSettings, names: tuple[str, ...] = ()) -> HubAddress
     if not tls.encrypted:
         return HubAddress(url)
     join = f"https://{bracketed(remote_name or local_name)}:{settings.port}"
-    return HubAddress(url, join, *_trust(settings), installer)
+    return HubAddress(url, join, *_trust(settings), *rest)
 
 
 def _trust(settings: HubSettings) -> tuple[Literal["pinned", "system"], str]:

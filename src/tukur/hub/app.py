@@ -24,6 +24,10 @@ from tukur.hub.auth.service import Auth
 from tukur.hub.auth.sign_in import SignIn
 from tukur.hub.auth.users import UserAdmin
 from tukur.hub.bus import Bus
+from tukur.hub.cloud.api import GoogleApi
+from tukur.hub.cloud.groups import Groups
+from tukur.hub.cloud.joining import InstanceJoins
+from tukur.hub.cloud.lifecycle import Lifecycle
 from tukur.hub.container import Hub
 from tukur.hub.history.history import History
 from tukur.hub.hosts.enrolment import Enrolment
@@ -67,7 +71,9 @@ async def open_hub(settings: HubSettings) -> Hub:
     audit = AuditLog(store.control.audit, settings.data_dir, audit_key(settings.data_dir))
     live = Live(store.control, bus, presence, auth)
     order_key = OrderKey(settings.data_dir)
-    enrolment = Enrolment(store.control.enrolments, tls, audit, order_key)
+    groups = Groups(settings.google, GoogleApi()) if settings.google else None
+    joins = InstanceJoins(settings.google, groups) if settings.google and groups else None
+    enrolment = Enrolment(store.control.enrolments, store.control.instances, tls, audit, order_key, joins)
     return Hub(
         settings=settings,
         store=store,
@@ -86,6 +92,7 @@ async def open_hub(settings: HubSettings) -> Hub:
         audit=audit,
         maintenance=Maintenance(store, settings.keep, settings.data_dir),
         tls=tls,
+        lifecycle=Lifecycle(store.control.instances, groups, presence, bus) if groups else None,
         fleet=Fleet(store.control, bus, presence, enrolment, tls, order_key),
         supervisor=Supervisor(),
     )
@@ -98,6 +105,8 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
             supervisor.run("ingest", hub.ingest_writer.run)
             supervisor.run("orders", hub.orders.run)
             supervisor.run("maintenance", hub.maintenance.run)
+            if hub.lifecycle is not None:
+                supervisor.run("lifecycle", hub.lifecycle.run)
             # It also renews the certificates.
             supervisor.run("fleet", hub.fleet.run)
             await _begin_audit(hub)

@@ -45,6 +45,10 @@ class Subscription:
         """Waits for the next item."""
         return await self._items.get()
 
+    def empty(self) -> bool:
+        """Whether :meth:`get` would wait."""
+        return self._items.empty()
+
 
 class Bus:
     """Topics are strings such as ``frames.<host_id>``; addresses such as ``agent.<host_id>``."""
@@ -124,5 +128,9 @@ def agent_of(host_id: str) -> str:
 
 RIGHTS_CHANGED = "rights_changed"
 """Topic: None, whenever a session, token or role may have been revoked or changed."""
+SILENCES = "silences"
+"""Topic: (host_id, False), whenever the connection of a host's agent has ended."""
+GOODBYES = "goodbyes"
+"""Topic: (host_id, True), whenever an agent says that it was told to end."""
 ORDER_RESULTS = "order_results"
 """Topic: (host_id, messages.OrderResult), as agents send them."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tukur.hub.auth.sign_in import SignIn
     from tukur.hub.auth.users import UserAdmin
     from tukur.hub.bus import Bus
+    from tukur.hub.cloud.lifecycle import Lifecycle
     from tukur.hub.history.history import History
     from tukur.hub.hosts.fleet import Fleet
     from tukur.hub.hosts.presence import Presence
@@ -51,6 +52,7 @@ class Hub:
         audit: "AuditLog",
         maintenance: "Maintenance",
         tls: "Tls",
+        lifecycle: "Lifecycle | None",
         fleet: "Fleet",
         supervisor: "Supervisor",
     ) -> None:
@@ -71,5 +73,6 @@ class Hub:
         self.audit = audit
         self.maintenance = maintenance
         self.tls = tls
+        self.lifecycle = lifecycle
         self.fleet = fleet
         self.supervisor = supervisor

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tukur.hub.cloud.settings import GoogleSettings
 from tukur.hub.oidc.settings import OidcSettings
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.maintenance.retention_policy import RetentionPolicy
@@ -33,6 +34,8 @@ class HubSettings:
     """Directory of the files that ``/install.sh`` installs on other machines; None: none is served."""
     oidc: OidcSettings | None = None
     """The OpenID provider for signing in; None: none."""
+    google: GoogleSettings | None = None
+    """Virtual machines of Google that may join by their identity; None: none."""
     enrol: tuple[Enrolled, ...] = ()
     """Hosts that are enrolled at start."""
     reason_needed: bool = False

@@ -11,6 +11,7 @@ from tukur.protocol.messages import Successor
 _HELLO = b"tukur hello v1\0"
 _BOUND_HELLO = b"tukur hello v2\0"
 _JOIN = b"tukur join v1\0"
+_INSTANCE_JOIN = b"tukur instance join v1\0"
 _ROTATE = b"tukur rotate v1\0"
 _SUCCESSOR = b"tukur order key v1\0"
 _AUTHORITIES = b"tukur authorities v1\0"
@@ -31,6 +32,19 @@ def hello_text(nonce: bytes, host_id: str, certificate: bytes = b"") -> bytes:
 def join_text(nonce: bytes, certificate: bytes, public: bytes, secret: bytes) -> bytes:
     """What a new host signs by its new key, over the token's secret: both are one person's."""
     return _JOIN + nonce + _lengthened(certificate) + public + secret
+
+
+def instance_audience(nonce: bytes, certificate: bytes) -> str:
+    """For whom a machine's identity token is made: this connection to this hub, and nobody else.
+
+    `nonce`: the hub's challenge; `certificate`: SHA-256 of the hub's; empty: a connection within one machine.
+    """
+    return f"tukur:{certificate.hex() or 'local'}:{nonce.hex()}"
+
+
+def instance_join_text(nonce: bytes, certificate: bytes, public: bytes, token: str) -> bytes:
+    """What a virtual machine signs by its new key, over its identity token."""
+    return _INSTANCE_JOIN + nonce + _lengthened(certificate) + public + token.encode()
 
 
 def rotate_text(nonce: bytes, certificate: bytes, host_id: str, public: bytes) -> bytes:

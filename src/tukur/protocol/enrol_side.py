@@ -22,6 +22,24 @@ def join(
     )
 
 
+def instance_join(
+    challenge: messages.Challenge, *, token: str, key: bytes, hostname: str, certificate: bytes
+) -> bytes:
+    """The same by the machine's identity token, for the audience ``auth.instance_audience``."""
+    public = auth.public_key(key)
+    text = auth.instance_join_text(challenge.nonce, certificate, public, token)
+    return pack(
+        messages.InstanceJoin(
+            protocol=messages.PROTOCOL_VERSION,
+            token=token,
+            public_key=public,
+            signature=auth.sign(key, text),
+            hostname=hostname,
+            certificate=certificate,
+        )
+    )
+
+
 def rotate(
     challenge: messages.Challenge, *, host_id: str, old: bytes, new: bytes, certificate: bytes
 ) -> bytes:

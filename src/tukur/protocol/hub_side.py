@@ -3,7 +3,8 @@
 Order of events: :meth:`challenge` is sent; the first message must be a :class:`~messages.Hello`, which
 :meth:`receive` returns; the caller looks the host's public key up and calls :meth:`admit` or
 :meth:`refuse`; from then on :meth:`receive` returns messages and live frames. In place of a hello there may
-be a :class:`~messages.Join` or a :class:`~messages.Rotate`: each is answered, and the connection ends.
+be a :class:`~messages.Join`, :class:`~messages.InstanceJoin` or :class:`~messages.Rotate`: each is answered,
+and the connection ends.
 """
 
 import secrets
@@ -22,7 +23,7 @@ class LiveFrame:
     data: bytes
 
 
-First = messages.Hello | messages.Join | messages.Rotate
+First = messages.Hello | messages.Join | messages.InstanceJoin | messages.Rotate
 """What an agent may say first."""
 
 
@@ -108,12 +109,21 @@ class HubSession:
         if not auth.verify(public, text, hello.signature):
             return None
         self._state = _State.OPEN
-        return pack(messages.Welcome(wall_ns=wall_ns, gaps=True))
+        return pack(messages.Welcome(wall_ns=wall_ns, gaps=True, goodbye=True))
 
     def joins(self, join: messages.Join) -> bool:
         """Whether who joins has the key that it joins with."""
         text = auth.join_text(self._nonce, join.certificate, join.public_key, join.secret)
         return auth.verify(join.public_key, text, join.signature)
+
+    def joins_by_instance(self, join: messages.InstanceJoin) -> bool:
+        """The same of a virtual machine."""
+        text = auth.instance_join_text(self._nonce, join.certificate, join.public_key, join.token)
+        return auth.verify(join.public_key, text, join.signature)
+
+    def audience(self, join: messages.InstanceJoin) -> str:
+        """For whom the identity token of this connection has to be made."""
+        return auth.instance_audience(self._nonce, join.certificate)
 
     def rotates(self, rotate: messages.Rotate, public: bytes) -> bool:
         """Whether the owner of the key `public` wants the new one, and has it.

@@ -271,6 +271,20 @@ class Join(Message, frozen=True, kw_only=True, tag="join"):
     certificate: MaybeDigest = b""
 
 
+class InstanceJoin(Message, frozen=True, kw_only=True, tag="instance_join"):
+    """The first word of a virtual machine that joins by its identity token: answers :class:`Challenge`."""
+
+    protocol: int
+    token: Annotated[str, Meta(max_length=8192)]
+    """Google's JSON Web Token, for the audience ``protocol.auth.instance_audience``."""
+    public_key: Digest
+    """The machine's new Ed25519 key."""
+    signature: Signature
+    """Over ``protocol.auth.instance_join_text`` by that key."""
+    hostname: Annotated[str, Meta(min_length=1, max_length=255)]
+    certificate: MaybeDigest = b""
+
+
 class Rotate(Message, frozen=True, kw_only=True, tag="rotate"):
     """The first word of a host that changes its key, in answer to :class:`Challenge`."""
 
@@ -443,6 +457,13 @@ class Inspection(Message, frozen=True, kw_only=True, tag="inspection"):
     """The sets that an order could be for."""
 
 
+class Goodbye(Message, frozen=True, kw_only=True, tag="goodbye"):
+    """The agent was told to end, perhaps since its machine shuts down. Only where :class:`Welcome` says so.
+
+    A hint: it makes the hub ask sooner, and decides nothing.
+    """
+
+
 class AgentLog(Message, frozen=True, kw_only=True, tag="log"):
     """A line of the agent's log that the hub should show."""
 
@@ -467,6 +488,8 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     wall_ns: Time
     gaps: bool = False
     """Whether :class:`Gap` is understood."""
+    goodbye: bool = False
+    """Whether :class:`Goodbye` is understood."""
 
 
 Certificate = Annotated[bytes, Meta(max_length=16_384)]
@@ -594,7 +617,19 @@ class Inspect(Message, frozen=True, kw_only=True, tag="inspect"):
     target: ProcessKey
 
 
-FromAgent: TypeAlias = Hello | Join | Rotate | Heartbeat | Block | Gap | OrderResult | Inspection | AgentLog
+FromAgent: TypeAlias = (
+    Hello
+    | Join
+    | InstanceJoin
+    | Rotate
+    | Heartbeat
+    | Block
+    | Gap
+    | OrderResult
+    | Inspection
+    | Goodbye
+    | AgentLog
+)
 FromHub: TypeAlias = (
     Challenge
     | Welcome

@@ -141,3 +141,27 @@ async def test_a_fault_of_the_spool_ends_the_delivery_with_its_error(tmp_path: P
     with pytest.raises(ValueError, match="unexpected"):
         async with asyncio.timeout(20):
             await outbox.deliver(send)
+
+
+async def test_a_goodbye_is_said_to_a_hub_that_understands_it(tmp_path: Path) -> None:
+    outbox = Outbox(Spool(tmp_path), lambda: None)
+    outbox.begin(takes_gaps=True, takes_goodbye=True)
+    sent: list[bytes] = []
+
+    async def send(data: bytes) -> None:
+        sent.append(data)
+
+    delivering = asyncio.create_task(outbox.deliver(send))
+    await outbox.say_goodbye(5)
+    assert sent == [pack(messages.Goodbye())]
+    delivering.cancel()
+    await asyncio.wait([delivering])
+
+
+async def test_no_goodbye_is_said_to_an_older_hub_nor_waited_for_without_a_hub(tmp_path: Path) -> None:
+    outbox = Outbox(Spool(tmp_path), lambda: None)
+    async with asyncio.timeout(1):
+        await outbox.say_goodbye(60)
+        outbox.begin(takes_gaps=True)
+        await outbox.say_goodbye(60)
+    assert not outbox._messages

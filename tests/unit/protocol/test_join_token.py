@@ -20,6 +20,14 @@ def test_a_token_is_read_as_it_was_written(
     assert JoinToken.parse(f" {token.text()}\n") == token
 
 
+@given(HASHES, HASHES)
+def test_a_token_of_a_machine_that_proves_who_it_is_holds_no_secret(
+    authority: bytes | None, installer: bytes | None
+) -> None:
+    token = JoinToken(b"", authority, installer)
+    assert JoinToken.parse(token.text()) == token
+
+
 @given(SECRETS, st.binary(min_size=32, max_size=32), st.data())
 def test_a_token_with_one_character_changed_or_lost_is_none(
     secret: bytes, authority: bytes, data: st.DataObject

@@ -3,22 +3,28 @@
 import asyncio
 import hashlib
 import http.client
+import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from tukur.agent.joining.google import MetadataError, identity_token
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import Identity, JoinedFile
 from tukur.agent.joining.trust import Trust, parse_pem, seen, tls_options
 from tukur.protocol import auth, enrol_side, messages
 from tukur.protocol.agent_side import unpack
+from tukur.protocol.errors import ProtocolError
 from tukur.protocol.join_token import JoinToken
 
 TIMEOUT_S = 15.0
+RETRY_S = 120.0
+"""For so long a virtual machine tries to join: it boots unattended, and Google may be slow to answer."""
+_RETRIED = frozenset({"google_unavailable", "too_many_tries", "too_slow"})
 _LARGEST = 64 * 1024
 
 
@@ -34,7 +40,8 @@ async def join(hub: str, token: JoinToken, hostname: str) -> Identity:
     """Makes this machine a host of the hub, by a new key.
 
     Nothing of the token is said before the hub is verified by it. Raises HubAddressError, UnreachableError,
-    UntrustedError, and ProtocolError where the hub refuses.
+    UntrustedError, ProtocolError where the hub refuses, and MetadataError where the token is for a virtual
+    machine of Google and this is none.
     """
     hub = hub.rstrip("/")
     uri = hub_uri(hub)
@@ -43,12 +50,22 @@ async def join(hub: str, token: JoinToken, hostname: str) -> Identity:
         authorities = [await asyncio.to_thread(_authority, hub, token.authority)]
     key = auth.new_key()
 
-    def first(challenge: messages.Challenge, certificate: bytes) -> bytes:
+    async def first(challenge: messages.Challenge, certificate: bytes) -> bytes:
         return enrol_side.join(
             challenge, secret=token.secret, key=key, hostname=hostname, certificate=certificate
         )
 
-    answer = await _exchange(uri, Trust(None if authorities is None else tuple(authorities)), first)
+    async def first_of_instance(challenge: messages.Challenge, certificate: bytes) -> bytes:
+        shown = await identity_token(auth.instance_audience(challenge.nonce, certificate))
+        return enrol_side.instance_join(
+            challenge, token=shown, key=key, hostname=hostname, certificate=certificate
+        )
+
+    trust = Trust(None if authorities is None else tuple(authorities))
+    if token.secret:
+        answer = await _exchange(uri, trust, first)
+    else:
+        answer = await _persistently(lambda: _exchange(uri, trust, first_of_instance))
     if not isinstance(answer, messages.Joined):
         raise UntrustedError(f"{hub} answers a join with {type(answer).__name__}")
     return Identity(
@@ -65,7 +82,7 @@ async def rotate(file: JoinedFile) -> None:
     made = auth.new_key()
     identity = file.change(lambda known: msgspec.structs.replace(known, next_key=known.next_key or made))
 
-    def first(challenge: messages.Challenge, certificate: bytes) -> bytes:
+    async def first(challenge: messages.Challenge, certificate: bytes) -> bytes:
         return enrol_side.rotate(
             challenge,
             host_id=identity.host_id,
@@ -80,8 +97,24 @@ async def rotate(file: JoinedFile) -> None:
     file.change(lambda known: msgspec.structs.replace(known, key=known.next_key, next_key=b""))
 
 
+async def _persistently(attempt: Callable[[], Awaitable[messages.FromHub]]) -> messages.FromHub:
+    """Tries again, with the same key, where the next try may go well: the hub takes it for the same join."""
+    loop = asyncio.get_running_loop()
+    until, delay = loop.time() + RETRY_S, 1.0
+    while True:
+        try:
+            return await attempt()
+        except (MetadataError, UnreachableError, ProtocolError) as error:
+            final = isinstance(error, ProtocolError) and error.code not in _RETRIED
+            if final or loop.time() + delay > until:
+                raise
+        # Jitter: the machines of a group boot together.
+        await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+        delay = min(delay * 2, 15.0)
+
+
 async def _exchange(
-    uri: str, trust: Trust, first: Callable[[messages.Challenge, bytes], bytes]
+    uri: str, trust: Trust, first: Callable[[messages.Challenge, bytes], Awaitable[bytes]]
 ) -> messages.FromHub:
     """What the hub answers to a first word."""
     try:
@@ -93,7 +126,7 @@ async def _exchange(
             challenge = unpack(_binary(await socket.recv()))
             if not isinstance(challenge, messages.Challenge):
                 raise UntrustedError(f"{uri} begins with {type(challenge).__name__}; no hub does so")
-            await socket.send(first(challenge, seen(socket)))
+            await socket.send(await first(challenge, seen(socket)))
             return unpack(_binary(await socket.recv()))
     except ssl.SSLCertVerificationError as error:
         raise UntrustedError(f"{uri} is not to be trusted: {error.verify_message}") from error

@@ -238,6 +238,39 @@ OIDC = Group(
         ),
     ),
 )
+GOOGLE = Group(
+    "machines of Google Compute Engine",
+    (
+        Setting(
+            "google-project",
+            TEXT,
+            "virtual machines of this project [may join by their identity](../how-to/join-machines.md"
+            "#machines-of-a-google-cloud-instance-group)",
+            metavar="ID",
+        ),
+        Setting(
+            "google-groups",
+            NAMES,
+            "the managed instance groups whose machines may join",
+            default=[],
+            metavar="regions/REGION/instanceGroupManagers/NAME",
+        ),
+        Setting(
+            "google-certs-url",
+            TEXT,
+            "the keys by which Google signs identity tokens",
+            default="https://www.googleapis.com/oauth2/v3/certs",
+            metavar="URL",
+        ),
+        Setting(
+            "google-compute-url",
+            TEXT,
+            "the Compute Engine API",
+            default="https://compute.googleapis.com/compute/v1",
+            metavar="URL",
+        ),
+    ),
+)
 RETENTION = Group(
     "retention",
     (
@@ -353,7 +386,7 @@ UP_ORDERS = Group(
 HUB = Program(
     "hub",
     Path("/etc/tukur/hub.toml"),
-    (DATA, DATABASE, LOG, ADDRESS, OIDC, RETENTION, ENROL),
+    (DATA, DATABASE, LOG, ADDRESS, OIDC, GOOGLE, RETENTION, ENROL),
 )
 AGENT = Program(
     "agent",

@@ -13,6 +13,7 @@ from msgspec import convert, to_builtins
 from tukur.blocks import Table, decode_table
 from tukur.hub.auth.identity import Sees
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
+from tukur.hub.cloud.verdict import state_of
 from tukur.hub.errors import ProblemError
 from tukur.hub.history import difference, lives, series, table, top
 from tukur.hub.history.cache import HostPoints
@@ -25,10 +26,11 @@ from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
 from tukur.hub.models.exit import Exits, OomKills
 from tukur.hub.models.history import Difference, FleetTopList, Lives, Series, TopList
-from tukur.hub.models.host import Host, HostPolicy, IdentityConflict
+from tukur.hub.models.host import Host, HostInstance, HostPolicy, IdentityConflict
 from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative
 from tukur.hub.models.record import RecordGaps
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
+from tukur.hub.store.control.instances import InstanceRow
 from tukur.hub.store.record.blocks import BlockRow
 from tukur.hub.store.record.exits import ExitCursor
 from tukur.hub.store.record.lives import LifeQuery
@@ -97,10 +99,16 @@ class History:
 
     # --- hosts
 
-    async def hosts(self, sees: Sees) -> list[Host]:
-        """Every enrolled host that the asker sees."""
+    async def hosts(self, sees: Sees, *, left: bool = True) -> list[Host]:
+        """Every enrolled host that the asker sees; `left`: also those whose machine is no more."""
         conflicts = await self._store.control.identity_conflicts.pending()
-        return [_host(row, self._presence.get(row.host_id), conflicts) for row in await self._seen(sees)]
+        rows = await self._seen(sees, left=left)
+        return [_host(row, self._presence.get(row.host_id), conflicts) for row in rows]
+
+    async def left(self, sees: Sees) -> int:
+        """How many hosts that the asker sees have left."""
+        found = await self._store.control.instances.left()
+        return sum(count for groups, count in found if sees(groups))
 
     async def host(self, host_id: str) -> Host:
         """One host. Raises ProblemError (404)."""
@@ -110,8 +118,8 @@ class History:
             await self._store.control.identity_conflicts.pending(),
         )
 
-    async def _seen(self, sees: Sees) -> list[HostRow]:
-        return [row for row in await self._store.hosts() if sees(row.groups)]
+    async def _seen(self, sees: Sees, *, left: bool = True) -> list[HostRow]:
+        return [row for row in await self._store.hosts(left=left) if sees(row.groups)]
 
     async def _row(self, host_id: str) -> HostRow:
         rows = await self._store.hosts(host_id)
@@ -380,16 +388,31 @@ def _unknown(host_id: str) -> ProblemError:
     return ProblemError(404, "host_unknown", f"there is no host {host_id[:100]!r}")
 
 
+def _instance(row: InstanceRow, seen_ms: int | None) -> HostInstance:
+    holds = row.asked_ms > (seen_ms or 0)
+    return HostInstance(
+        instance_id=row.instance_id,
+        name=row.name,
+        group=row.group,
+        zone=row.zone,
+        reason=row.reason if holds else "",
+        asked_ms=row.asked_ms if holds else None,
+    )
+
+
 def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityConflictRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
     seen_ms = state.seen_wall_ns // 1_000_000 if state is not None else row.seen_ms
     offset_ns = state.clock.offset_ns if state is not None else None
     shift_ms = state.clock.shift_ns // 1_000_000 if state is not None else 0
+    online = state is not None and state.online
     return Host(
         host_id=row.host_id,
         name=row.name,
-        online=state is not None and state.online,
+        online=online,
+        state=state_of(row.instance, seen_ms, online=online),
+        instance=None if row.instance is None else _instance(row.instance, seen_ms),
         groups=list(row.groups),
         needs_approval=row.needs_approval,
         revoked=row.revoked_ms is not None,

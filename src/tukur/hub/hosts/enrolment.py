@@ -7,8 +7,12 @@ import uuid
 from tukur.hub.audit.log import AuditLog
 from tukur.hub.auth.identity import hash_of
 from tukur.hub.auth.limits import FailureLimit
+from tukur.hub.cloud.api import GoogleUnavailableError
+from tukur.hub.cloud.identity import IdentityRefusedError, Instance
+from tukur.hub.cloud.joining import InstanceJoins
 from tukur.hub.orders.key import OrderKey
 from tukur.hub.store.control.enrolment import Enrolments
+from tukur.hub.store.control.instances import InstanceRow, Instances
 from tukur.hub.tls.authority import der
 from tukur.hub.tls.serving import Tls
 from tukur.protocol import auth, messages
@@ -34,7 +38,18 @@ _JOIN_ERRORS = {
 class Enrolment:
     """All methods raise StoreError, and ProtocolError if they refuse."""
 
-    def __init__(self, enrolments: Enrolments, tls: Tls, audit: AuditLog, order_key: OrderKey) -> None:
+    def __init__(
+        self,
+        enrolments: Enrolments,
+        instances: Instances,
+        tls: Tls,
+        audit: AuditLog,
+        order_key: OrderKey,
+        instance_joins: InstanceJoins | None = None,
+    ) -> None:
+        """`instance_joins`: None: virtual machines cannot join by their identity."""
+        self._instances = instances
+        self._instance_joins = instance_joins
         self._failures = FailureLimit()
         self._enrolments = enrolments
         self._audit = audit
@@ -72,11 +87,9 @@ class Enrolment:
 
     async def join(self, session: HubSession, join: messages.Join, address: str) -> messages.Joined:
         """Enrols a machine that has a join token."""
-        wait_s = self._failures.wait_s(address)
-        if wait_s > 0:
-            raise ProtocolError("too_many_tries", f"too many failed joins; try again in {wait_s:.0f} s")
+        self._check_limit(address)
         if not session.joins(join):
-            raise ProtocolError("bad_signature", "the join request is not signed by the key that it contains")
+            raise _unsigned()
         host_id = str(uuid.uuid4())
         refusal = await self._enrolments.join(
             hash_of(join.secret), host_id, join.public_key, join.hostname, time.time_ns() // 1_000_000
@@ -90,6 +103,69 @@ class Enrolment:
         log.info("%r at %s joined as host %s", join.hostname, address, host_id)
         return messages.Joined(host_id=host_id, order_key=self._order_key.public)
 
+    def _check_limit(self, address: str) -> None:
+        wait_s = self._failures.wait_s(address)
+        if wait_s > 0:
+            raise ProtocolError("too_many_tries", f"too many failed joins; try again in {wait_s:.0f} s")
+
+    async def join_instance(
+        self, session: HubSession, join: messages.InstanceJoin, address: str
+    ) -> messages.Joined:
+        """Enrols a virtual machine of Google by its instance identity token.
+
+        Why it is refused is in the audit log alone: a stranger need not know what the hub checks.
+        """
+        self._check_limit(address)
+        if not session.joins_by_instance(join):
+            raise _unsigned()
+        try:
+            instance, group = await self._examine(join.token, session.audience(join))
+            host_id = await self._enrol(instance, group, join.public_key)
+        except GoogleUnavailableError as error:
+            self._failures.record_failure(address)
+            await self._refused(join, address, "google_unavailable", str(error))
+            raise ProtocolError(
+                "google_unavailable", "the hub could not ask Google about this machine; try again"
+            ) from error
+        except IdentityRefusedError as error:
+            self._failures.record_failure(address)
+            await self._refused(join, address, error.reason, str(error))
+            raise ProtocolError(
+                "identity_refused", "the hub does not accept this machine; its audit log says why"
+            ) from error
+        await self._audit.add(
+            *(f"host:{host_id}", "host.join", host_id),
+            origin=address,
+            name=instance.name,
+            instance_id=instance.instance_id,
+            group=group,
+        )
+        log.info("instance %s (%s) joined as host %s", instance.name, instance.instance_id, host_id)
+        return messages.Joined(host_id=host_id, order_key=self._order_key.public)
+
+    async def _examine(self, token: str, audience: str) -> tuple[Instance, str]:
+        if self._instance_joins is None:
+            raise IdentityRefusedError(
+                "google_off", "a join by an identity token; google-project is not set on this hub"
+            )
+        return await self._instance_joins.examine(token, audience)
+
+    async def _enrol(self, instance: Instance, group: str, public: bytes) -> str:
+        """The new host's ID. Raises IdentityRefusedError where the instance has joined."""
+        row = InstanceRow(instance.instance_id, instance.name, group, instance.zone)
+        now_ms = time.time_ns() // 1_000_000
+        host_id = await self._instances.enrol(str(uuid.uuid4()), public, row, now_ms)
+        if host_id is None:
+            raise IdentityRefusedError(
+                "instance_joined",
+                f"instance {instance.name} ({instance.instance_id}) has joined already, with another key",
+            )
+        return host_id
+
+    async def _refused(self, join: messages.InstanceJoin, address: str, reason: str, why: str) -> None:
+        await self._audit.add("", "host.join", join.hostname, reason, address, why=why)
+        log.warning("refused the join of %r at %s: %s (%s)", join.hostname, address, why, reason)
+
     async def rotate(self, session: HubSession, rotate: messages.Rotate) -> messages.Rotated:
         """Replaces a host's key."""
         known = await self._enrolments.key(rotate.host_id)
@@ -102,6 +178,10 @@ class Enrolment:
         await self._audit.add(f"host:{rotate.host_id}", "host.rotate", rotate.host_id)
         log.info("host %s has a new key", rotate.host_id)
         return messages.Rotated()
+
+
+def _unsigned() -> ProtocolError:
+    return ProtocolError("bad_signature", "the join request is not signed by the key that it contains")
 
 
 def _not_admitted() -> ProtocolError:

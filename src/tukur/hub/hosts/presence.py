@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from tukur.hub.bus import Bus, status_of
+from tukur.hub.bus import SILENCES, Bus, status_of
 from tukur.hub.hosts.clocks import HostClock
 from tukur.protocol.messages import Block, Gap, Heartbeat, Hello, HostFacts
 
@@ -94,3 +94,4 @@ class Presence:
         if state.connection == connection:
             state.online, state.heartbeat = False, None
             self._bus.publish(status_of(host_id), False)
+            self._bus.publish(SILENCES, (host_id, False))

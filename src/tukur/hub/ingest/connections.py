@@ -9,7 +9,15 @@ from litestar import WebSocket
 from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
-from tukur.hub.bus import ORDER_RESULTS, Bus, DeliveryUnknownError, NobodyThereError, agent_of, frames_of
+from tukur.hub.bus import (
+    GOODBYES,
+    ORDER_RESULTS,
+    Bus,
+    DeliveryUnknownError,
+    NobodyThereError,
+    agent_of,
+    frames_of,
+)
 from tukur.hub.hosts.enrolment import IDENTITY_CONFLICT, Enrolment
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.ingest.writer import IngestWriter
@@ -76,6 +84,8 @@ class Ingest:
                     await self._control.enrolments.save_facts(first.host_id, first.facts, time.time_ns())
                 case messages.Join():
                     answer = pack(await self._enrolment.join(session, first, _address(socket)))
+                case messages.InstanceJoin():
+                    answer = pack(await self._enrolment.join_instance(session, first, _address(socket)))
                 case messages.Rotate():
                     answer = pack(await self._enrolment.rotate(session, first))
                 case _:
@@ -171,6 +181,8 @@ class Ingest:
                 self._bus.publish(ORDER_RESULTS, (host_id, message))
             case messages.Inspection():
                 connection.answered(message)
+            case messages.Goodbye():
+                self._bus.publish(GOODBYES, (host_id, True))
             case messages.AgentLog():
                 log.info("host %s logs (%s): %s", host_id, message.level, message.text)
             case _:

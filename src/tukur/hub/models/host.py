@@ -1,6 +1,6 @@
 """Hosts, what their policies allow, and what an administrator changes about them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -44,10 +44,41 @@ class IdentityConflict(Struct, kw_only=True):
     last_ms: int
 
 
+class HostInstance(Struct, kw_only=True):
+    """The virtual machine of Google Compute Engine that a host is."""
+
+    instance_id: str
+    name: str
+    group: Annotated[str, Meta(description="`regions/REGION/instanceGroupManagers/NAME`")]
+    zone: str
+    reason: Annotated[
+        str,
+        Meta(description="Why its state is what it is, such as `deleting` or `recreated`; empty: none."),
+    ]
+    asked_ms: Annotated[
+        int | None,
+        Meta(description="When its group was asked for that state; null: not since it was last connected."),
+    ]
+
+
 class Host(Struct, kw_only=True):
     host_id: str
     name: str
     online: bool
+    state: Annotated[
+        Literal["online", "offline", "unknown", "suspended", "stopped", "left"],
+        Meta(
+            description=(
+                "`online`: its agent is connected; otherwise `offline`, or what its instance group says: "
+                "`left`: the machine is no more; `suspended`, `stopped`: it does not run; "
+                "`unknown`: the group has not answered since."
+            )
+        ),
+    ]
+    instance: Annotated[
+        HostInstance | None,
+        Meta(description="null: it did not join by the identity of a virtual machine."),
+    ]
     role: Annotated[RoleName, Meta(description="The requester's role on this host.")] = "none"
     groups: list[str]
     needs_approval: Annotated[bool, Meta(description="Orders need the approval of a second person.")]
@@ -99,6 +130,7 @@ class Host(Struct, kw_only=True):
 
 class Hosts(Struct, kw_only=True):
     hosts: list[Host] = field(default_factory=list)
+    left: Annotated[int, Meta(description="How many hosts have left, be they in the list or not.")] = 0
 
 
 class Release(Struct, kw_only=True):

@@ -80,6 +80,22 @@ held = Table(
 )
 """Who came with a host's key while another machine used it, and was not let in."""
 
+instance = Table(
+    "instance",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True, autoincrement=False),
+    Column("instance_id", String(20), nullable=False, unique=True),
+    Column("instance_name", String(63), nullable=False),
+    Column("instance_group", String(255), nullable=False),
+    Column("zone", String(63), nullable=False),
+    Column("state", String(16), nullable=False, server_default=""),
+    Column("reason", String(32), nullable=False, server_default=""),
+    Column("asked_ms", BigInteger, nullable=False, server_default="0"),
+)
+"""The virtual machine of Compute Engine that a host is. instance_id: Google's, never used again, so that a
+machine joins once. state, reason: what its group said of it when it was silent, asked at asked_ms
+(``hub.cloud.lifecycle``); empty: the group was never asked."""
+
 join_token = Table(
     "join_token",
     metadata,

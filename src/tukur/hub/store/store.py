@@ -17,6 +17,7 @@ from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.control.audit import AuditStore
 from tukur.hub.store.control.enrolment import Enrolments
 from tukur.hub.store.control.identity_conflicts import IdentityConflicts
+from tukur.hub.store.control.instances import COLUMNS, InstanceRow, Instances, has_left, instance_row
 from tukur.hub.store.control.orders import OrderTable
 from tukur.hub.store.control.sessions import Sessions
 from tukur.hub.store.control.tokens import Tokens
@@ -36,7 +37,7 @@ from tukur.hub.store.record.images import ImageStore
 from tukur.hub.store.record.lives import LifeStore
 from tukur.hub.store.record.ooms import OomStore
 from tukur.hub.store.record.rollups import RollupStore
-from tukur.hub.store.schema import block, host
+from tukur.hub.store.schema import block, host, instance
 from tukur.hub.store.waists import Control, Facts
 from tukur.protocol.messages import HostFacts
 
@@ -55,6 +56,8 @@ class HostRow:
     last_ms: int | None
     groups: tuple[str, ...] = ()
     needs_approval: bool = False
+    instance: InstanceRow | None = None
+    """The virtual machine that it is; None: it joined by a token with a secret."""
 
 
 class SqlControl:
@@ -62,6 +65,7 @@ class SqlControl:
 
     def __init__(self, database: Database) -> None:
         self.enrolments = Enrolments(database)
+        self.instances = Instances(database)
         self.identity_conflicts = IdentityConflicts(database)
         self.users = Users(database)
         self.sessions = Sessions(database)
@@ -131,8 +135,10 @@ class Store:
         """Closes all connections."""
         await self.database.close()
 
-    async def hosts(self, host_id: str | None = None) -> list[HostRow]:
+    async def hosts(self, host_id: str | None = None, *, left: bool = True) -> list[HostRow]:
         """Every host by name, or one host, each with the time of its first and its last block.
+
+        `left`: also those whose machine is no more.
 
         The one query that joins control and facts.
         """
@@ -143,7 +149,9 @@ class Store:
             "last_ms": select(func.max(block.c.last_ms)).where(own),
         }
         edges = [query.scalar_subquery().label(name) for name, query in recorded.items()]
-        wanted = select(host, *edges).order_by(host.c.name, host.c.host_id)
+        wanted = select(host, *COLUMNS, *edges).outerjoin(instance).order_by(host.c.name, host.c.host_id)
+        if not left:
+            wanted = wanted.where(instance.c.host.is_(None) | ~has_left())
         if host_id is not None:
             wanted = wanted.where(host.c.host_id == host_id)
         async with self.database.read() as connection:
@@ -174,4 +182,5 @@ def _host_row(row: Any) -> HostRow:
         row.last_ms,
         tuple(row.group_names.split()),
         row.needs_approval,
+        None if row.instance_id is None else instance_row(row),
     )

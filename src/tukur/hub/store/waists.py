@@ -15,6 +15,7 @@ from typing import Protocol
 from tukur.hub.store.control.audit import AuditStore
 from tukur.hub.store.control.enrolment import Enrolments
 from tukur.hub.store.control.identity_conflicts import IdentityConflicts
+from tukur.hub.store.control.instances import Instances
 from tukur.hub.store.control.orders import OrderTable
 from tukur.hub.store.control.sessions import Sessions
 from tukur.hub.store.control.tokens import Tokens
@@ -34,6 +35,10 @@ class Control(Protocol):
     @property
     def enrolments(self) -> Enrolments:
         """Hosts with their keys, and the join tokens that make them."""
+
+    @property
+    def instances(self) -> Instances:
+        """Hosts that are virtual machines of an instance group."""
 
     @property
     def identity_conflicts(self) -> IdentityConflicts:

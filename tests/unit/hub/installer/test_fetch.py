@@ -105,6 +105,16 @@ async def test_the_machine_gets_the_files_that_fit_it_and_no_others(hub: Running
     assert names == {PIP, OURS, "requirements.txt", "id"}
 
 
+async def test_a_token_without_a_secret_vouches_for_the_files_just_as_well(
+    hub: RunningHub, folder: Path, tmp_path: Path
+) -> None:
+    without = JoinToken(b"", fingerprint(hub.parts.tls.roots[0]), list_hash(hub)).text()
+    assert "checked by the hash in the token" in await fetch(hub.url, tmp_path / "into", without)
+    (folder / OURS).write_bytes(b"changed")
+    write_list(folder)
+    assert "is not the one of this token" in await refusal(hub.url, tmp_path / "other", without)
+
+
 async def test_a_file_that_was_changed_on_the_hub_is_named_and_not_kept(
     hub: RunningHub, folder: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import type {
   AuditEntries,
   Exits,
   Host,
+  Hosts,
   Invitation,
   NewUser,
   OomKills,
@@ -118,7 +119,7 @@ export const api = {
     json<Invitation>(`${userPath(name)}/reset`, { method: "POST", body: { second_factor: secondFactor } }),
   endUsersSessions: (name: string) => request(`${userPath(name)}/sessions`, { method: "DELETE" }),
   health: () => request("/healthz"),
-  hosts: async () => (await json<{ hosts: Host[] }>("/api/hosts")).hosts,
+  hosts: (left: boolean) => json<Hosts>(left ? "/api/hosts?left=true" : "/api/hosts"),
   host: (id: string) => json<Host>(hostPath(id)),
   series: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>
     json<Series>(`${hostPath(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, {

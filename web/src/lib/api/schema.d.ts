@@ -276,7 +276,7 @@ export interface paths {
         };
         /**
          * All hosts
-         * @description Every enrolled host that the requester may see, by name.
+         * @description Every enrolled host that the requester may see, by name; without those that have left.
          */
         get: operations["listHosts"];
         put?: never;
@@ -921,6 +921,13 @@ export interface components {
             name: string;
             online: boolean;
             /**
+             * @description `online`: its agent is connected; otherwise `offline`, or what its instance group says: `left`: the machine is no more; `suspended`, `stopped`: it does not run; `unknown`: the group has not answered since.
+             * @enum {string}
+             */
+            state: "online" | "offline" | "unknown" | "suspended" | "stopped" | "left";
+            /** @description null: it did not join by the identity of a virtual machine. */
+            instance: components["schemas"]["HostInstance"] | null;
+            /**
              * @description The requester's role on this host.
              * @default none
              * @enum {string}
@@ -978,6 +985,21 @@ export interface components {
             needs_approval?: boolean | null;
         };
         /**
+         * HostInstance
+         * @description The virtual machine of Google Compute Engine that a host is.
+         */
+        HostInstance: {
+            instance_id: string;
+            name: string;
+            /** @description `regions/REGION/instanceGroupManagers/NAME` */
+            group: string;
+            zone: string;
+            /** @description Why its state is what it is, such as `deleting` or `recreated`; empty: none. */
+            reason: string;
+            /** @description When its group was asked for that state; null: not since it was last connected. */
+            asked_ms: number | null;
+        };
+        /**
          * HostPolicy
          * @description The host's own policy file; the hub cannot override it.
          */
@@ -995,6 +1017,11 @@ export interface components {
         /** Hosts */
         Hosts: {
             hosts?: components["schemas"]["Host"][];
+            /**
+             * @description How many hosts have left, be they in the list or not.
+             * @default 0
+             */
+            left: number;
         };
         /**
          * IdentityConflict
@@ -2635,7 +2662,10 @@ export interface operations {
     };
     listHosts: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also hosts that have left: their machines are no more */
+                left?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2649,6 +2679,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Hosts"];
+                };
+            };
+            /** @description A parameter or the body is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in */

@@ -3,6 +3,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 export type Host = Schemas["Host"];
+export type Hosts = Schemas["Hosts"];
 export type Series = Schemas["Series"];
 export type ProcessDetail = Schemas["ProcessDetail"];
 export type Order = Schemas["Order"];

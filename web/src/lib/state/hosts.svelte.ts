@@ -6,7 +6,12 @@ import { router } from "./router.svelte";
 const INTERVAL_MS = 5000;
 
 class Hosts {
+  /** Without those that left, unless they are shown. */
   all = $state<Host[]>([]);
+  /** How many have left. */
+  left = $state(0);
+  /** Whether hosts that left are shown too. */
+  showLeft = $state(false);
   loaded = $state(false);
   problem = $state("");
   #timer = 0;
@@ -24,9 +29,25 @@ class Hosts {
     return () => clearInterval(this.#timer);
   }
 
+  toggleLeft(): Promise<void> {
+    this.showLeft = !this.showLeft;
+    if (!this.showLeft && this.current?.state === "left")
+      router.set({ host: null, at: null, pick: null }, false);
+    return this.refresh();
+  }
+
   async refresh(): Promise<void> {
     try {
-      this.all = await api.hosts();
+      const wanted = router.query.get("host");
+      let { hosts: found = [], left } = await api.hosts(this.showLeft);
+      if (!this.showLeft && left > 0 && wanted && !found.some((host) => host.host_id === wanted)) {
+        // A link to a host that left: its record is still there.
+        ({ hosts: found = [], left } = await api.hosts(true));
+        this.showLeft = found.some((host) => host.host_id === wanted);
+        if (!this.showLeft) found = found.filter((host) => host.state !== "left");
+      }
+      this.all = found;
+      this.left = left;
       this.loaded = true;
       this.problem = "";
     } catch (error) {

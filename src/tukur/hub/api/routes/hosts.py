@@ -38,6 +38,7 @@ DifferenceSort = Annotated[
     DifferenceBy,
     QueryParameter(description="Sort by change of RSS, by CPU time, or by bytes read and written"),
 ]
+Left = Annotated[bool, QueryParameter(description="Also hosts that have left: their machines are no more")]
 GroupBy = Annotated[
     Literal["process", "name", "user", "unit", "container", "pod", "slice"],
     QueryParameter(description="Aggregate lives by this field (its last value); `process`: do not aggregate"),
@@ -50,11 +51,17 @@ def with_role(identity: Identity, host: Host) -> Host:
 
 
 @get(
-    "/api/hosts", operation_id="listHosts", summary="All hosts", tags=["hosts"], responses=problems(401, 503)
+    "/api/hosts",
+    operation_id="listHosts",
+    summary="All hosts",
+    tags=["hosts"],
+    responses=problems(400, 401, 503),
 )
-async def list_hosts(request: ApiRequest, hub: NamedDependency[Hub]) -> Hosts:
-    """Every enrolled host that the requester may see, by name."""
-    return Hosts(hosts=[with_role(request.user, host) for host in await hub.history.hosts(request.user.sees)])
+async def list_hosts(request: ApiRequest, hub: NamedDependency[Hub], left: Left = False) -> Hosts:
+    """Every enrolled host that the requester may see, by name; without those that have left."""
+    sees = request.user.sees
+    found = await hub.history.hosts(sees, left=left)
+    return Hosts(hosts=[with_role(request.user, host) for host in found], left=await hub.history.left(sees))
 
 
 @get(
