@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.google.identity import Instance
+from tests.support.google.identity import Instance, SigningKeys
 from tests.support.google.metadata import MetadataServer, metadata_server
 from tests.support.google.secret_store import SecretStore, secret_store
+from tests.support.google.server import PROJECT, Google, google
 from tests.support.installing import InstallingHub, installing_hub
 from tests.support.machine import HERE_ADDRESS, Machine, machine, missing
 from tests.support.running import tukur
@@ -47,10 +48,35 @@ pytestmark = [
 class Cloud:
     """A virtual machine, and what of Google it sees."""
 
-    def __init__(self, vm: Machine, metadata: MetadataServer, secrets: SecretStore) -> None:
+    def __init__(
+        self,
+        vm: Machine,
+        metadata: MetadataServer,
+        secrets: SecretStore,
+        compute: Google,
+        here: MetadataServer,
+    ) -> None:
         self.vm = vm
         self.metadata = metadata
         self.secrets = secrets
+        self.compute = compute
+        self.here = here
+        self._group = compute.add_group("fleet")
+
+    def becomes_new_instance(self) -> str:
+        """The machine is another VM of the group from now on; its name."""
+        attributes = self.metadata.instance.attributes
+        self.metadata.instance = Instance.of(self.compute.add_instance(self._group))
+        self.metadata.instance.attributes = attributes
+        return self.metadata.instance.name
+
+    def hub_options(self) -> list[str]:
+        """By which a hub lets the group's machines in."""
+        return [
+            *("--google-project", PROJECT, "--google-groups", GROUP),
+            *("--google-certs-url", self.here.certs_url),
+            *("--google-compute-url", f"{self.compute.url}/compute/v1"),
+        ]
 
     def boot(self, *arguments: str, within: float = 120) -> "subprocess.CompletedProcess[str]":
         """Runs the script that was put there, as the guest agent does at boot."""
@@ -67,21 +93,29 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    instance = Instance("4711", "fleet-x1", "europe-west1-b", "tukur-test")
+    keys = SigningKeys()
+    instance = Instance("4711", "platform", "europe-west1-b", PROJECT)
     with (
+        google() as compute,
         machine(tmp_path_factory.mktemp("machine")) as vm,
-        metadata_server(instance, host=HERE_ADDRESS) as metadata,
-        secret_store("tukur-test", HERE_ADDRESS, JOIN, DATABASE, ROOT_PASSWORD) as secrets,
+        metadata_server(instance, keys, host=HERE_ADDRESS) as metadata,
+        # The hub's: what it trusts without TLS is on its own machine.
+        metadata_server(instance, keys) as here,
+        secret_store(PROJECT, HERE_ADDRESS, JOIN, DATABASE, ROOT_PASSWORD) as secrets,
     ):
-        yield Cloud(vm, metadata, secrets)
+        yield Cloud(vm, metadata, secrets, compute, here)
 
 
 @pytest.fixture(scope="module")
 def hub(
     cloud: Cloud, installer_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InstallingHub]:
-    with installing_hub(tmp_path_factory.mktemp("hub"), installer_folder) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        # Its own machine's: from there it has the access token for its questions about the group.
+        patch.setenv("GCE_METADATA_HOST", cloud.here.address)
+        folder = tmp_path_factory.mktemp("hub")
+        with installing_hub(folder, installer_folder, *cloud.hub_options()) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +219,7 @@ END
     assert hub["image"] == "registry.example.org/tukur/tukur:0.1.0"
     assert "--name=198.51.100.7" in hub["command"]
     assert "443:8787" in str(hub["ports"])
-    assert hub["environment"]["TUKUR_GOOGLE_PROJECT"] == "tukur-test"
+    assert hub["environment"]["TUKUR_GOOGLE_PROJECT"] == PROJECT
     assert hub["environment"]["TUKUR_GOOGLE_GROUPS"] == GROUP
     assert hub["environment"]["TUKUR_DATABASE"].startswith("mysql://")
     for name in ("hub", "database"):
@@ -245,6 +279,7 @@ def member(cloud: Cloud, hub: InstallingHub) -> Cloud:
         "tukur-secret-manager": cloud.secrets.url,
     }
     cloud.secrets.versions[JOIN] = []
+    cloud.becomes_new_instance()
     cloud.put("/run/startup-script", startup_script("member"))
     return cloud
 
@@ -263,15 +298,17 @@ def test_a_member_waits_for_the_token_then_installs_the_agent_and_joins(
         text=True,
     ) as booting:
         eventually(lambda: f"access {JOIN} 404" in member.secrets.requests, 20, "it has asked for the token")
-        made = tukur("join-token", "create", "--uses", "2", "--data", str(hub.up.data))
+        made = tukur("host", "token", "--google", "--data", str(hub.up.data))
+        assert made.returncode == 0, made.stderr
         member.secrets.versions[JOIN].append(made.stdout.encode())
         out, errors = booting.communicate(timeout=90)
     assert booting.returncode == 0, (out, errors)
     assert errors == ""
     assert f"the secret {JOIN} has no version yet; trying again" in out
-    assert "fleet-x1 has joined" in out
+    name = member.metadata.instance.name
+    assert f"{name} has joined" in out
     assert "tukur-join-" not in out
-    eventually(lambda: hub.online("fleet-x1"), 40, "the host is online under the name of its instance")
+    eventually(lambda: hub.online(name), 40, "the host is online under the name of its instance")
 
 
 def test_at_the_next_boot_a_member_stays_the_host_that_it_is(member: Cloud, hub: InstallingHub) -> None:
@@ -302,9 +339,10 @@ def test_a_hub_with_another_authority_installs_nothing(member: Cloud, hub: Insta
 
 def test_a_copied_disk_joins_as_a_host_of_its_own(member: Cloud, hub: InstallingHub) -> None:
     before = member.vm.path("/var/lib/tukur-agent/joined.json").read_bytes()
-    member.metadata.instance.instance_id, member.metadata.instance.name = "4712", "fleet-x2"
+    former = member.metadata.instance.instance_id
+    name = member.becomes_new_instance()
     done = member.boot()
     assert done.returncode == 0, done
-    assert "this disk belonged to the VM 4711" in done.stdout
+    assert f"this disk belonged to the VM {former}" in done.stdout
     assert member.vm.path("/var/lib/tukur-agent/joined.json").read_bytes() != before
-    eventually(lambda: hub.online("fleet-x2"), 40, "the second host is online")
+    eventually(lambda: hub.online(name), 40, "the second host is online")
