@@ -17,7 +17,7 @@ DECLARED = f'project = "{PROJECT}"\nregion = "europe-west1"\nzone = "europe-west
 def run(quick: bool) -> list[dict[str, object]]:
     """A plan in an empty project, the apply, and the plan that finds nothing to do."""
     rounds = 3 if quick else 10
-    with tempfile.TemporaryDirectory(prefix="tukur-gcp-") as folder, google(enabled=False) as cloud:
+    with tempfile.TemporaryDirectory(prefix="tukur-gcp-") as folder, google() as cloud:
         file = Path(folder) / "gcp.toml"
         file.write_text(DECLARED, encoding="utf-8")
         first = _measured(cloud, "plan in an empty project", rounds, "plan", file)

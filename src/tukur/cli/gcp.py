@@ -94,7 +94,8 @@ def _apply(options: argparse.Namespace, client: "Client", declared: "Declaration
         print_costs(declared)
         refuse_blocked(plan)
         _confirm(options, f"{len(plan.changes)} changes in the project {declared.project}")
-        plan = apply(client, plan, LineProgress())
+        with LineProgress() as progress:
+            plan = apply(client, plan, progress)
     print(f"everything is as declared; the hub: {plan.desired.hub_url}")
     return 0
 
@@ -120,7 +121,8 @@ def _destroy(options: argparse.Namespace, client: "Client", declared: "Declarati
     print_removal(removal, declared)
     if removal.deleted:
         _confirm(options, f"{len(removal.deleted)} deletions in the project {declared.project}")
-        destroy(client, removal, LineProgress())
+        with LineProgress() as progress:
+            destroy(client, removal, progress)
     return 0
 
 

@@ -19,10 +19,8 @@ def print_plan(plan: Plan, *, whole: bool = False) -> None:
     print(f"project {declared.project}, region {declared.region}, installation {declared.name}")
     for step in plan.steps if whole else plan.changes:
         print(_line(step))
-    for rule in plan.strange_rules:
-        print(
-            f"  ! firewall rule {rule} on the network {declared.name} was not made by tukur; it is left alone"
-        )
+    for warning in plan.warnings:
+        print(f"  ! {warning}")
     counts = [f"{len(plan.of(action))} {text}" for action, text in _TEXTS.items() if plan.of(action)]
     print("; ".join(counts))
 
@@ -86,6 +84,16 @@ class LineProgress:
         self._text = ""
         self._number = self._total = 0
         self._start = 0.0
+        self._open = False
+        """Whether the line on the terminal is not ended yet."""
+
+    def __enter__(self) -> "LineProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # What is printed next, an error, has a line of its own.
+        if self._open:
+            print(file=sys.stderr)
 
     def begin(self, number: int, total: int, what: str) -> None:
         """The so-manieth step begins."""
@@ -111,8 +119,10 @@ class LineProgress:
         elif self._number >= self._total:
             self._draw(self._total, "done")
             print(file=sys.stderr)
+            self._open = False
 
     def _draw(self, done: int, text: str) -> None:
         filled = _BAR * done // max(self._total, 1)
         bar = "#" * filled + "." * (_BAR - filled)
+        self._open = True
         print(f"\r\033[K[{bar}] {done}/{self._total} {text}", end="", file=sys.stderr, flush=True)

@@ -23,7 +23,6 @@ def apply(client: Client, plan: Plan, progress: Progress) -> Plan:
 
     Raises CloudError where a step fails: those before it are done, and the same call goes on with the rest.
     """
-    refuse_blocked(plan)
     total, done = len(plan.changes), 0
     if plan.address is None:
         # What comes later is declared with the address in it.
@@ -33,10 +32,25 @@ def apply(client: Client, plan: Plan, progress: Progress) -> Plan:
         )
         plan = make_plan(client, plan.declared)
     _run(client, plan, plan.changes, progress, done, total)
-    return _verified(client, plan.declared)
+    # An operation of an interrupted run may have failed since: what is there is looked at again.
+    plan = make_plan(client, plan.declared)
+    if plan.changes:
+        _run(client, plan, plan.changes, progress, total, total + len(plan.changes))
+        plan = make_plan(client, plan.declared)
+    refuse_incomplete(plan)
+    return plan
+
+
+def refuse_incomplete(plan: Plan) -> None:
+    """Raises CloudError for what is not as declared after everything has been done."""
+    for step in plan.changes:
+        what = f"{step.resource.title} {step.resource.name}"
+        why = "; ".join(map(str, step.found)) or "it is not there"
+        raise CloudError(f"after all steps {what} is not as declared: {why}; run the same command again")
 
 
 def _run(client: Client, plan: Plan, steps: list[Step], progress: Progress, done: int, total: int) -> int:
+    refuse_blocked(plan)
     client.on_wait = progress.waiting
     for step in steps:
         what = f"{step.resource.title} {step.resource.name}"
@@ -75,13 +89,3 @@ def _create(client: Client, declared: Declaration, step: Step) -> None:
             raise NameTakenError(
                 "the name was taken meanwhile by something that tukur did not make"
             ) from error
-
-
-def _verified(client: Client, declared: Declaration) -> Plan:
-    """An operation that an interrupted run had started may have failed since: the end is looked at again."""
-    plan = make_plan(client, declared)
-    for step in plan.changes:
-        what = f"{step.resource.title} {step.resource.name}"
-        why = "; ".join(map(str, step.found)) or "it is not there"
-        raise CloudError(f"after all steps {what} is not as declared: {why}; run the same command again")
-    return plan

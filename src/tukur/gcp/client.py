@@ -16,7 +16,13 @@ import google.auth.credentials
 import google.oauth2.credentials
 import requests
 import stamina
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
+from google.auth.exceptions import (
+    DefaultCredentialsError,
+    GoogleAuthError,
+    MalformedError,
+    RefreshError,
+    TransportError,
+)
 from google.auth.transport.requests import AuthorizedSession
 
 from tukur.gcp.errors import AccessError, CloudError, QuotaError
@@ -36,8 +42,21 @@ _MOST_WAIT_S = 60.0
 _PATHS: Mapping[Api, str] = {"compute": "compute/v1/", "monitoring": "v3/", "cloudresourcemanager": "v3/"}
 _QUOTA_REASONS = ("quotaExceeded", "QUOTA_EXCEEDED", "limitExceeded")
 _TRANSIENT_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "resourceNotReady")
-# A service account that was made a moment ago is not known everywhere yet.
-_NEW_ACCOUNT = ("Service account", "serviceAccounts/")
+# An API that was switched on a moment ago still says that it is off.
+_OFF_REASONS = ("accessNotConfigured", "SERVICE_DISABLED")
+# A service account or role that was made a moment ago is not known everywhere yet.
+_NEW = ("Service account", "serviceAccounts/", "does not exist in the resource's hierarchy")
+
+
+def _backoff(error: Exception) -> bool | float:
+    """Whether a request is worth repeating, and after how many seconds where Google says so."""
+    if not isinstance(error, CloudError) or isinstance(error, AccessError | QuotaError):
+        return False
+    busy = error.status in (429, 500, 502, 503, 504) or error.reason in (*_TRANSIENT_REASONS, "unreachable")
+    new = error.status == 400 and any(word in str(error) for word in _NEW)
+    if not busy and not new and error.reason not in _OFF_REASONS:
+        return False
+    return min(error.retry_after, _MOST_WAIT_S) if error.retry_after is not None else True
 
 
 class Client:
@@ -45,7 +64,7 @@ class Client:
 
     def __init__(self, project: str) -> None:
         self.project = project
-        self._session: requests.Session = AuthorizedSession(_credentials())  # type: ignore[no-untyped-call]
+        self._session: requests.Session = AuthorizedSession(_credentials(project))  # type: ignore[no-untyped-call]
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
         self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=16))
         self.on_wait: OnWait = lambda _: None
@@ -68,21 +87,15 @@ class Client:
 
     def call(self, verb: str, api: Api, path: str, body: Json | None = None, **query: Any) -> Json:
         """One request, repeated while Google is busy. Raises CloudError."""
-        url = _url(api, path)
-        for attempt in stamina.retry_context(
-            on=_backoff, attempts=_ATTEMPTS, timeout=_OPERATION_TIMEOUT_S, wait_initial=0.5, wait_max=30
-        ):
-            with attempt:
-                return self._send(verb, url, body, query, _TIMEOUT_S)
-        raise AssertionError("unreachable")
+        return self._send(verb, _url(api, path), body, query, _TIMEOUT_S)
 
-    def items(self, path: str, key: str = "items") -> list[Json]:
+    def items(self, path: str) -> list[Json]:
         """Everything in a collection of Compute Engine. Raises CloudError."""
         found: list[Json] = []
         query: dict[str, Any] = {}
         while True:
             page = self.call("GET", "compute", path, **query)
-            found += page.get(key, ())
+            found += page.get("items", ())
             if "nextPageToken" not in page:
                 return found
             query = {"pageToken": page["nextPageToken"]}
@@ -112,12 +125,7 @@ class Client:
             "global",
         )
         path = f"projects/{self.project}/{scope}/operations/{operation['name']}/wait"
-        for attempt in stamina.retry_context(
-            on=_backoff, attempts=_ATTEMPTS, timeout=_OPERATION_TIMEOUT_S, wait_initial=0.5, wait_max=30
-        ):
-            with attempt:
-                return self._send("POST", _url("compute", path), None, {}, _WAIT_TIMEOUT_S)
-        raise AssertionError("unreachable")
+        return self._send("POST", _url("compute", path), None, {}, _WAIT_TIMEOUT_S)
 
     def wait_long_running(self, api: Api, operation: Json) -> None:
         """The end of an operation of another interface than Compute Engine's. Raises CloudError."""
@@ -132,6 +140,13 @@ class Client:
         if error := operation.get("error"):
             raise CloudError(error.get("message", "the operation failed"), reason=str(error.get("code", "")))
 
+    @stamina.retry(
+        on=_backoff,
+        attempts=_ATTEMPTS,
+        timeout=_OPERATION_TIMEOUT_S,
+        wait_initial=0.5,
+        wait_max=30,
+    )
     def _send(
         self, verb: str, url: str, body: Json | None, query: Mapping[str, Any], timeout_s: float
     ) -> Json:
@@ -143,7 +158,7 @@ class Client:
         return content
 
 
-def _credentials() -> google.auth.credentials.Credentials:
+def _credentials(project: str) -> google.auth.credentials.Credentials:
     """As gcloud chooses them: none or a given token by gcloud's own variables, else the default ones."""
     if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("true", "1"):
         return google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
@@ -151,9 +166,12 @@ def _credentials() -> google.auth.credentials.Credentials:
         if file := os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"):
             with open(file, encoding="ascii") as opened:  # noqa: PTH123 - a string of the environment
                 return google.oauth2.credentials.Credentials(opened.read().strip())  # type: ignore[no-untyped-call]
-        found, _ = google.auth.default(scopes=[_SCOPE])
+        # Without a project that requests count for, some of Google's APIs refuse those of a person.
+        found, _ = google.auth.default(scopes=[_SCOPE], quota_project_id=project)
     except OSError as error:
         raise AccessError(f"the access token in {file} cannot be read: {error.strerror}") from error
+    except MalformedError as error:
+        raise AccessError(f"the credentials for Google Cloud cannot be used: {error}") from error
     except DefaultCredentialsError as error:
         raise AccessError(
             "no credentials for Google Cloud were found; sign in with: gcloud auth application-default login"
@@ -198,30 +216,27 @@ def _cause(error: BaseException) -> str:
 
 def _error(status: int, content: Json, retry_after: str | None) -> CloudError:
     error = content.get("error", {})
-    reason = next((one.get("reason", "") for one in error.get("errors", ())), error.get("status", ""))
+    causes = [*error.get("errors", ()), *error.get("details", ())]
+    reason = next((one["reason"] for one in causes if "reason" in one), error.get("status", ""))
     message = " ".join(str(error.get("message", f"HTTP status {status}")).split())
     seconds = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else None
     kind: type[CloudError] = CloudError
     if reason in _QUOTA_REASONS:
         kind = QuotaError
-    elif status in (401, 403) and reason not in _TRANSIENT_REASONS:
+    elif status in (401, 403) and not _passes(reason, message):
         kind = AccessError
     return kind(message, status=status, reason=reason, retry_after=seconds)
+
+
+def _passes(reason: str, message: str) -> bool:
+    """Whether a refusal may be over soon. The API that switches on the others has to be on already."""
+    off = reason in _OFF_REASONS and not message.startswith("Service Usage API")
+    return off or reason in _TRANSIENT_REASONS
 
 
 def _fail_operation(code: str, message: str) -> NoReturn:
     kind = QuotaError if code in _QUOTA_REASONS else CloudError
     raise kind(" ".join(message.split()), reason=code)
-
-
-def _backoff(error: Exception) -> bool | float:
-    """Whether a request is worth repeating, and after how many seconds where Google says so."""
-    if not isinstance(error, CloudError) or isinstance(error, AccessError | QuotaError):
-        return False
-    busy = error.status in (429, 500, 502, 503, 504) or error.reason in (*_TRANSIENT_REASONS, "unreachable")
-    if not busy and not (error.status == 400 and any(word in str(error) for word in _NEW_ACCOUNT)):
-        return False
-    return min(error.retry_after, _MOST_WAIT_S) if error.retry_after is not None else True
 
 
 def _last(address: str) -> str:

@@ -10,6 +10,7 @@ from tukur.gcp.marks import description, labels
 from tukur.gcp.resources.access import CustomRole, ProjectRoles, Secret, SecretAccess, ServiceAccount, member
 from tukur.gcp.resources.base import Resource
 from tukur.gcp.resources.compute import (
+    Address,
     Autoscaler,
     ComputeResource,
     Disk,
@@ -50,7 +51,7 @@ class Desired:
         self._zone = f"{self._project}/zones/{declared.zone}"
         self._mark = description(declared.name)
         self._labels = labels(declared.name)
-        self.address = ComputeResource(
+        self.address = Address(
             title="address",
             collection=f"{self._region}/addresses",
             body={

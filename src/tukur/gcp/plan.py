@@ -9,7 +9,8 @@ from tukur.gcp.client import Client, Json
 from tukur.gcp.compare import Difference
 from tukur.gcp.declaration import Declaration
 from tukur.gcp.desired import Desired
-from tukur.gcp.errors import CloudError, DeclarationError, NameTakenError
+from tukur.gcp.errors import CloudError, NameTakenError
+from tukur.gcp.preflight import find_warnings
 from tukur.gcp.resources.base import Resource
 from tukur.gcp.resources.compute import ComputeResource
 
@@ -47,8 +48,8 @@ class Plan:
     steps: Sequence[Step]
     address: str | None
     """The hub's, once it is reserved."""
-    strange_rules: Sequence[str]
-    """Firewall rules on the network that tukur did not make."""
+    warnings: Sequence[str]
+    """What `apply` does nothing about: quotas that are too small, firewall rules of others."""
 
     @property
     def changes(self) -> list[Step]:
@@ -69,20 +70,17 @@ def make_plan(client: Client, declared: Declaration) -> Plan:
     desired = Desired(declared, (address or {}).get("address"))
     resources = desired.all()[2:]
     with ThreadPoolExecutor(_READERS) as pool:
-        checked = pool.submit(check_region, client, declared) if _COMPUTE in enabled else None
-        older = pool.submit(older_templates, client, desired) if _COMPUTE in enabled else None
-        rules = pool.submit(strange_rules, client, declared) if _COMPUTE in enabled else None
+        on = _COMPUTE in enabled
+        warnings = pool.submit(find_warnings, client, declared) if on else None
+        older = pool.submit(older_templates, client, desired) if on else None
         read = list(pool.map(lambda resource: read_if_enabled(client, resource, enabled), resources))
-        if checked is not None:
-            checked.result()
-        leftovers = older.result() if older else []
-        strangers = rules.result() if rules else []
     actual = [services, address, *read]
     everything = desired.all()
     refuse_taken(declared, everything, actual)
     steps = [_step(resource, body) for resource, body in zip(everything, actual, strict=True)]
-    steps += [Step(resource, Action.DELETE, resource.body) for resource in leftovers]
-    return Plan(declared, desired, steps, (address or {}).get("address"), strangers)
+    steps += [Step(one, Action.DELETE, one.body) for one in (older.result() if older else ())]
+    found = warnings.result() if warnings else []
+    return Plan(declared, desired, steps, (address or {}).get("address"), found)
 
 
 def read_if_enabled(client: Client, resource: Resource, enabled: set[str]) -> Json | None:
@@ -95,26 +93,6 @@ def read_if_enabled(client: Client, resource: Resource, enabled: set[str]) -> Js
         raise error.within(f"{resource.title} {resource.name}") from error
 
 
-def check_region(client: Client, declared: Declaration) -> None:
-    """Raises DeclarationError where the region, a zone or a machine type does not exist."""
-    project, group = f"projects/{declared.project}", declared.group
-    region = client.read("compute", f"{project}/regions/{declared.region}")
-    if region is None:
-        raise DeclarationError(f"there is no region {declared.region} in Google Cloud")
-    zones = {address.rpartition("/")[2] for address in region.get("zones", ())}
-    for zone in (declared.zone, *group.zones):
-        if zone not in zones:
-            known = ", ".join(sorted(zones))
-            raise DeclarationError(
-                f"the region {declared.region} has no zone {zone}; one of {known} expected"
-            )
-    wanted = {("platform", declared.platform.machine, declared.zone)}
-    wanted |= {("group", group.machine, zone) for zone in group.zones or (declared.zone,)}
-    for table, machine, zone in sorted(wanted):
-        if client.read("compute", f"{project}/zones/{zone}/machineTypes/{machine}") is None:
-            raise DeclarationError(f"{table}.machine: the zone {zone} has no machine type {machine}")
-
-
 def older_templates(client: Client, desired: Desired) -> list[ComputeResource]:
     """Templates of this installation that new VMs are no longer made of."""
     current = desired.template()
@@ -123,16 +101,6 @@ def older_templates(client: Client, desired: Desired) -> list[ComputeResource]:
         for body in client.items(desired.templates)
         if current.is_ours(body, desired.name) and body["name"] != current.name
     ]
-
-
-def strange_rules(client: Client, declared: Declaration) -> list[str]:
-    """Names of firewall rules on the installation's network that tukur did not make."""
-    project = f"projects/{declared.project}"
-    network = f"/{project}/global/networks/{declared.name}"
-    mine = {f"{declared.name}-https", f"{declared.name}-iap-ssh"}
-    rules = client.items(f"{project}/global/firewalls")
-    here = {rule["name"] for rule in rules if rule["network"].endswith(network)}
-    return sorted(here - mine)
 
 
 def refuse_taken(declared: Declaration, resources: Sequence[Resource], actual: Sequence[Json | None]) -> None:

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 from tukur.gcp.client import Client
-from tukur.gcp.errors import CloudError
 from tukur.gcp.plan import Plan
 
 
@@ -20,15 +19,12 @@ class Member(NamedTuple):
 
 def members(client: Client, plan: Plan) -> list[Member]:
     """Those of the group; none where there is no group yet. Raises CloudError."""
+    if not any(step.resource.title == "instance group" and step.actual for step in plan.steps):
+        return []
     found: list[Member] = []
     query: dict[str, Any] = {}
     while True:
-        try:
-            page = client.call("POST", "compute", f"{plan.desired.group}/listManagedInstances", **query)
-        except CloudError as error:
-            if error.status == 404 or error.reason == "accessNotConfigured":
-                return []
-            raise
+        page = client.call("POST", "compute", f"{plan.desired.group}/listManagedInstances", **query)
         for one in page.get("managedInstances", ()):
             # projects/P/zones/Z/instances/NAME
             zone, _, name = one["instance"].split("/")[-3:]

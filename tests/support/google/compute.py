@@ -176,6 +176,7 @@ class Compute:
             "name": region,
             "status": "UP",
             "zones": [f"{SITE}projects/{project}/zones/{z}" for z in zones],
+            "quotas": [{"metric": one, "limit": limit} for one, limit in self._state.quotas.items()],
         }
 
     def _machineTypes_get(self, call: Call) -> Json:  # noqa: N802
@@ -199,6 +200,9 @@ class Compute:
 
     def _complete_addresses(self, _: str, body: Json) -> None:
         number = int(body["id"][-3:]) % 250 + 1
+        # They "can only be added or modified by the setLabels method".
+        body.pop("labels", None)
+        body["labelFingerprint"] = fingerprint({})
         body |= {"address": f"203.0.113.{number}", "status": "RESERVED"}
 
     def _addresses_delete(self, call: Call) -> Json:

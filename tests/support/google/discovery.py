@@ -83,12 +83,16 @@ class Api:
         base = "/" + document["servicePath"]
         common = document.get("parameters", {})
         self._methods = [_method(base, common, found) for found in _methods(document)]
+        self._matched: dict[tuple[str, str], tuple[Method, dict[str, str]]] = {}
 
     def match(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
         """The method that a request calls, and the parameters in its path."""
+        if (verb, path) in self._matched:
+            return self._matched[verb, path]
         for method in self._methods:
             if method.verb == verb and (found := method.pattern.fullmatch(path)):
-                return method, found.groupdict()
+                self._matched[verb, path] = method, found.groupdict()
+                return self._matched[verb, path]
         return None
 
     def check(self, method: Method, query: Mapping[str, str], body: Json | None) -> None:

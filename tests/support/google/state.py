@@ -53,6 +53,8 @@ class State:
             "us-central1": ("us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"),
         }
     )
+    quotas: dict[str, float] = field(default_factory=lambda: {"CPUS": 72.0, "N2_CPUS": 24.0})
+    """Of each region."""
     machine_types: dict[str, tuple[int, int]] = field(
         default_factory=lambda: (
             {"e2-micro": (2, 1024), "e2-small": (2, 2048), "e2-medium": (2, 4096)}

@@ -129,11 +129,22 @@ def test_progress_is_one_line_that_moves_on_a_terminal(monkeypatch: pytest.Monke
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as screen:
         monkeypatch.setattr(sys, "stderr", terminal)
-        progress = LineProgress()
-        progress.begin(1, 1, "creating disk d")
-        progress.waiting(12.0)
-        progress.done()
+        with LineProgress() as progress:
+            progress.begin(1, 1, "creating disk d")
+            progress.waiting(12.0)
+            progress.done()
         terminal.flush()
         shown = screen.read(1000).decode()
     assert "[....................] 0/1 creating disk d, 12 s" in shown
     assert "[####################] 1/1 done\r\n" in shown
+
+
+def test_an_error_in_the_middle_begins_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with pytest.raises(OSError, match="no more"), LineProgress() as progress:
+            progress.begin(1, 2, "creating disk d")
+            raise OSError("no more")
+        terminal.flush()
+        assert screen.read(1000).decode().endswith("0/2 creating disk d\r\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import stamina
 
+from tests.support.google.direct import answer_directly
 from tests.support.google.server import PROJECT, Google, google
 from tukur.cli import main
 
@@ -36,8 +37,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gcp(cloud: Google, file: Path) -> Gcp:
-    """Runs ``tukur gcp`` with the declaration; its exit code."""
+def gcp(cloud: Google, file: Path, monkeypatch: pytest.MonkeyPatch) -> Gcp:
+    """Runs ``tukur gcp`` with the declaration; its exit code. HTTP has tests of its own."""
+    answer_directly(monkeypatch, cloud)
 
     def run(action: str, *options: str) -> int:
         assured = ["--yes"] if action in ("apply", "destroy") else []

@@ -8,6 +8,7 @@ import pytest
 import stamina
 
 from tests.support.google.server import PROJECT, Google
+from tests.support.google.tokens import TokenServer, token_server
 from tukur.gcp.client import Client
 from tukur.gcp.errors import AccessError, CloudError, QuotaError
 
@@ -48,6 +49,8 @@ def test_the_pages_of_a_list_are_put_together(client: Client, cloud: Google) -> 
         (503, "backendError"),
         (403, "rateLimitExceeded"),
         (400, "resourceNotReady"),
+        # It was switched on a moment ago.
+        (403, "accessNotConfigured"),
     ],
 )
 def test_a_busy_google_is_asked_again(client: Client, cloud: Google, status: int, reason: str) -> None:
@@ -107,6 +110,53 @@ def test_a_server_that_does_not_answer_is_one_line(client: Client, cloud: Google
     cloud.cut_at(1, applied=False)
     with pytest.raises(CloudError, match=r"^127\.0\.0\.1:\d+ cannot be reached: "):
         client.change("POST", NETWORKS, NETWORK)
+
+
+@pytest.fixture
+def tokens(cloud: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenServer]:
+    """Credentials as google-auth finds them by itself: the key of a service account."""
+    with token_server() as running:
+        monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+        key = running.key_file(tmp_path / "key.json")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+        cloud.token = running.token
+        yield running
+
+
+def test_the_default_credentials_are_used_and_requests_count_for_the_project(
+    cloud: Google, tokens: TokenServer
+) -> None:
+    with Client(PROJECT) as client:
+        assert client.read("compute", f"{NETWORKS}/n") is None
+    assert tokens.given == 1
+    assert cloud.calls[0].headers["authorization"] == f"Bearer {tokens.token}"
+    # Some of Google's APIs refuse the requests of a person that count for no project.
+    assert cloud.calls[0].headers["x-goog-user-project"] == PROJECT
+
+
+def test_a_token_that_google_takes_no_longer_is_replaced_by_a_new_one(
+    cloud: Google, tokens: TokenServer
+) -> None:
+    with Client(PROJECT) as client:
+        client.read("compute", f"{NETWORKS}/n")
+        cloud.token = tokens.token = "another"
+        assert client.read("compute", f"{NETWORKS}/n") is None
+    assert tokens.given == 2
+
+
+def test_credentials_that_give_no_token_are_one_line(tokens: TokenServer) -> None:
+    tokens.refused = True
+    with (
+        Client(PROJECT) as client,
+        pytest.raises(AccessError, match="ran out or are not valid; sign in again"),
+    ):
+        client.read("compute", f"{NETWORKS}/n")
+
+
+def test_a_file_of_credentials_that_is_damaged_is_one_line(tokens: TokenServer, tmp_path: Path) -> None:
+    (tmp_path / "key.json").write_text('{"type": "service_account"}', encoding="ascii")
+    with pytest.raises(AccessError, match=r"^[^\n]+$"):
+        Client(PROJECT)
 
 
 def test_without_credentials_the_command_that_gets_some_is_named(

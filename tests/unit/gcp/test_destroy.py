@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.google.direct import answer_directly
 from tests.support.google.server import PROJECT, Google
 from tests.unit.gcp.conftest import Gcp
 from tukur.cli.errors import Exit
@@ -91,9 +90,8 @@ def test_what_has_one_of_our_names_and_is_not_ours_is_left_alone(
 
 @pytest.mark.parametrize("applied", [True, False], ids=["answer-lost", "request-lost"])
 def test_after_an_interruption_at_any_step_the_same_command_goes_on(
-    gcp: Gcp, cloud: Google, applied: bool, monkeypatch: pytest.MonkeyPatch
+    gcp: Gcp, cloud: Google, applied: bool
 ) -> None:
-    answer_directly(monkeypatch, cloud)
     assert gcp("apply") == 0
     # Each run ends at its second change, so that each step is once the last one.
     for _ in range(40):

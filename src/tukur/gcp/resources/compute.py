@@ -81,6 +81,16 @@ def fields_of(found: Sequence[Difference]) -> set[str]:
     return {field_of(difference) for difference in found}
 
 
+class Address(ComputeResource):
+    """A static address; its labels can only be set once it is there."""
+
+    def create(self, client: Client) -> None:
+        client.change("POST", self.collection, {key: self.body[key] for key in self.body if key != "labels"})
+        actual = self.read(client)
+        if actual is not None:
+            self._set_labels(client, actual)
+
+
 class Subnetwork(ComputeResource):
     """A subnetwork; access to Google without a public address has a method of its own."""
 
