@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.google.identity import Instance, SigningKeys
 from tests.support.google.metadata import MetadataServer, metadata_server
-from tests.support.google.secret_store import SecretStore, secret_store
+from tests.support.google.secret_store import ACCESS, SecretStore
 from tests.support.google.server import PROJECT, Google, google
 from tests.support.installing import InstallingHub, installing_hub
 from tests.support.machine import HERE_ADDRESS, Machine, machine, missing
@@ -48,19 +48,13 @@ pytestmark = [
 class Cloud:
     """A virtual machine, and what of Google it sees."""
 
-    def __init__(
-        self,
-        vm: Machine,
-        metadata: MetadataServer,
-        secrets: SecretStore,
-        compute: Google,
-        here: MetadataServer,
-    ) -> None:
+    def __init__(self, vm: Machine, metadata: MetadataServer, compute: Google, here: MetadataServer) -> None:
         self.vm = vm
         self.metadata = metadata
-        self.secrets = secrets
         self.compute = compute
         self.here = here
+        self.port = compute.url.rpartition(":")[2]
+        self.secrets = SecretStore(compute, (JOIN, DATABASE, ROOT_PASSWORD))
         self._group = compute.add_group("fleet")
 
     def becomes_new_instance(self) -> str:
@@ -75,12 +69,11 @@ class Cloud:
         return [
             *("--google-project", PROJECT, "--google-groups", GROUP),
             *("--google-certs-url", self.here.certs_url),
-            *("--google-compute-url", f"{self.compute.url}/compute/v1"),
+            *("--google-compute-url", f"http://127.0.0.1:{self.port}/compute/v1"),
         ]
 
     def boot(self, *arguments: str, within: float = 120) -> "subprocess.CompletedProcess[str]":
         """Runs the script that was put there, as the guest agent does at boot."""
-        self.secrets.requests.clear()
         return self.vm.run(
             "/run/startup-script", *arguments, within=within, GCE_METADATA_HOST=self.metadata.address
         )
@@ -96,14 +89,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     keys = SigningKeys()
     instance = Instance("4711", "platform", "europe-west1-b", PROJECT)
     with (
-        google() as compute,
+        google(host="0.0.0.0") as compute,
         machine(tmp_path_factory.mktemp("machine")) as vm,
         metadata_server(instance, keys, host=HERE_ADDRESS) as metadata,
         # The hub's: what it trusts without TLS is on its own machine.
         metadata_server(instance, keys) as here,
-        secret_store(PROJECT, HERE_ADDRESS, JOIN, DATABASE, ROOT_PASSWORD) as secrets,
     ):
-        yield Cloud(vm, metadata, secrets, compute, here)
+        yield Cloud(vm, metadata, compute, here)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +136,7 @@ def platform(cloud: Cloud, disk: Path) -> Cloud:
         "tukur-join-secret": JOIN,
         "tukur-database-secret": DATABASE,
         "tukur-database-root-secret": ROOT_PASSWORD,
-        "tukur-secret-manager": cloud.secrets.url,
+        "tukur-secret-manager": f"http://{HERE_ADDRESS}:{cloud.port}",
     }
     number = disk.name.removeprefix("loop")
     made = cloud.vm.sh(
@@ -177,7 +169,7 @@ def test_a_disk_with_something_else_on_it_is_left_alone(platform: Cloud, disk: P
     assert done.stderr.splitlines() == [
         "tukur: /dev/disk/by-id/google-tukur-data holds swap; ext4 or an empty disk expected"
     ]
-    assert platform.secrets.requests == []
+    assert platform.compute.calls == []
     subprocess.run(["wipefs", "--all", "--quiet", disk], check=True)
 
 
@@ -191,9 +183,9 @@ def test_the_first_boot_of_the_platform_makes_what_is_missing_and_stores_the_gro
         assert words in done.stdout
     assert platform.vm.sh("findmnt -n -o FSTYPE /srv/tukur").stdout.strip() == "ext4"
     assert platform.vm.sh("systemctl is-active docker.service").stdout.strip() == "active"
-    assert platform.secrets.versions[JOIN] == [b"tukur-join-first\n"]
+    assert platform.secrets.versions(JOIN) == [b"tukur-join-first\n"]
     for secret, name in ((DATABASE, "database_password"), (ROOT_PASSWORD, "database_root_password")):
-        (made,) = platform.secrets.versions[secret]
+        (made,) = platform.secrets.versions(secret)
         assert len(made.strip()) == 48
         assert platform.vm.path(f"{FILES}/secrets/{name}").read_bytes() == made
         assert made.decode().strip() not in done.stdout + done.stderr
@@ -227,7 +219,7 @@ END
 
 
 def test_a_further_boot_changes_nothing(platform: Cloud) -> None:
-    before = {name: list(versions) for name, versions in platform.secrets.versions.items()}
+    before = [platform.secrets.versions(name) for name in platform.secrets.names]
     pulled = asked(platform, "docker cp")
     # As after a boot: the disk is not mounted, so Docker does not start by itself.
     platform.vm.sh("systemctl stop docker.service; umount /srv/tukur; systemctl start docker.service")
@@ -235,7 +227,7 @@ def test_a_further_boot_changes_nothing(platform: Cloud) -> None:
     done = platform.boot()
     assert done.returncode == 0, done
     assert "making" not in done.stdout
-    assert platform.secrets.versions == before
+    assert [platform.secrets.versions(name) for name in platform.secrets.names] == before
     assert asked(platform, "docker cp") == pulled
     assert platform.vm.sh("systemctl is-active docker.service").stdout.strip() == "active"
 
@@ -245,15 +237,14 @@ def test_the_timer_stores_a_token_that_has_changed(platform: Cloud) -> None:
     platform.vm.path("/run/hub-token").write_text("tukur-join-second\n")
     done = platform.vm.sh("systemctl start tukur-join-token.service")
     assert done.returncode == 0, done.stderr
-    assert platform.secrets.versions[JOIN][-1] == b"tukur-join-second\n"
+    assert platform.secrets.versions(JOIN)[-1] == b"tukur-join-second\n"
     assert platform.vm.sh("systemctl start tukur-join-token.service").returncode == 0
-    assert len(platform.secrets.versions[JOIN]) == 2
+    assert len(platform.secrets.versions(JOIN)) == 2
 
 
 def test_what_google_refuses_is_said_in_one_line(platform: Cloud) -> None:
-    known = platform.secrets.versions.pop(JOIN)
+    platform.compute.fail(ACCESS, 403, "forbidden", "Permission denied on resource.")
     done = platform.boot("token")
-    platform.secrets.versions[JOIN] = known
     assert done.returncode == 1
     (said,) = done.stderr.splitlines()
     assert said.startswith(
@@ -262,12 +253,13 @@ def test_what_google_refuses_is_said_in_one_line(platform: Cloud) -> None:
 
 
 def test_a_password_that_secret_manager_does_not_tell_now_is_that_of_the_last_boot(platform: Cloud) -> None:
-    known = platform.secrets.versions.pop(DATABASE)
+    platform.compute.fail(ACCESS, 503, "backendError")
     done = platform.boot()
-    platform.secrets.versions[DATABASE] = known
     assert done.returncode == 0, done
     assert "the password of the last boot is used" in done.stdout
-    assert platform.vm.path(f"{FILES}/secrets/database_password").read_bytes() == known[0]
+    assert platform.vm.path(f"{FILES}/secrets/database_password").read_bytes() in platform.secrets.versions(
+        DATABASE
+    )
 
 
 @pytest.fixture(scope="module")
@@ -276,9 +268,9 @@ def member(cloud: Cloud, hub: InstallingHub) -> Cloud:
     cloud.metadata.instance.attributes = {
         "tukur-hub": f"https://{HERE_ADDRESS}:{hub.up.port}",
         "tukur-join-secret": JOIN,
-        "tukur-secret-manager": cloud.secrets.url,
+        "tukur-secret-manager": f"http://{HERE_ADDRESS}:{cloud.port}",
     }
-    cloud.secrets.versions[JOIN] = []
+    cloud.secrets.empty(JOIN)
     cloud.becomes_new_instance()
     cloud.put("/run/startup-script", startup_script("member"))
     return cloud
@@ -287,7 +279,7 @@ def member(cloud: Cloud, hub: InstallingHub) -> Cloud:
 def test_a_member_waits_for_the_token_then_installs_the_agent_and_joins(
     member: Cloud, hub: InstallingHub
 ) -> None:
-    member.secrets.requests.clear()
+    asked = member.secrets.asked(JOIN)
     command = [*member.vm.command("/run/startup-script")]
     with subprocess.Popen(
         command,
@@ -297,10 +289,10 @@ def test_a_member_waits_for_the_token_then_installs_the_agent_and_joins(
         stderr=subprocess.PIPE,
         text=True,
     ) as booting:
-        eventually(lambda: f"access {JOIN} 404" in member.secrets.requests, 20, "it has asked for the token")
+        eventually(lambda: member.secrets.asked(JOIN) > asked, 20, "it has asked for the token")
         made = tukur("host", "token", "--google", "--data", str(hub.up.data))
         assert made.returncode == 0, made.stderr
-        member.secrets.versions[JOIN].append(made.stdout.encode())
+        member.secrets.add(JOIN, made.stdout.encode())
         out, errors = booting.communicate(timeout=90)
     assert booting.returncode == 0, (out, errors)
     assert errors == ""
@@ -320,9 +312,8 @@ def test_at_the_next_boot_a_member_stays_the_host_that_it_is(member: Cloud, hub:
 
 
 def test_without_secret_manager_the_agent_that_is_there_goes_on(member: Cloud) -> None:
-    member.secrets.failing = 503
+    member.compute.fail(ACCESS, 503, "backendError")
     done = member.boot()
-    member.secrets.failing = 0
     assert done.returncode == 0, done
     assert "answers 503" in done.stdout
     assert "the agent that is here goes on" in done.stdout
@@ -330,10 +321,10 @@ def test_without_secret_manager_the_agent_that_is_there_goes_on(member: Cloud) -
 
 
 def test_a_hub_with_another_authority_installs_nothing(member: Cloud, hub: InstallingHub) -> None:
-    real = member.secrets.versions[JOIN][-1]
-    member.secrets.versions[JOIN].append(hub.changed_token(authority=bytes(32)).encode())
+    real = member.secrets.versions(JOIN)[-1]
+    member.secrets.add(JOIN, hub.changed_token(authority=bytes(32)).encode())
     done = member.boot()
-    member.secrets.versions[JOIN].append(real)
+    member.secrets.add(JOIN, real)
     assert "the hub's installer cannot be fetched: curl: (60)" in done.stdout, done
 
 
@@ -346,3 +337,7 @@ def test_a_copied_disk_joins_as_a_host_of_its_own(member: Cloud, hub: Installing
     assert f"this disk belonged to the VM {former}" in done.stdout
     assert member.vm.path("/var/lib/tukur-agent/joined.json").read_bytes() != before
     eventually(lambda: hub.online(name), 40, "the second host is online")
+
+
+def test_google_was_asked_for_nothing_that_it_does_not_have(cloud: Cloud) -> None:
+    assert cloud.compute.refused == []
