@@ -18,11 +18,11 @@ from tukur.protocol.join_token import JoinToken
 class InstallingHub:
     """A hub with an installer, which a test may change."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.installer = folder / "installer"
         names = ("--host", "0.0.0.0", "--name", HERE_ADDRESS)
-        self.up = Up(self.folder / "data", *names, "--installer", str(self.installer))
+        self.up = Up(self.folder / "data", *names, "--installer", str(self.installer), *options)
         self.client = self.up.sign_in()
         made = tukur("join-token", "create", "--data", str(self.up.data))
         assert made.returncode == 0, made.stderr
@@ -57,10 +57,10 @@ class InstallingHub:
 
 
 @contextlib.contextmanager
-def installing_hub(folder: Path, installer: Path) -> Iterator[InstallingHub]:
-    """One for the length of a with statement, with its own copy of an installer."""
+def installing_hub(folder: Path, installer: Path, *options: str) -> Iterator[InstallingHub]:
+    """One for the length of a with statement, with its own copy of an installer; `options`: the hub's."""
     shutil.copytree(installer, folder / "installer")
-    hub = InstallingHub(folder)
+    hub = InstallingHub(folder, *options)
     try:
         yield hub
     finally:

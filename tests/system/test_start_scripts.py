@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.google.identity import Instance
+from tests.support.google.identity import Instance, SigningKeys
 from tests.support.google.metadata import MetadataServer, metadata_server
-from tests.support.google.secret_store import SecretStore, secret_store
+from tests.support.google.secret_store import ACCESS, SecretStore
+from tests.support.google.server import PROJECT, Google, google
 from tests.support.installing import InstallingHub, installing_hub
 from tests.support.machine import HERE_ADDRESS, Machine, machine, missing
 from tests.support.running import tukur
@@ -47,14 +48,32 @@ pytestmark = [
 class Cloud:
     """A virtual machine, and what of Google it sees."""
 
-    def __init__(self, vm: Machine, metadata: MetadataServer, secrets: SecretStore) -> None:
+    def __init__(self, vm: Machine, metadata: MetadataServer, compute: Google, here: MetadataServer) -> None:
         self.vm = vm
         self.metadata = metadata
-        self.secrets = secrets
+        self.compute = compute
+        self.here = here
+        self.port = compute.url.rpartition(":")[2]
+        self.secrets = SecretStore(compute, (JOIN, DATABASE, ROOT_PASSWORD))
+        self._group = compute.add_group("fleet")
+
+    def becomes_new_instance(self) -> str:
+        """The machine is another VM of the group from now on; its name."""
+        attributes = self.metadata.instance.attributes
+        self.metadata.instance = Instance.of(self.compute.add_instance(self._group))
+        self.metadata.instance.attributes = attributes
+        return self.metadata.instance.name
+
+    def hub_options(self) -> list[str]:
+        """By which a hub lets the group's machines in."""
+        return [
+            *("--google-project", PROJECT, "--google-groups", GROUP),
+            *("--google-certs-url", self.here.certs_url),
+            *("--google-compute-url", f"http://127.0.0.1:{self.port}/compute/v1"),
+        ]
 
     def boot(self, *arguments: str, within: float = 120) -> "subprocess.CompletedProcess[str]":
         """Runs the script that was put there, as the guest agent does at boot."""
-        self.secrets.requests.clear()
         return self.vm.run(
             "/run/startup-script", *arguments, within=within, GCE_METADATA_HOST=self.metadata.address
         )
@@ -67,21 +86,28 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    instance = Instance("4711", "fleet-x1", "europe-west1-b", "tukur-test")
+    keys = SigningKeys()
+    instance = Instance("4711", "platform", "europe-west1-b", PROJECT)
     with (
+        google(host="0.0.0.0") as compute,
         machine(tmp_path_factory.mktemp("machine")) as vm,
-        metadata_server(instance, host=HERE_ADDRESS) as metadata,
-        secret_store("tukur-test", HERE_ADDRESS, JOIN, DATABASE, ROOT_PASSWORD) as secrets,
+        metadata_server(instance, keys, host=HERE_ADDRESS) as metadata,
+        # The hub's: what it trusts without TLS is on its own machine.
+        metadata_server(instance, keys) as here,
     ):
-        yield Cloud(vm, metadata, secrets)
+        yield Cloud(vm, metadata, compute, here)
 
 
 @pytest.fixture(scope="module")
 def hub(
     cloud: Cloud, installer_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InstallingHub]:
-    with installing_hub(tmp_path_factory.mktemp("hub"), installer_folder) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        # Its own machine's: from there it has the access token for its questions about the group.
+        patch.setenv("GCE_METADATA_HOST", cloud.here.address)
+        folder = tmp_path_factory.mktemp("hub")
+        with installing_hub(folder, installer_folder, *cloud.hub_options()) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +136,7 @@ def platform(cloud: Cloud, disk: Path) -> Cloud:
         "tukur-join-secret": JOIN,
         "tukur-database-secret": DATABASE,
         "tukur-database-root-secret": ROOT_PASSWORD,
-        "tukur-secret-manager": cloud.secrets.url,
+        "tukur-secret-manager": f"http://{HERE_ADDRESS}:{cloud.port}",
     }
     number = disk.name.removeprefix("loop")
     made = cloud.vm.sh(
@@ -143,7 +169,7 @@ def test_a_disk_with_something_else_on_it_is_left_alone(platform: Cloud, disk: P
     assert done.stderr.splitlines() == [
         "tukur: /dev/disk/by-id/google-tukur-data holds swap; ext4 or an empty disk expected"
     ]
-    assert platform.secrets.requests == []
+    assert platform.compute.calls == []
     subprocess.run(["wipefs", "--all", "--quiet", disk], check=True)
 
 
@@ -157,9 +183,9 @@ def test_the_first_boot_of_the_platform_makes_what_is_missing_and_stores_the_gro
         assert words in done.stdout
     assert platform.vm.sh("findmnt -n -o FSTYPE /srv/tukur").stdout.strip() == "ext4"
     assert platform.vm.sh("systemctl is-active docker.service").stdout.strip() == "active"
-    assert platform.secrets.versions[JOIN] == [b"tukur-join-first\n"]
+    assert platform.secrets.versions(JOIN) == [b"tukur-join-first\n"]
     for secret, name in ((DATABASE, "database_password"), (ROOT_PASSWORD, "database_root_password")):
-        (made,) = platform.secrets.versions[secret]
+        (made,) = platform.secrets.versions(secret)
         assert len(made.strip()) == 48
         assert platform.vm.path(f"{FILES}/secrets/{name}").read_bytes() == made
         assert made.decode().strip() not in done.stdout + done.stderr
@@ -185,7 +211,7 @@ END
     assert hub["image"] == "registry.example.org/tukur/tukur:0.1.0"
     assert "--name=198.51.100.7" in hub["command"]
     assert "443:8787" in str(hub["ports"])
-    assert hub["environment"]["TUKUR_GOOGLE_PROJECT"] == "tukur-test"
+    assert hub["environment"]["TUKUR_GOOGLE_PROJECT"] == PROJECT
     assert hub["environment"]["TUKUR_GOOGLE_GROUPS"] == GROUP
     assert hub["environment"]["TUKUR_DATABASE"].startswith("mysql://")
     for name in ("hub", "database"):
@@ -193,7 +219,7 @@ END
 
 
 def test_a_further_boot_changes_nothing(platform: Cloud) -> None:
-    before = {name: list(versions) for name, versions in platform.secrets.versions.items()}
+    before = [platform.secrets.versions(name) for name in platform.secrets.names]
     pulled = asked(platform, "docker cp")
     # As after a boot: the disk is not mounted, so Docker does not start by itself.
     platform.vm.sh("systemctl stop docker.service; umount /srv/tukur; systemctl start docker.service")
@@ -201,7 +227,7 @@ def test_a_further_boot_changes_nothing(platform: Cloud) -> None:
     done = platform.boot()
     assert done.returncode == 0, done
     assert "making" not in done.stdout
-    assert platform.secrets.versions == before
+    assert [platform.secrets.versions(name) for name in platform.secrets.names] == before
     assert asked(platform, "docker cp") == pulled
     assert platform.vm.sh("systemctl is-active docker.service").stdout.strip() == "active"
 
@@ -211,15 +237,14 @@ def test_the_timer_stores_a_token_that_has_changed(platform: Cloud) -> None:
     platform.vm.path("/run/hub-token").write_text("tukur-join-second\n")
     done = platform.vm.sh("systemctl start tukur-join-token.service")
     assert done.returncode == 0, done.stderr
-    assert platform.secrets.versions[JOIN][-1] == b"tukur-join-second\n"
+    assert platform.secrets.versions(JOIN)[-1] == b"tukur-join-second\n"
     assert platform.vm.sh("systemctl start tukur-join-token.service").returncode == 0
-    assert len(platform.secrets.versions[JOIN]) == 2
+    assert len(platform.secrets.versions(JOIN)) == 2
 
 
 def test_what_google_refuses_is_said_in_one_line(platform: Cloud) -> None:
-    known = platform.secrets.versions.pop(JOIN)
+    platform.compute.fail(ACCESS, 403, "forbidden", "Permission denied on resource.")
     done = platform.boot("token")
-    platform.secrets.versions[JOIN] = known
     assert done.returncode == 1
     (said,) = done.stderr.splitlines()
     assert said.startswith(
@@ -228,12 +253,13 @@ def test_what_google_refuses_is_said_in_one_line(platform: Cloud) -> None:
 
 
 def test_a_password_that_secret_manager_does_not_tell_now_is_that_of_the_last_boot(platform: Cloud) -> None:
-    known = platform.secrets.versions.pop(DATABASE)
+    platform.compute.fail(ACCESS, 503, "backendError")
     done = platform.boot()
-    platform.secrets.versions[DATABASE] = known
     assert done.returncode == 0, done
     assert "the password of the last boot is used" in done.stdout
-    assert platform.vm.path(f"{FILES}/secrets/database_password").read_bytes() == known[0]
+    assert platform.vm.path(f"{FILES}/secrets/database_password").read_bytes() in platform.secrets.versions(
+        DATABASE
+    )
 
 
 @pytest.fixture(scope="module")
@@ -242,9 +268,10 @@ def member(cloud: Cloud, hub: InstallingHub) -> Cloud:
     cloud.metadata.instance.attributes = {
         "tukur-hub": f"https://{HERE_ADDRESS}:{hub.up.port}",
         "tukur-join-secret": JOIN,
-        "tukur-secret-manager": cloud.secrets.url,
+        "tukur-secret-manager": f"http://{HERE_ADDRESS}:{cloud.port}",
     }
-    cloud.secrets.versions[JOIN] = []
+    cloud.secrets.empty(JOIN)
+    cloud.becomes_new_instance()
     cloud.put("/run/startup-script", startup_script("member"))
     return cloud
 
@@ -252,7 +279,7 @@ def member(cloud: Cloud, hub: InstallingHub) -> Cloud:
 def test_a_member_waits_for_the_token_then_installs_the_agent_and_joins(
     member: Cloud, hub: InstallingHub
 ) -> None:
-    member.secrets.requests.clear()
+    asked = member.secrets.asked(JOIN)
     command = [*member.vm.command("/run/startup-script")]
     with subprocess.Popen(
         command,
@@ -262,16 +289,18 @@ def test_a_member_waits_for_the_token_then_installs_the_agent_and_joins(
         stderr=subprocess.PIPE,
         text=True,
     ) as booting:
-        eventually(lambda: f"access {JOIN} 404" in member.secrets.requests, 20, "it has asked for the token")
-        made = tukur("join-token", "create", "--uses", "2", "--data", str(hub.up.data))
-        member.secrets.versions[JOIN].append(made.stdout.encode())
+        eventually(lambda: member.secrets.asked(JOIN) > asked, 20, "it has asked for the token")
+        made = tukur("host", "token", "--google", "--data", str(hub.up.data))
+        assert made.returncode == 0, made.stderr
+        member.secrets.add(JOIN, made.stdout.encode())
         out, errors = booting.communicate(timeout=90)
     assert booting.returncode == 0, (out, errors)
     assert errors == ""
     assert f"the secret {JOIN} has no version yet; trying again" in out
-    assert "fleet-x1 has joined" in out
+    name = member.metadata.instance.name
+    assert f"{name} has joined" in out
     assert "tukur-join-" not in out
-    eventually(lambda: hub.online("fleet-x1"), 40, "the host is online under the name of its instance")
+    eventually(lambda: hub.online(name), 40, "the host is online under the name of its instance")
 
 
 def test_at_the_next_boot_a_member_stays_the_host_that_it_is(member: Cloud, hub: InstallingHub) -> None:
@@ -283,9 +312,8 @@ def test_at_the_next_boot_a_member_stays_the_host_that_it_is(member: Cloud, hub:
 
 
 def test_without_secret_manager_the_agent_that_is_there_goes_on(member: Cloud) -> None:
-    member.secrets.failing = 503
+    member.compute.fail(ACCESS, 503, "backendError")
     done = member.boot()
-    member.secrets.failing = 0
     assert done.returncode == 0, done
     assert "answers 503" in done.stdout
     assert "the agent that is here goes on" in done.stdout
@@ -293,18 +321,23 @@ def test_without_secret_manager_the_agent_that_is_there_goes_on(member: Cloud) -
 
 
 def test_a_hub_with_another_authority_installs_nothing(member: Cloud, hub: InstallingHub) -> None:
-    real = member.secrets.versions[JOIN][-1]
-    member.secrets.versions[JOIN].append(hub.changed_token(authority=bytes(32)).encode())
+    real = member.secrets.versions(JOIN)[-1]
+    member.secrets.add(JOIN, hub.changed_token(authority=bytes(32)).encode())
     done = member.boot()
-    member.secrets.versions[JOIN].append(real)
+    member.secrets.add(JOIN, real)
     assert "the hub's installer cannot be fetched: curl: (60)" in done.stdout, done
 
 
 def test_a_copied_disk_joins_as_a_host_of_its_own(member: Cloud, hub: InstallingHub) -> None:
     before = member.vm.path("/var/lib/tukur-agent/joined.json").read_bytes()
-    member.metadata.instance.instance_id, member.metadata.instance.name = "4712", "fleet-x2"
+    former = member.metadata.instance.instance_id
+    name = member.becomes_new_instance()
     done = member.boot()
     assert done.returncode == 0, done
-    assert "this disk belonged to the VM 4711" in done.stdout
+    assert f"this disk belonged to the VM {former}" in done.stdout
     assert member.vm.path("/var/lib/tukur-agent/joined.json").read_bytes() != before
-    eventually(lambda: hub.online("fleet-x2"), 40, "the second host is online")
+    eventually(lambda: hub.online(name), 40, "the second host is online")
+
+
+def test_google_was_asked_for_nothing_that_it_does_not_have(cloud: Cloud) -> None:
+    assert cloud.compute.refused == []

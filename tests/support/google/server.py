@@ -296,7 +296,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def google(port: int = 0, *, enabled: bool = True) -> Iterator[Google]:
+def google(port: int = 0, *, host: str = "127.0.0.1", enabled: bool = True) -> Iterator[Google]:
     """A Google with one project, ``rehearsal``; with `enabled` its APIs are switched on already."""
     made = Google()
     if enabled:
@@ -306,8 +306,8 @@ def google(port: int = 0, *, enabled: bool = True) -> Iterator[Google]:
         }
     connections: set[socket.socket] = set()
     handler = type("Handler", (_Handler,), {"google": made, "connections": connections})
-    with _Server(("127.0.0.1", port), handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with _Server((host, port), handler) as server:
+        made.url = f"http://{host}:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

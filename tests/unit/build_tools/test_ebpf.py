@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from build_tools.ebpf import CompileError, compile_all
+from build_tools.ebpf import FLAGS, CompileError, compile_all
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -60,3 +62,28 @@ def test_a_program_that_does_not_compile_says_why_and_leaves_nothing(checkout: P
 def test_a_folder_without_programs_is_no_checkout(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match=r"no \*\.bpf\.c in"):
         compile_all(tmp_path)
+
+
+def test_the_objects_are_the_same_for_each_processor(checkout: Path) -> None:
+    pytest.importorskip("ziglang")
+    made = {path.name: path.read_bytes() for path in compile_all(checkout)}
+    # What a source could ask for to be another on another processor.
+    for macro in ("__x86_64__", "__aarch64__", "__TARGET_ARCH_x86", "__TARGET_ARCH_arm64"):
+        for name, content in made.items():
+            source = checkout / "native" / "bpf" / name.replace(".o", ".c")
+            other = checkout / "other.o"
+            command: list[str | Path]
+            command = [
+                sys.executable,
+                "-m",
+                "ziglang",
+                "cc",
+                *FLAGS,
+                f"-D{macro}=1",
+                "-c",
+                source.name,
+                "-o",
+                other,
+            ]
+            subprocess.run(command, cwd=source.parent, check=True)
+            assert other.read_bytes() == content, macro

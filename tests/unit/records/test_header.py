@@ -91,6 +91,37 @@ def test_every_member_has_the_same_place_and_size(layout: Layout, structure: str
     assert list(dtype.names or ()) == members(structure)
 
 
+@pytest.mark.parametrize("target", ["x86_64-linux-gnu", "aarch64-linux-gnu"])
+def test_the_layout_is_the_same_for_each_processor(target: str, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    asserts = [
+        f"_Static_assert(sizeof(struct {name}) == {STRUCTURES[name].itemsize}, {name!r});"
+        for name in STRUCTURES
+    ]
+    asserts += [
+        f'_Static_assert(offsetof(struct {structure}, {name}) == {offset}, "{structure}.{name}");'
+        for structure in STRUCTURES
+        for name, _, offset in fields(STRUCTURES[structure])
+    ]
+    source = tmp_path / "layout.c"
+    source.write_text(
+        "\n".join(["#include <stddef.h>", f'#include "{HEADER}"', *asserts, ""]).replace("'", '"')
+    )
+    command = [
+        *compiler(),
+        "-target",
+        target,
+        "-Wall",
+        "-Werror",
+        "-c",
+        str(source),
+        "-o",
+        str(tmp_path / "layout.o"),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_every_structure_has_the_same_size_and_no_hole(layout: Layout, structure: str) -> None:
     dtype = STRUCTURES[structure]
