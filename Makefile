@@ -11,7 +11,8 @@ DOCKER ?= docker
 EBPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/include/*.h) build_tools/ebpf.py
 PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null) build_tools/page.py
 C_SOURCES := $(filter-out %.mod.c,$(wildcard native/*/*.[ch]))
-SHELL_SCRIPTS := build_tools/setup $(wildcard src/tukur/hub/installer/*.sh)
+SHELL_SCRIPTS := build_tools/setup $(wildcard src/tukur/hub/installer/*.sh) \
+	$(addprefix deploy/debian/,preinst postinst prerm postrm tukur-agent-join)
 
 .PHONY: help
 help: # this text: the targets with their groups
@@ -42,6 +43,10 @@ push: images ## push the images to the registry that IMAGE_PREFIX names
 .PHONY: installer
 installer: .cache/built .cache/venv-test ## make what a hub's /install.sh installs, in dist/installer (ARGS: --python, --architecture)
 	@$(PY) -m build_tools.installer $(ARGS)
+
+.PHONY: deb
+deb: installer ## make the Debian packages of the agent in dist/, from dist/installer (ARGS: see make installer)
+	@$(PY) -m build_tools.deb $(ARGS)
 
 .PHONY: docs
 docs: .cache/venv-test ## build the documentation in build/site, and check its links

@@ -21,6 +21,7 @@ NAMES = (
     "stop",
     "signin",
     "images",
+    "gcp",
 )
 """Each is a module of this folder with ``run(quick: bool) -> list[dict]``."""
 

@@ -1,18 +1,20 @@
-"""``python -m build_tools.images build|push --prefix docker.io/NAME``: the images of hub and agent.
+"""``python -m build_tools.images build|push --prefix docker.io/NAME``: images of hub, agent and installer.
 
-The wheel is built first, here and not in the Dockerfile: what is in the images is what was tested.
+Wheel and installer are built before, not in the Dockerfile: what is in the images is what was tested.
 """
 
 import argparse
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+from build_tools import installer
 from build_tools.wheel import build_wheel
 from tukur import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = ("tukur", "tukur-agent")
+TARGETS = ("tukur", "tukur-agent", "tukur-installer")
 
 
 def build_commands(docker: str, prefix: str, revision: str, options: list[str]) -> list[list[str]]:
@@ -53,6 +55,11 @@ def main() -> int:
         for old in (ROOT / "dist").glob("tukur-*.whl"):
             old.unlink()
         build_wheel(ROOT, ROOT / "dist")
+        try:
+            installer.build(ROOT, ROOT / "dist" / "installer", installer.PYTHONS, installer.ARCHITECTURES)
+        except installer.InstallerError as error:
+            print(f"tukur: the installer was not made: {error}", file=sys.stderr)
+            return 1
         commands = build_commands(options.docker, options.prefix, _revision(), passed_on)
     else:
         commands = push_commands(options.docker, options.prefix)

@@ -52,7 +52,7 @@ def build(root: Path, folder: Path, pythons: Sequence[str], architectures: Seque
     return folder
 
 
-def for_target(locked: str, python: str, architecture: str) -> str:
+def for_target(locked: str, python: str, architecture: str, leave_out: Sequence[str] = ()) -> str:
     """The requirements that apply there, without their markers: pip evaluates those of its own machine."""
     environment = {
         "python_version": python,
@@ -66,7 +66,8 @@ def for_target(locked: str, python: str, architecture: str) -> str:
     for entry in _entries(locked):
         requirement, *hashes = entry.split(" --hash=")
         parsed = Requirement(requirement)
-        if parsed.marker is None or parsed.marker.evaluate(environment):
+        applies = parsed.marker is None or parsed.marker.evaluate(environment)
+        if applies and parsed.name not in leave_out:
             words = [f"{parsed.name}{parsed.specifier}", *(f"--hash={one.strip()}" for one in hashes)]
             kept.append(" ".join(words))
     return "\n".join(kept) + "\n"
@@ -78,17 +79,23 @@ def _entries(locked: str) -> Iterator[str]:
     return (" ".join(entry.split()) for entry in joined.splitlines())
 
 
-def _download(requirements: str, folder: Path, python: str, architecture: str) -> None:
+def compatible(python: str, architecture: str) -> list[str]:
+    """pip's options for the wheels that another machine can use."""
     platforms = [word for name in _PLATFORMS for word in ("--platform", f"{name}_{architecture}")]
     abis = ["--abi", f"cp{python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
+    binary = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python]
+    return [*binary, *abis, *platforms]
+
+
+def _download(requirements: str, folder: Path, python: str, architecture: str) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         file.write(requirements)
         file.flush()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-                *("--only-binary", ":all:", "--no-deps", "--require-hashes", "--dest", str(folder)),
-                *("--implementation", "cp", "--python-version", python, *abis, *platforms),
+                *("--no-deps", "--require-hashes", "--dest", str(folder)),
+                *compatible(python, architecture),
                 *("--requirement", file.name),
             ],
             capture_output=True,

@@ -22,7 +22,9 @@ BESIDE_SYSTEM = (
     "tests/browser",
     "tests/system/test_docker.py",
     "tests/system/test_installer.py",
+    "tests/system/test_packages.py",
     "tests/system/test_spool.py",
+    "tests/system/test_start_scripts.py",
 )
 """About half of what is tested on the whole system."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of its own is used

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from build_tools.images import TARGETS
+from build_tools.installer import MANIFEST, manifest
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,13 +84,16 @@ class Docker:
     def build_images(self, wheel: Path) -> None:
         """The images of the Dockerfile, from a wheel; and that of the database."""
         context = self.folder / "context"
-        (context / "dist").mkdir(parents=True)
+        # What the agent's image holds is enough to see that a list and its files arrive.
+        (context / "dist" / "installer").mkdir(parents=True)
+        shutil.copy(wheel, context / "dist" / "installer")
+        (context / "dist" / "installer" / MANIFEST).write_text(manifest(context / "dist" / "installer"))
         shutil.copy(wheel, context / "dist")
         shutil.copytree(CACHE / "wheels", context / "dist" / "wheels", copy_function=os.link)
         for name in ("deploy/docker", "requirements"):
             shutil.copytree(ROOT / name, context / name)
         self.docker("import", CACHE / "base.tar", BASE)
-        for target in ("tukur", "tukur-agent"):
+        for target in TARGETS:
             self.docker(
                 *("build", "--quiet", "--file", context / "deploy/docker/Dockerfile", "--target", target),
                 *("--build-arg", f"BASE_IMAGE={BASE}", "--tag", f"{PREFIX}/{target}"),

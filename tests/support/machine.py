@@ -94,13 +94,17 @@ class Machine:
     def __init__(self, init: int) -> None:
         self._init = init
 
+    def command(self, *command: str) -> list[str]:
+        """What runs a command there, as root."""
+        return ["nsenter", "-t", str(self._init), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w", *command]
+
     def run(
         self, *command: str, stdin: str = "", within: float = 60, **environment: str
     ) -> "subprocess.CompletedProcess[str]":
         """Runs one command there, as root, to its end."""
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return subprocess.run(
-            ["nsenter", "-t", str(self._init), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w", *command],
+            self.command(*command),
             input=stdin,
             capture_output=True,
             text=True,

@@ -1,6 +1,7 @@
 """What several test files share: a running ``tukur up`` for those that do not break it, the wheel, Docker."""
 
 import contextlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,27 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert built.returncode == 0, built.stderr
     return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def installer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a hub's installer serves, for this Python and this architecture; not to be changed."""
+    folder = tmp_path_factory.mktemp("installer") / "installer"
+    here = (
+        "--python",
+        f"{sys.version_info.major}.{sys.version_info.minor}",
+        "--architecture",
+        platform.machine(),
+    )
+    made = subprocess.run(
+        [sys.executable, "-m", "build_tools.installer", str(folder), *here],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,21 @@ def test_an_image_has_its_labels_and_no_shell(docker: Docker, image: str) -> Non
         docker.docker("run", "--rm", "--entrypoint", "sh", f"{PREFIX}/{image}")
 
 
+def test_the_installers_image_gives_the_hub_what_it_serves(
+    docker: Docker, stack: Stack, client: httpx.Client, tmp_path: Path
+) -> None:
+    # As src/tukur/gcp/startup/platform.sh does; there before the hub starts.
+    container = docker.docker("create", f"{PREFIX}/tukur-installer", "none").strip()
+    docker.docker("cp", f"{container}:/installer", tmp_path / "installer")
+    docker.docker("rm", container)
+    docker.docker("cp", tmp_path / "installer", f"{stack.container('hub')['Id']}:/var/lib/tukur/")
+    stack.compose("restart", "hub")
+    eventually(lambda: stack.health("hub") == "healthy", 60, "the hub is healthy")
+    assert client.get("/install.sh").text.startswith("#!/bin/sh")
+    for file in (tmp_path / "installer").iterdir():
+        assert client.get(f"/install/{file.name}").content == file.read_bytes()
+
+
 def test_the_agents_container_names_the_host_and_sees_its_processes(
     client: httpx.Client, agent: str, sleeper: int
 ) -> None:

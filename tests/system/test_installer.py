@@ -3,27 +3,19 @@
 The tests are in the order of a machine's life, since each installation takes its seconds.
 """
 
-import dataclasses
-import platform
 import re
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from build_tools.installer import MANIFEST, manifest
-from tests.support.machine import HERE_ADDRESS, Machine, machine, missing
-from tests.support.running import Up, tukur
+from tests.support.installing import InstallingHub, installing_hub
+from tests.support.machine import Machine, machine, missing
 from tests.support.waiting import eventually
-from tukur.cli.join_token import install_command
-from tukur.hub.address import read_address
-from tukur.protocol.join_token import SECRET, JoinToken
+from tukur.protocol.join_token import SECRET
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 BOOKS = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
 AGENT = "tukur-agent.service"
 
@@ -33,64 +25,10 @@ pytestmark = [
 ]
 
 
-class Hub:
-    """A hub with an installer, which a test may change."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.installer = folder / "installer"
-        names = ("--host", "0.0.0.0", "--name", HERE_ADDRESS)
-        self.up = Up(self.folder / "data", *names, "--installer", str(self.installer))
-        self.client = self.up.sign_in()
-        made = tukur("join-token", "create", "--data", str(self.up.data))
-        assert made.returncode == 0, made.stderr
-        self.token = made.stdout.strip()
-        """Good for one machine."""
-
-    def change(self, name: str, change: Callable[[str], str]) -> None:
-        """Changes a file and lists it anew, as `make installer` does."""
-        file = self.installer / name
-        file.write_text(change(file.read_text()))
-        (self.installer / MANIFEST).write_text(manifest(self.installer))
-
-    def stop(self) -> None:
-        self.client.close()
-        self.up.stop()
-        self.up.log_path.unlink(missing_ok=True)
-
-    def line(self, token: str, *options: str) -> str:
-        """What `tukur join-token create` tells a person to run; here one is root already."""
-        address = read_address(self.up.data)
-        assert address is not None
-        return " ".join([install_command(address, token).replace("sudo ", ""), *options])
-
-    def changed_token(self, **changes: bytes) -> str:
-        """The token with something else in it, and a right check sum."""
-        return dataclasses.replace(JoinToken.parse(self.token), **changes).text()
-
-    def owl(self) -> dict[str, Any] | None:
-        """The host, if it is online."""
-        hosts: list[dict[str, Any]] = self.client.get("/api/hosts").json()["hosts"]
-        return next((host for host in hosts if host["name"] == "owl" and host["online"]), None)
-
-
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    folder = tmp_path_factory.mktemp("hub")
-    here = ("--python", PYTHON, "--architecture", platform.machine())
-    made = subprocess.run(
-        [sys.executable, "-m", "build_tools.installer", str(folder / "installer"), *here],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    hub = Hub(folder)
-    try:
-        yield hub
-    finally:
-        hub.stop()
+def hub(installer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstallingHub]:
+    with installing_hub(tmp_path_factory.mktemp("hub"), installer_folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +37,9 @@ def owl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield booted
 
 
-def install(owl: Machine, hub: Hub, token: str, *options: str) -> "subprocess.CompletedProcess[str]":
+def install(
+    owl: Machine, hub: InstallingHub, token: str, *options: str
+) -> "subprocess.CompletedProcess[str]":
     return owl.run("sh", "-c", hub.line(token, *options), within=120)
 
 
@@ -143,7 +83,7 @@ def assert_refused(
     ],
 )
 def test_a_machine_that_cannot_run_the_agent_is_told_in_one_line(
-    owl: Machine, hub: Hub, untouched: Any, wrap: str, words: str
+    owl: Machine, hub: InstallingHub, untouched: Any, wrap: str, words: str
 ) -> None:
     fetched, _, _ = hub.line("").partition(" | ")
     shell = wrap.format(shell="sh /tmp/install.sh")
@@ -151,7 +91,7 @@ def test_a_machine_that_cannot_run_the_agent_is_told_in_one_line(
 
 
 def test_a_token_that_is_wrong_or_of_another_hub_installs_nothing(
-    owl: Machine, hub: Hub, untouched: Any
+    owl: Machine, hub: InstallingHub, untouched: Any
 ) -> None:
     for token, words in (
         (hub.token[:-1], "was it copied whole?"),
@@ -162,7 +102,7 @@ def test_a_token_that_is_wrong_or_of_another_hub_installs_nothing(
         assert_refused(owl, hub.line(token), words, untouched)
 
 
-def test_a_damaged_wheel_installs_nothing(owl: Machine, hub: Hub, untouched: Any) -> None:
+def test_a_damaged_wheel_installs_nothing(owl: Machine, hub: InstallingHub, untouched: Any) -> None:
     (wheel,) = hub.installer.glob("numpy-*.whl")
     whole = wheel.read_bytes()
     wheel.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -170,14 +110,14 @@ def test_a_damaged_wheel_installs_nothing(owl: Machine, hub: Hub, untouched: Any
     wheel.write_bytes(whole)
 
 
-def test_a_hub_that_went_away_installs_nothing(owl: Machine, hub: Hub, untouched: Any) -> None:
+def test_a_hub_that_went_away_installs_nothing(owl: Machine, hub: InstallingHub, untouched: Any) -> None:
     fetched, _, rest = hub.line(hub.token).partition(" | ")
     elsewhere = f"{fetched} | sed 's,:{hub.up.port},:9,' | {rest}"
     assert_refused(owl, elsewhere, "cannot be reached", untouched)
 
 
 @pytest.mark.parametrize("size", ["8m", "70m"], ids=["while downloading", "while installing"])
-def test_a_full_disk_installs_nothing(owl: Machine, hub: Hub, untouched: Any, size: str) -> None:
+def test_a_full_disk_installs_nothing(owl: Machine, hub: InstallingHub, untouched: Any, size: str) -> None:
     assert owl.sh(f"mount -t tmpfs -o size={size} none /opt").returncode == 0
     try:
         assert_refused(owl, hub.line(hub.token), "o space left", untouched)
@@ -187,7 +127,7 @@ def test_a_full_disk_installs_nothing(owl: Machine, hub: Hub, untouched: Any, si
 
 
 def test_a_token_that_the_hub_refuses_leaves_nothing_not_even_of_a_run_that_was_killed_before(
-    owl: Machine, hub: Hub, untouched: Any
+    owl: Machine, hub: InstallingHub, untouched: Any
 ) -> None:
     killed = owl.sh(
         f"""
@@ -206,7 +146,9 @@ END
     assert_refused(owl, hub.line(refused), "unknown join token", untouched)
 
 
-def test_one_line_installs_the_agent_and_it_records_under_the_hardened_unit(owl: Machine, hub: Hub) -> None:
+def test_one_line_installs_the_agent_and_it_records_under_the_hardened_unit(
+    owl: Machine, hub: InstallingHub
+) -> None:
     done = install(owl, hub, hub.token, "--hostname", "owl")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -219,7 +161,7 @@ def test_one_line_installs_the_agent_and_it_records_under_the_hardened_unit(owl:
     (bounds,) = re.findall(r"^CapBnd:\s+(\w+)$", status, re.MULTILINE)
     assert int(bounds, 16).bit_count() == 7, "the seven capabilities of the unit and no others"
 
-    host = eventually(hub.owl, 40, "the host is online")
+    host = eventually(hub.online, 40, "the host is online")
     if Path("/sys/kernel/btf/vmlinux").exists():
         assert host["source"] == "bpf"
     assert "monitor-only" in owl.run("tukur", "policy", "check").stdout
@@ -236,7 +178,9 @@ def versions(owl: Machine) -> list[str]:
     return [current, *(path.name for path in owl.path("/opt/tukur/versions").iterdir())]
 
 
-def test_run_again_it_upgrades_without_a_token_and_stays_the_host_that_it_was(owl: Machine, hub: Hub) -> None:
+def test_run_again_it_upgrades_without_a_token_and_stays_the_host_that_it_was(
+    owl: Machine, hub: InstallingHub
+) -> None:
     hub.change("requirements.txt", lambda text: f"{text}# a newer one\n")
     before, joined = versions(owl), owl.path("/var/lib/tukur-agent/joined.json").read_bytes()
     done = install(owl, hub, "")
@@ -247,13 +191,13 @@ def test_run_again_it_upgrades_without_a_token_and_stays_the_host_that_it_was(ow
     assert owl.path("/var/lib/tukur-agent/joined.json").read_bytes() == joined
 
     def recorded() -> bool:
-        host = hub.owl()
+        host = hub.online()
         return host is not None and bool(host["last_ms"])
 
     eventually(recorded, 40, "the same host is online, and what it saw is on record")
 
 
-def test_a_unit_that_does_not_run_gives_way_to_the_one_before(owl: Machine, hub: Hub) -> None:
+def test_a_unit_that_does_not_run_gives_way_to_the_one_before(owl: Machine, hub: InstallingHub) -> None:
     hub.change(AGENT, lambda text: re.sub("(?m)^ExecStart=.*", "ExecStart=/bin/false", text))
     before, unit = versions(owl), owl.path(f"/etc/systemd/system/{AGENT}").read_text()
     done = install(owl, hub, "")
@@ -262,7 +206,7 @@ def test_a_unit_that_does_not_run_gives_way_to_the_one_before(owl: Machine, hub:
     assert len(done.stderr.splitlines()) == 1
     assert versions(owl) == before
     assert owl.path(f"/etc/systemd/system/{AGENT}").read_text() == unit
-    eventually(hub.owl, 40, "what was there before runs again")
+    eventually(hub.online, 40, "what was there before runs again")
 
 
 def test_uninstalling_leaves_nothing(owl: Machine, untouched: Any) -> None:

@@ -73,7 +73,7 @@ def test_without_extras_the_agents_commands_run_and_the_others_say_what_to_insta
     for command in COMMANDS:
         helped = tukur(command.name, "--help")
         if command.needs_hub:
-            assert helped.returncode == Exit.HUB_NOT_INSTALLED
+            assert helped.returncode == Exit.EXTRA_NOT_INSTALLED
             assert "pip install 'tukur[hub]'" in helped.stderr
             assert len(helped.stderr.splitlines()) == 1
         else:

@@ -114,6 +114,7 @@ def test_calls_fail_as_the_test_says(fake: Google) -> None:
 def test_a_cut_loses_the_answer_or_the_request_and_all_that_follow(fake: Google, applied: bool) -> None:
     path = f"{COMPUTE}/global/networks"
     fake.cut_at(2, applied=applied)
+    ask(fake, "POST", path, {"name": "first"})
     ask(fake, "GET", path)
     for _ in range(2):
         with pytest.raises(OSError, match=r"."):

@@ -16,6 +16,7 @@ from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentityError, IdentitySource
 from tukur.agent.link import Link
+from tukur.agent.memory_metric import MemoryMetric, on_google
 from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.frozen import FrozenCgroups
@@ -99,6 +100,8 @@ class Agent:
         gc.freeze()
         await self._frozen.thaw_left()
         self._supervisor.run("link", self._link.run)
+        if on_google():
+            self._supervisor.run("memory metric", MemoryMetric(self._memory_used).run)
         sampling = self._supervisor.run("sampling", self._sample_forever)
         try:
             await stop.wait()
@@ -180,6 +183,12 @@ class Agent:
             self._flush()
         sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
         self._publish(sampled)
+
+    def _memory_used(self) -> float | None:
+        newest = self._recorder.newest
+        total = newest.host.get("mem.total") if newest is not None else None
+        available = newest.host.get("mem.available") if newest is not None else None
+        return 1 - available / total if total and available is not None else None
 
     def _departed(self, living: TaskArray) -> Departed:
         """The lives that ended; none where that cannot be read: the snapshot is good all the same."""

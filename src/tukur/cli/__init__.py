@@ -41,6 +41,7 @@ COMMANDS = [
     Command("backup", "tukur.cli.backup", "one file with record, keys and certificates; the hub may run"),
     Command("restore", "tukur.cli.restore", "make an empty data directory what a backup holds"),
     Command("module", "tukur.cli.module", "the kernel modules: install, status, remove", needs_hub=False),
+    Command("gcp", "tukur.cli.gcp", "Google Cloud: plan, apply, status, destroy", needs_hub=False),
     Command("demo", "tukur.cli.demo", "load to watch: use CPU and memory for a while", needs_hub=False),
     Command("doctor", "tukur.cli.doctor", "what this machine offers, and what is missing", needs_hub=False),
 ]
@@ -83,7 +84,7 @@ def hub_installed() -> bool:
 def _check_hub_installed() -> None:
     if not hub_installed():
         raise CommandError(
-            Exit.HUB_NOT_INSTALLED,
+            Exit.EXTRA_NOT_INSTALLED,
             "the hub is not installed on this machine; install it with: pip install 'tukur[hub]'",
         )
 

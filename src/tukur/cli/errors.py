@@ -24,9 +24,13 @@ class Exit(IntEnum):
     JOIN_REFUSED = 16
     HUB_UNREACHABLE = 17
     HUB_NOT_TRUSTED = 18
-    HUB_NOT_INSTALLED = 19
+    EXTRA_NOT_INSTALLED = 19
     BACKUP_DAMAGED = 20
     TARGET_NOT_EMPTY = 21
+    CLOUD_ACCESS = 22
+    CLOUD_QUOTA = 23
+    CLOUD_NAME_TAKEN = 24
+    CLOUD_FAILED = 25
 
 
 class CommandError(Exception):

@@ -18,11 +18,22 @@ class Compute:
         self._state = state
         self.polls: Mapping[str, int] = {}
         """Method to the number of questions until its operation is done."""
+        self._requests: dict[str | None, Json] = {}
         self.failures: Mapping[str, tuple[str, str]] = {}
         """Method to code and message with which its operation fails."""
 
     def answer(self, call: Call) -> Json:
         """Raises ApiError."""
+        # As Google does: a repeated request of the same ID is the request that came first.
+        request_id = call.query.get("requestId")
+        if request_id in self._requests:
+            return self._requests[request_id]
+        answer = self._answer(call)
+        if request_id is not None:
+            self._requests[request_id] = answer
+        return answer
+
+    def _answer(self, call: Call) -> Json:
         _, collection, verb = call.method.id.split(".")
         if collection.endswith("Operations"):
             return self._operation(call, verb)
@@ -149,8 +160,8 @@ class Compute:
             code, message = operation.error
             operation.body["error"] = {"errors": [{"code": code, "message": message}]}
             operation.body |= {"httpErrorStatusCode": 400, "httpErrorMessage": "BAD REQUEST"}
-            if operation.undo is not None:
-                self._state.resources.pop(operation.undo, None)
+            if operation.undo in self._state.resources:
+                self._remove_instance(operation.undo)
 
     # Regions, zones, machine types: given.
 
@@ -165,6 +176,7 @@ class Compute:
             "name": region,
             "status": "UP",
             "zones": [f"{SITE}projects/{project}/zones/{z}" for z in zones],
+            "quotas": [{"metric": one, "limit": limit} for one, limit in self._state.quotas.items()],
         }
 
     def _machineTypes_get(self, call: Call) -> Json:  # noqa: N802
@@ -180,10 +192,17 @@ class Compute:
         zones = [zone for zones in self._state.regions.values() for zone in zones]
         return {"items": [{"name": zone, "status": "UP"} for zone in sorted(zones)]}
 
-    # Addresses, disks, instances.
+    # Addresses, disks, instances, subnetworks.
+
+    def _subnetworks_setPrivateIpGoogleAccess(self, call: Call) -> Json:  # noqa: N802
+        name = call.path.removeprefix(_BASE).removesuffix("/setPrivateIpGoogleAccess")
+        return self._change(call, name, call.body)
 
     def _complete_addresses(self, _: str, body: Json) -> None:
         number = int(body["id"][-3:]) % 250 + 1
+        # They "can only be added or modified by the setLabels method".
+        body.pop("labels", None)
+        body["labelFingerprint"] = fingerprint({})
         body |= {"address": f"203.0.113.{number}", "status": "RESERVED"}
 
     def _addresses_delete(self, call: Call) -> Json:
@@ -382,7 +401,7 @@ class Compute:
             "zone": f"{SITE}projects/{project}/zones/{zone}",
             "creationTimestamp": now(),
         }
-        created_by = f"projects/123456789012/regions/{region}/instanceGroupManagers/{group.rsplit('/', maxsplit=1)[-1]}"
+        created_by = group.replace(f"projects/{project}/", "projects/123456789012/")
         items = [*body.get("metadata", {}).get("items", ()), {"key": "created-by", "value": created_by}]
         body["metadata"] = {"items": items}
         self._complete_instances(full, body)

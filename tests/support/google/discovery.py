@@ -30,6 +30,8 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "array": list,
     "object": dict,
 }
+# gcloud sends it with each aggregated list, and Google takes it; the document names it for some of them only.
+_UNDOCUMENTED = ("returnPartialSuccess",)
 # Google's JSON carries 64-bit integers as strings and takes them as numbers too.
 _LONG = ("int64", "uint64")
 
@@ -81,17 +83,23 @@ class Api:
         base = "/" + document["servicePath"]
         common = document.get("parameters", {})
         self._methods = [_method(base, common, found) for found in _methods(document)]
+        self._matched: dict[tuple[str, str], tuple[Method, dict[str, str]]] = {}
 
     def match(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
         """The method that a request calls, and the parameters in its path."""
+        if (verb, path) in self._matched:
+            return self._matched[verb, path]
         for method in self._methods:
             if method.verb == verb and (found := method.pattern.fullmatch(path)):
-                return method, found.groupdict()
+                self._matched[verb, path] = method, found.groupdict()
+                return self._matched[verb, path]
         return None
 
     def check(self, method: Method, query: Mapping[str, str], body: Json | None) -> None:
         """Raises InvalidRequestError for what the document does not allow."""
         for name, value in query.items():
+            if name in _UNDOCUMENTED:
+                continue
             if name not in method.query:
                 raise InvalidRequestError(f"{method.id} has no parameter {name!r}")
             _check_parameter(name, method.query[name], value)
@@ -130,7 +138,7 @@ class Api:
                 raise InvalidRequestError(f"{where}: field {key!r} is missing")
 
 
-def _check_kind(schema: Json, value: Any, where: str) -> None:
+def _check_kind(schema: Json, value: object, where: str) -> None:
     kind = schema["type"]
     expected = _KINDS[kind]
     if schema.get("format") in _LONG:
@@ -141,13 +149,15 @@ def _check_kind(schema: Json, value: Any, where: str) -> None:
         raise InvalidRequestError(f"{where}: found {value!r}, an integer expected")
     if "enum" in schema and value not in schema["enum"]:
         raise InvalidRequestError(f"{where}: found {value!r}, one of {', '.join(schema['enum'])} expected")
-    if "pattern" in schema and not re.fullmatch(schema["pattern"], str(value)):
+    # That of an array is meant for each of its items.
+    texts: list[object] = list(value) if isinstance(value, list) else [value]
+    if "pattern" in schema and not all(re.fullmatch(schema["pattern"], str(text)) for text in texts):
         raise InvalidRequestError(f"{where}: found {value!r}, which does not match {schema['pattern']}")
 
 
 def _check_parameter(name: str, schema: Json, text: str) -> None:
     kind = schema["type"]
-    if kind == "boolean" and text not in ("true", "false"):
+    if kind == "boolean" and text.lower() not in ("true", "false"):
         raise InvalidRequestError(f"parameter {name}: found {text!r}, true or false expected")
     if kind == "integer" and not re.fullmatch(r"-?\d+", text):
         raise InvalidRequestError(f"parameter {name}: found {text!r}, an integer expected")

@@ -53,6 +53,10 @@ class Others:
         found.update({key: call.body["serviceAccount"].get(key, "") for key in fields})
         return found
 
+    def _iam_serviceAccounts_enable(self, call: Call) -> Json:  # noqa: N802
+        self._got(call).pop("disabled", None)
+        return {}
+
     def _iam_serviceAccounts_list(self, call: Call) -> Json:  # noqa: N802
         return {"accounts": self._state.under(f"{call.params['name']}/serviceAccounts")}
 
@@ -190,6 +194,12 @@ class Others:
         # Creating one again changes it.
         self._state.resources[name] = {**call.body, "name": name}
         return self._state.get(name)
+
+    def _monitoring_timeSeries_create(self, call: Call) -> Json:  # noqa: N802
+        for series in call.body["timeSeries"]:
+            name = f"{call.params['name']}/metricDescriptors/{series['metric']['type']}"
+            self._state.get(name)
+        return {}
 
     _monitoring_metricDescriptors_get = _got  # noqa: N815
     _monitoring_metricDescriptors_delete = _removed  # noqa: N815

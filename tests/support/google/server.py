@@ -24,6 +24,18 @@ _MULTIPLE = ("names",)
 """Parameters that may come several times."""
 
 
+_READING = (
+    "access",
+    "aggregatedList",
+    "batchGet",
+    "get",
+    "getIamPolicy",
+    "list",
+    "listManagedInstances",
+    "wait",
+)
+
+
 @dataclass(slots=True)
 class Fault:
     """An answer that calls of a method get in place of the real one."""
@@ -38,11 +50,11 @@ class Fault:
 
 @dataclass(slots=True)
 class Cut:
-    """The connection ends at this request; from then on nothing is answered."""
+    """The connection ends at this change; from then on nothing is answered."""
 
     at: int
     applied: bool
-    """Whether the request still takes effect, and only its answer is lost."""
+    """Whether the change still takes effect, and only its answer is lost."""
 
 
 @dataclass(slots=True)
@@ -76,7 +88,7 @@ class Google:
         self.faults.append(Fault(method, error, **more))
 
     def cut_at(self, number: int, *, applied: bool) -> None:
-        """The connection ends at the so-manieth request from now on, and everything after it."""
+        """The connection ends at the so-manieth change from now on, and at everything after it."""
         self._received, self.cut = 0, Cut(number, applied)
 
     def revive(self) -> None:
@@ -85,16 +97,7 @@ class Google:
 
     def changes(self) -> list[Call]:
         """The calls that change something."""
-        reading = (
-            "get",
-            "list",
-            "aggregatedList",
-            "wait",
-            "batchGet",
-            "getIamPolicy",
-            "listManagedInstances",
-        )
-        return [call for call in self.calls if call.id.split(".")[-1] not in (*reading, "access")]
+        return [call for call in self.calls if is_change(call)]
 
     def one(self, method: str) -> Call:
         """The only call of a method."""
@@ -141,18 +144,20 @@ class Google:
     def handle(self, verb: str, target: str, headers: dict[str, str], body: bytes) -> Json:
         """Answers one request. Raises ApiError, or ConnectionAbortedError in a cut."""
         with self._lock:
-            self._received += 1
+            call = self._parsed(verb, target, headers, body)
+            self._received += is_change(call)
             cut = self.cut
             if cut and (self._received > cut.at or (self._received == cut.at and not cut.applied)):
                 raise ConnectionAbortedError
-            answer = self._answer(verb, target, headers, body)
+            answer = self._answer(call)
             if cut and self._received == cut.at:
+                # This change took effect; nothing does from here on.
+                self._received += 1
                 raise ConnectionAbortedError
             # While the lock is held: another request may change it.
             return dict(json.loads(json.dumps(_public(answer))))
 
-    def _answer(self, verb: str, target: str, headers: dict[str, str], body: bytes) -> Json:
-        call = self._parsed(verb, target, headers, body)
+    def _answer(self, call: Call) -> Json:
         self.calls.append(call)
         self._check_access(call)
         if fault := self._fault(call):
@@ -205,6 +210,11 @@ class Google:
         return None
 
 
+def is_change(call: Call) -> bool:
+    """Whether a call changes something, by its method's name."""
+    return call.id.rsplit(".", maxsplit=1)[-1] not in _READING
+
+
 def _query(text: str) -> dict[str, str]:
     query: dict[str, str] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
@@ -226,7 +236,8 @@ _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DEN
 }
 
 
-def _error(error: ApiError) -> Json:
+def error_body(error: ApiError) -> Json:
+    """As Google writes it."""
     status = "ABORTED" if error.reason == "aborted" else _STATUS.get(error.status, "UNAVAILABLE")
     details = [{"message": error.message, "domain": "global", "reason": error.reason}]
     return {"error": {"code": error.status, "message": error.message, "status": status, "errors": details}}
@@ -261,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, self.google.handle(self.command, self.path, headers, body))
         except ApiError as error:
             more = {} if error.retry_after is None else {"Retry-After": f"{error.retry_after:g}"}
-            self._send(error.status, _error(error), more)
+            self._send(error.status, error_body(error), more)
         except ConnectionAbortedError:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

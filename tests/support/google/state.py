@@ -53,6 +53,8 @@ class State:
             "us-central1": ("us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"),
         }
     )
+    quotas: dict[str, float] = field(default_factory=lambda: {"CPUS": 72.0, "N2_CPUS": 24.0})
+    """Of each region."""
     machine_types: dict[str, tuple[int, int]] = field(
         default_factory=lambda: (
             {"e2-micro": (2, 1024), "e2-small": (2, 2048), "e2-medium": (2, 4096)}
@@ -130,7 +132,8 @@ def mentions(body: Json, name: str) -> bool:
 def expanded(value: Any, project: str) -> Any:
     """A body as Google gives it back: whole addresses in place of short references."""
     if isinstance(value, dict):
-        return {key: expanded(inner, project) for key, inner in value.items()}
+        # Metadata are texts of the user's own, whatever they look like.
+        return {key: inner if key == "metadata" else expanded(inner, project) for key, inner in value.items()}
     if isinstance(value, list):
         return [expanded(inner, project) for inner in value]
     if isinstance(value, str):

@@ -45,7 +45,7 @@ def test_a_command_that_needs_the_hub_says_what_to_install_where_it_is_not() -> 
         "import sys\nsys.modules['litestar'] = None\nfrom tukur.cli import main\nsys.exit(main(['hub']))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert found.returncode == Exit.HUB_NOT_INSTALLED
+    assert found.returncode == Exit.EXTRA_NOT_INSTALLED
     assert found.stderr == (
         "tukur hub: the hub is not installed on this machine; install it with: pip install 'tukur[hub]'\n"
     )
