@@ -119,10 +119,10 @@ class Agent:
 
     async def _say_goodbye(self) -> None:
         try:
-            on_google = self._settings.identity.load().google
+            is_instance = self._settings.identity.load().google
         except IdentityError:
-            on_google = False
-        await self._outbox.say_goodbye(1, preempted=on_google and await is_preempted(1))
+            is_instance = False
+        await self._outbox.say_goodbye(1, preempted=is_instance and await is_preempted(1))
 
     def close(self) -> None:
         """Closes every file; :meth:`run` ends with it."""
