@@ -78,9 +78,10 @@ def test_a_machine_joins_by_its_identity_is_watched_and_leaves_when_it_is_scaled
     assert joined.returncode == 0, joined.stderr
     running_agent = agent(tmp_path)
     try:
-        eventually(lambda: hosts(client).get(name, {}).get("rates"), 30, "the machine is watched")
+        eventually(lambda: hosts(client).get(name, {}).get("rates"), 40, "the machine is watched")
         assert state(client, name) == "online"
         around.says(made, "STOPPING", "DELETING")
+        around.metadata.requests.clear()
         running_agent.send_signal(end)
         states = set()
 
@@ -88,8 +89,11 @@ def test_a_machine_joins_by_its_identity_is_watched_and_leaves_when_it_is_scaled
             states.add(state(client, name))
             return "left" in states
 
-        eventually(left, 20, "the machine left")
+        eventually(left, 40, "the machine left")
         assert "offline" not in states
+        # A goodbye says whether the machine is preempted: its metadata server knows.
+        asked = "/computeMetadata/v1/instance/preempted" in around.metadata.requests
+        assert asked == (end == signal.SIGTERM)
     finally:
         running_agent.kill()
         running_agent.wait()

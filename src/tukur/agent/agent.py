@@ -12,8 +12,9 @@ import msgspec
 from tukur.agent.clock import SECOND, Instant, Ticker, now
 from tukur.agent.facts import boot_id, host_facts
 from tukur.agent.frames import FrameMaker, top_of
+from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
-from tukur.agent.joining.identity import IdentitySource
+from tukur.agent.joining.identity import IdentityError, IdentitySource
 from tukur.agent.link import Link
 from tukur.agent.memory_metric import MemoryMetric, on_google
 from tukur.agent.orders.answers import inspection, order_results
@@ -111,10 +112,17 @@ class Agent:
             if recorded is not None:
                 await recorded
             if self._link.connected.is_set():
-                await self._outbox.say_goodbye(1)
+                await self._say_goodbye()
                 await self._outbox.drained(3)
             await self._supervisor.close()
             self.close()
+
+    async def _say_goodbye(self) -> None:
+        try:
+            is_instance = self._settings.identity.load().google
+        except IdentityError:
+            is_instance = False
+        await self._outbox.say_goodbye(1, preempted=is_instance and await is_preempted(1))
 
     def close(self) -> None:
         """Closes every file; :meth:`run` ends with it."""

@@ -115,11 +115,11 @@ class Outbox:
             return False
         return True
 
-    async def say_goodbye(self, seconds: float) -> None:
+    async def say_goodbye(self, seconds: float, *, preempted: bool = False) -> None:
         """Tells the hub that this agent was told to end, where a hub is there that understands it."""
         if not self._open or not self._takes_goodbye:
             return
-        self.send(messages.Goodbye())
+        self.send(messages.Goodbye(preempted=preempted))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._open and self._messages:

@@ -463,6 +463,9 @@ class Goodbye(Message, frozen=True, kw_only=True, tag="goodbye"):
     A hint: it makes the hub ask sooner, and decides nothing.
     """
 
+    preempted: bool = False
+    """Whether the metadata server says that this virtual machine is being preempted."""
+
 
 class AgentLog(Message, frozen=True, kw_only=True, tag="log"):
     """A line of the agent's log that the hub should show."""

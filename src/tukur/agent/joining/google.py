@@ -36,6 +36,15 @@ async def access_token() -> tuple[str, float]:
         raise MetadataError(f"an access token in another form: {error}") from error
 
 
+async def is_preempted(seconds: float) -> bool:
+    """Whether Google is taking this machine away; False where that is not known within the time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await value("instance/preempted") == "TRUE"
+    except (MetadataError, TimeoutError):
+        return False
+
+
 async def value(path: str) -> str:
     """What is at a path below ``/computeMetadata/v1/``. Raises MetadataError."""
     return await asyncio.to_thread(_get, path)

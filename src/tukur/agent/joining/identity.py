@@ -39,6 +39,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     """Whose certificates are the hub's; None: any authority of the system is believed."""
     tls_name: str = ""
     """What the hub's certificate is made out to; empty: the host of its address."""
+    google: bool = False
+    """Whether the host joined as a virtual machine of Google."""
 
     @property
     def trust(self) -> Trust:

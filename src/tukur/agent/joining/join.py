@@ -69,7 +69,12 @@ async def join(hub: str, token: JoinToken, hostname: str) -> Identity:
     if not isinstance(answer, messages.Joined):
         raise UntrustedError(f"{hub} answers a join with {type(answer).__name__}")
     return Identity(
-        hub=hub, host_id=answer.host_id, key=key, order_key=answer.order_key, authorities=authorities
+        hub=hub,
+        host_id=answer.host_id,
+        key=key,
+        order_key=answer.order_key,
+        authorities=authorities,
+        google=not token.secret,
     )
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from tukur.hub.bus import GOODBYES, SILENCES, Bus, Subscription
 from tukur.hub.cloud.api import GoogleUnavailableError
 from tukur.hub.cloud.groups import Groups, Members
-from tukur.hub.cloud.verdict import RUNNING, UNKNOWN, Verdict, judge
+from tukur.hub.cloud.verdict import PREEMPTED, RUNNING, UNKNOWN, Verdict, judge, preempted
 from tukur.hub.hosts.presence import Presence
 from tukur.hub.store.control.instances import Instances, Judged, WatchedInstance
 from tukur.hub.store.errors import StoreError
+from tukur.protocol.messages import Goodbye
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ class Lifecycle:
         self._bus = bus
         self._clock = clock
         self._started_s = clock()
-        self._goodbyes: dict[str, float] = {}
-        """Host to until when the rounds come soon for it."""
+        self._goodbyes: dict[str, tuple[float, bool]] = {}
+        """Host to (until when the rounds come soon for it, whether it said that it is preempted)."""
         self._failing: set[str] = set()
         """Groups for which Google did not answer."""
 
@@ -73,15 +74,15 @@ class Lifecycle:
         while not news.empty():
             self._heard(await news.get())
 
-    def _heard(self, item: tuple[str, bool]) -> None:
-        host_id, said_goodbye = item
-        if said_goodbye:
-            self._goodbyes[host_id] = self._clock() + GOODBYE_S
+    def _heard(self, item: tuple[str, Goodbye | None]) -> None:
+        host_id, goodbye = item
+        if goodbye is not None:
+            self._goodbyes[host_id] = (self._clock() + GOODBYE_S, goodbye.preempted)
 
     async def round(self) -> bool:
         """Asks for every silent host once; whether the next round is due soon. Raises StoreError."""
         now_s = self._clock()
-        self._goodbyes = {host: until for host, until in self._goodbyes.items() if until > now_s}
+        self._goodbyes = {host: said for host, said in self._goodbyes.items() if said[0] > now_s}
         online = self._presence.all_online()
         silent: defaultdict[str, list[WatchedInstance]] = defaultdict(list)
         for watched in await self._instances.watched():
@@ -123,12 +124,19 @@ class Lifecycle:
         judged, waits = [], False
         for watched in hosts:
             verdict = Verdict(UNKNOWN) if members is None else judge(watched.instance, members)
+            if self._said_preempted(watched):
+                verdict = preempted(verdict)
             if verdict.state == RUNNING and self._silent_s(watched, asked_ms) < GRACE_S:
                 waits = True
             elif self._is_new(watched, verdict):
                 judged.append(Judged(watched.host_id, *verdict, asked_ms))
                 log.info("%s (%s) is silent: %s %s", watched.instance.name, watched.host_id, *verdict)
         return judged, waits
+
+    def _said_preempted(self, watched: WatchedInstance) -> bool:
+        known = watched.instance
+        kept = known.reason == PREEMPTED and known.asked_ms > self._seen_ms(watched)
+        return kept or self._goodbyes.get(watched.host_id, (0.0, False))[1]
 
     def _seen_ms(self, watched: WatchedInstance) -> int:
         state = self._presence.get(watched.host_id)

@@ -10,6 +10,7 @@ State = Literal["online", "offline", "unknown", "suspended", "stopped", "left"]
 
 RUNNING = "running"
 UNKNOWN = "unknown"
+PREEMPTED = "preempted"
 _ACTIONS = {
     "DELETING": (LEFT, "deleting"),
     "ABANDONING": (LEFT, "abandoned"),
@@ -52,7 +53,8 @@ def judge(instance: InstanceRow, members: Members) -> Verdict:
       are *left*; SUSPENDING, RESUMING are *suspended*; STOPPING, STARTING, RESTARTING are *stopped*.
       CREATING, VERIFYING and REFRESHING concern a machine that runs.
     - ``instanceStatus``: SUSPENDED is *suspended*; STOPPING, STOPPED, TERMINATED without an action of the
-      group is a stop from outside of it: by a person, from within, or a preemption (*stopped*).
+      group is a stop from outside of it: by a person, from within, or a preemption (*stopped*), see
+      :func:`preempted`.
     - A live migration changes neither: the status stays RUNNING, and the boot ID is the same when the host is
       back. So a host that is RUNNING is *running*, and is reported down only after a while
       (``lifecycle.GRACE_S``).
@@ -61,6 +63,16 @@ def judge(instance: InstanceRow, members: Members) -> Verdict:
     if found is None:
         return Verdict(LEFT, "recreated" if instance.name in members.by_name else "removed")
     return _of_member(found)
+
+
+def preempted(verdict: Verdict) -> Verdict:
+    """The same of a machine whose own metadata server (``instance/preempted``) said that it is preempted.
+
+    The group's answer does not tell a preemption from another stop; the word of the machine changes the
+    reason alone.
+    """
+    told = verdict.state == "stopped" or verdict.reason in ("removed", "recreated")
+    return Verdict(verdict.state, PREEMPTED) if told else verdict
 
 
 def _of_member(found: ManagedInstance) -> Verdict:

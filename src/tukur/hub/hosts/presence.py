@@ -94,4 +94,4 @@ class Presence:
         if state.connection == connection:
             state.online, state.heartbeat = False, None
             self._bus.publish(status_of(host_id), False)
-            self._bus.publish(SILENCES, (host_id, False))
+            self._bus.publish(SILENCES, (host_id, None))

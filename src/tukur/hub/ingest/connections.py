@@ -182,7 +182,7 @@ class Ingest:
             case messages.Inspection():
                 connection.answered(message)
             case messages.Goodbye():
-                self._bus.publish(GOODBYES, (host_id, True))
+                self._bus.publish(GOODBYES, (host_id, message))
             case messages.AgentLog():
                 log.info("host %s logs (%s): %s", host_id, message.level, message.text)
             case _:

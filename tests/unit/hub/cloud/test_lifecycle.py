@@ -161,6 +161,20 @@ async def test_a_machine_that_was_recreated_under_its_name_is_another_host(
         assert await state(hub, first) == "left"
 
 
+async def test_a_preempted_machine_is_told_from_one_that_was_stopped(hub: RunningHub, around: Cloud) -> None:
+    made = around.add()
+    identity = await joined(hub)
+    async with connected(hub, identity) as scripted:
+        around.says(made, "STOPPING")
+        await scripted.send(messages.Goodbye(preempted=True))
+    await states_until(hub, identity, "stopped")
+    assert await reason(hub, identity) == "preempted"
+    around.says(made, "TERMINATED")
+    around.google.calls.clear()
+    await until(lambda: len(around.google.calls) >= 2)
+    assert await reason(hub, identity) == "preempted"
+
+
 async def test_while_the_group_does_not_answer_a_silent_host_is_unknown(
     hub: RunningHub, around: Cloud
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tukur.hub.cloud.groups import ManagedInstance, Members
-from tukur.hub.cloud.verdict import Verdict, judge, state_of
+from tukur.hub.cloud.verdict import Verdict, judge, preempted, state_of
 from tukur.hub.store.control.instances import InstanceRow
 
 GROUP = "regions/europe-west1/instanceGroupManagers/web"
@@ -47,6 +47,23 @@ def test_what_becomes_of_a_machine_is_read_from_its_group(
 ) -> None:
     another = ManagedInstance("1", "web-zzzz", "", "RUNNING", "NONE")
     assert judge(MACHINE, Members.of([*members, another])) == Verdict(state, reason)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (Verdict("stopped", "stopping"), Verdict("stopped", "preempted")),
+        (Verdict("left", "recreated"), Verdict("left", "preempted")),
+        (Verdict("left", "removed"), Verdict("left", "preempted")),
+        (Verdict("left", "deleting"), Verdict("left", "deleting")),
+        (Verdict("running"), Verdict("running")),
+        (Verdict("unknown"), Verdict("unknown")),
+    ],
+)
+def test_what_a_machine_says_of_its_preemption_changes_the_reason_and_never_the_state(
+    verdict: Verdict, expected: Verdict
+) -> None:
+    assert preempted(verdict) == expected
 
 
 def said(state: str, asked_ms: int = 1001) -> InstanceRow:

@@ -13,6 +13,7 @@ test.each([
   [silent("left", "a reason of a newer hub"), "web-aaaa has left: its machine no longer exists."],
   [silent("suspended"), "web-aaaa is suspended."],
   [silent("stopped"), "web-aaaa is stopped."],
+  [silent("stopped", "preempted"), "web-aaaa is stopped: Google has preempted it."],
 ])("a silent host says why: %o", (host, text) => {
   expect(silenceText(host)).toBe(text);
 });

@@ -7,6 +7,7 @@ const REASONS: Record<string, string> = {
   removed: "its instance group has removed it",
   deleting: "its instance group is deleting it",
   recreated: "its instance group has created it anew, as another host",
+  preempted: "Google has preempted it",
   abandoned: "its instance group has abandoned it",
 };
 
@@ -18,7 +19,9 @@ export function silenceText(host: Pick<Host, "name" | "state" | "instance">): st
     case "suspended":
       return `${host.name} is suspended.`;
     case "stopped":
-      return `${host.name} is stopped.`;
+      return host.instance?.reason === "preempted"
+        ? `${host.name} is stopped: Google has preempted it.`
+        : `${host.name} is stopped.`;
     case "unknown":
       return unknownText(host.name);
     case "online":

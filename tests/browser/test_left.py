@@ -1,0 +1,56 @@
+"""Hosts that left fold away on the page, and can be shown."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from tests.support.running import Up
+from tukur.hub.store.control.instances import InstanceRow, Judged
+from tukur.hub.store.store import Store
+
+LEFT = "33333333-2222-3333-4444-555555555555"
+GROUP = "regions/europe-west1/instanceGroupManagers/web"
+
+
+async def add_left(data: Path) -> None:
+    store = await Store.open(data)
+    now_ms = time.time_ns() // 1_000_000
+    row = InstanceRow("4711", "web-aaaa", GROUP, "europe-west1-b")
+    await store.control.instances.enrol(LEFT, bytes(32), row, now_ms)
+    await store.control.instances.judge([Judged(LEFT, "left", "deleting", now_ms)])
+    await store.close()
+
+
+@pytest.fixture
+def page(up: Up, context: BrowserContext) -> Iterator[Page]:
+    # On a thread of its own: Playwright's loop runs on this one.
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(asyncio.run, add_left(up.data)).result()
+    opened = context.new_page()
+    opened.goto(up.url)
+    opened.wait_for_selector("main[data-state=live]", timeout=15_000)
+    yield opened
+    opened.close()
+
+
+def test_a_host_that_left_is_hidden_until_it_is_asked_for(page: Page, up: Up) -> None:
+    show = page.get_by_role("button", name="Show 1 left")
+    show.wait_for()
+    assert page.get_by_label("Host", exact=True).count() == 0
+    show.click()
+    chooser = page.get_by_label("Host", exact=True)
+    chooser.wait_for()
+    assert chooser.locator("optgroup[label=Left] option").all_inner_texts() == ["web-aaaa"]
+    chooser.select_option(LEFT)
+    page.get_by_text("web-aaaa has left: its instance group is deleting it.").wait_for()
+    # A link to it works for whoever opens it.
+    page.reload()
+    page.get_by_text("web-aaaa has left: its instance group is deleting it.").wait_for()
+    page.get_by_role("button", name="Hide 1 left").click()
+    page.get_by_role("button", name="Show 1 left").wait_for()
+    page.wait_for_selector("main[data-state=live]", timeout=15_000)
