@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.base_path import base_path
 from tukur.cli.options.data import DataLock, data_dir
 from tukur.cli.options.database import database
 from tukur.cli.options.installer import installer_folder
@@ -73,6 +74,7 @@ def hub_settings(options: argparse.Namespace, folder: Path, enrol: Sequence[str]
         host=options.host,
         port=options.port,
         allowed_hosts=tuple(options.name),
+        base_path=base_path(options),
         reason_needed=options.require_reason,
     )
 

@@ -36,15 +36,15 @@ def address_of(settings: HubSettings, names: tuple[str, ...] = ()) -> HubAddress
     public_name = next((name for name in (*settings.allowed_hosts, *names) if "*" not in name), None)
     remote_name = public_name or next((name for name in own if name not in LOCAL), None)
     if tls.proxy_certificate is not None:
-        url = f"https://{public_name or 'localhost'}"
+        url = f"https://{public_name or 'localhost'}{settings.base_path}"
         return HubAddress(url, url, *_trust(settings), installer)
     local_name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host.strip("[]"))  # noqa: S104
     if tls.certificate is not None and public_name:
         local_name = public_name
-    url = f"{'https' if tls.encrypted else 'http'}://{bracketed(local_name)}:{settings.port}"
+    url = f"{'https' if tls.encrypted else 'http'}://{bracketed(local_name)}:{settings.port}{settings.base_path}"
     if not tls.encrypted:
         return HubAddress(url)
-    join = f"https://{bracketed(remote_name or local_name)}:{settings.port}"
+    join = f"https://{bracketed(remote_name or local_name)}:{settings.port}{settings.base_path}"
     return HubAddress(url, join, *_trust(settings), installer)
 
 

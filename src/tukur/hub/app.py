@@ -23,6 +23,7 @@ from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import Auth
 from tukur.hub.auth.sign_in import SignIn
 from tukur.hub.auth.users import UserAdmin
+from tukur.hub.base_path import BasePathMiddleware
 from tukur.hub.bus import Bus
 from tukur.hub.container import Hub
 from tukur.hub.history.history import History
@@ -140,8 +141,9 @@ def create_app(hub: Hub) -> Litestar:
     # Around the whole application: Litestar's own middleware does not see what no route answers.
     settings = hub.settings
     names = host_names((*own_names(settings.host, settings.allowed_hosts), *hub.tls.names))
-    app.asgi_handler = HostHeaderMiddleware(
+    named = HostHeaderMiddleware(
         Revalidation(CancelOnDisconnect(app.asgi_handler)), names, hsts=settings.tls.externally_issued
     )
+    app.asgi_handler = BasePathMiddleware(named, settings.base_path)
     check_rights(app.routes)
     return app

@@ -22,6 +22,7 @@ from tukur.cli.settings.kinds import (
     SIZE,
     SWITCH,
     TEXT,
+    URL_PATH,
     Kind,
 )
 
@@ -170,6 +171,13 @@ ADDRESS = Group(
             default=[],
             metavar="NAME",
             aliases=("--allow-host",),
+        ),
+        Setting(
+            "base-path",
+            URL_PATH,
+            "the path under which [a proxy](../how-to/run-behind-a-proxy.md) serves the hub, "
+            "such as `/tukur`",
+            default="/",
         ),
         Setting("require-reason", SWITCH, "do not send orders without a reason", default=False),
         Setting(
