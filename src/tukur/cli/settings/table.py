@@ -124,7 +124,8 @@ DATA = Group(
             "data",
             FOLDER,
             "the data directory, for the record and the keys",
-            default_text="`$XDG_STATE_HOME/tukur`, otherwise `~/.local/state/tukur`",
+            default_text="`$STATE_DIRECTORY` of a systemd unit, otherwise `$XDG_STATE_HOME/tukur`, otherwise "
+            "`~/.local/state/tukur`",
         ),
         CONFIG,
     ),
