@@ -3,7 +3,7 @@
 import argparse
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from tukur.cli.settings.reload import Reload
 from tukur.cli.settings.table import HUB
 
 if TYPE_CHECKING:
+    from tukur.hub.container import Hub
     from tukur.hub.settings import HubSettings
 
 
@@ -92,11 +93,27 @@ def run(options: argparse.Namespace) -> int:
     # Commands send it to the holder of the lock: it must not end a hub that is still starting.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with DataLock(folder):
-        serve(settings, Reload(options, {"log_level": set_level}))
+        reload = Reload(options)
+        serve(settings, lambda hub: reload(lambda changed: _apply(hub, changed, folder)))
     return 0
 
 
-def serve(settings: "HubSettings", reload: Callable[[], None]) -> None:
+def _apply(hub: "Hub", options: argparse.Namespace, folder: Path) -> Collection[str]:
+    """Of a running hub. Raises CommandError."""
+    from tukur.hub.reloading import apply_settings
+    from tukur.hub.tls.authority import CertificateError
+
+    settings = hub_settings(options, folder, options.enrol)
+    try:
+        apply_settings(hub, settings)
+    except CertificateError as error:
+        raise CommandError(Exit.CERTIFICATE, str(error)) from error
+    set_level(options.log_level)
+    another_kind = settings.tls.kind != hub.settings.tls.kind
+    return ("tls_cert", "tls_key", "tls_ca", "behind_proxy") if another_kind else ()
+
+
+def serve(settings: "HubSettings", reload: "Callable[[Hub], Collection[str]]") -> None:
     """Runs the hub; its store's errors become the command's."""
     from tukur.cli.store_errors import command_error
     from tukur.hub.errors import PortBusyError

@@ -1,6 +1,7 @@
 """The hub's addresses, written to its data directory for other commands."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,8 @@ from typing import Literal
 from tukur.files import write_secret
 from tukur.hub.network import LOCAL, bracketed, own_names
 from tukur.hub.settings import HubSettings
+
+log = logging.getLogger(__name__)
 
 _FILE = "address.json"
 
@@ -57,6 +60,14 @@ def _trust(settings: HubSettings) -> tuple[Literal["pinned", "system"], str]:
 def write_address(folder: Path, address: HubAddress) -> None:
     """Writes the addresses. Raises OSError."""
     write_secret(folder / _FILE, json.dumps(asdict(address)).encode())
+
+
+def write_own_address(settings: HubSettings, names: tuple[str, ...]) -> None:
+    """Writes those of a hub, which works without them too: a failure is logged."""
+    try:
+        write_address(settings.data_dir, address_of(settings, names))
+    except OSError as error:
+        log.error("cannot write this hub's address for other commands: %s", error)
 
 
 def remove_address(folder: Path) -> None:
