@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -27,8 +28,8 @@ from tukur.hub.console.console import Console
 from tukur.hub.console.record import Findings, verify_store
 from tukur.hub.store.backends.engine import store_errors
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
-from tukur.hub.store.errors import BusyError, NotEmptyError, NotWritableError
-from tukur.hub.store.migrate import check_known
+from tukur.hub.store.errors import BusyError, NotEmptyError, NotWritableError, StoreError
+from tukur.hub.store.migrate import check_known, newest_revision
 from tukur.hub.store.schema import metadata
 from tukur.hub.store.store import Store
 
@@ -63,7 +64,7 @@ class Restored:
 
 
 class BackupConsole(Console):
-    """Both methods raise StoreError, and leave nothing half-made behind."""
+    """``backup`` and ``restore`` raise StoreError, and leave nothing half-made behind."""
 
     def backup(self, target: Path, progress: Progress) -> Manifest:
         """Writes a new file with mode 0600; the hub may be running.
@@ -84,6 +85,26 @@ class BackupConsole(Console):
             write_archive(folder / ".archive", manifest, sources)
             _publish(folder / ".archive", target)
         return manifest
+
+    def add_to_audit_log(self, target: Path, manifest: Manifest) -> str:
+        """Records a backup that was made; why it was not recorded, or empty. Never migrates a database."""
+        if manifest.schema != newest_revision():
+            return (
+                f"the hub's database is of revision {manifest.schema}, which another version of tukur made; "
+                f"this one writes revision {newest_revision()}"
+            )
+        if self.data_dir.stat().st_uid != os.geteuid():
+            # The log's signed head would be a file that the hub cannot read.
+            return f"{self.data_dir} belongs to another user; run the backup as the hub's user"
+        try:
+            asyncio.run(self._add_to_audit_log(target))
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    async def _add_to_audit_log(self, target: Path) -> None:
+        async with self.open_store() as store:
+            await self._audit(store, "backup.create", str(target))
 
     def _keep_files(self, folder: Path) -> dict[str, bytes]:
         found = self._read_files()
