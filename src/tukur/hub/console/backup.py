@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 
 from tukur import __version__
 from tukur.files import fill_secret
@@ -26,7 +26,10 @@ from tukur.hub.console.archive import (
 )
 from tukur.hub.console.console import Console
 from tukur.hub.console.record import Findings, verify_store
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.database import Database
 from tukur.hub.store.backends.engine import store_errors
+from tukur.hub.store.backends.mysql import MysqlServer
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
 from tukur.hub.store.errors import BusyError, NotEmptyError, NotWritableError, StoreError
 from tukur.hub.store.migrate import check_known, newest_revision
@@ -136,9 +139,11 @@ class BackupConsole(Console):
         if self.server is None:
             _copy_file(self.data_dir / DATABASE, path, progress)
         else:
-            asyncio.run(self._copy_from_server(path, progress))
+            asyncio.run(self._copy_from_server(self.server, path, progress))
 
-    async def _copy_from_server(self, path: Path, progress: Progress) -> None:
+    async def _copy_from_server(self, server: ServerAddress, path: Path, progress: Progress) -> None:
+        # Opening the store would bring the schema up to date, perhaps under an older hub that is running.
+        await _check_revision(MysqlServer(server))
         async with self.open_store() as source, Console(path.parent).open_store() as target:
             total, tables = await source.copy_to(target).rows(), dict[str, int]()
             async with source.snapshot_to(target) as run:
@@ -211,6 +216,23 @@ async def _fill(source: Store, target: Store, progress: Progress) -> None:
             async with target.database.write(no_timeout=True) as connection:
                 await connection.execute(delete(table))
         raise
+
+
+async def _check_revision(backend: MysqlServer) -> None:
+    """Raises StoreError unless the server's database is of this version."""
+    database = Database(backend)
+    try:
+        async with database.read() as connection:
+            found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+    finally:
+        await database.close()
+    check_known(found, str(backend))
+    if found != newest_revision():
+        raise StoreError(
+            f"the database {backend} is of revision {found}, {newest_revision()} expected: an older tukur "
+            "made it. Make the backup with that version, or start the hub of this one, which brings it "
+            "up to date"
+        )
 
 
 def _copy_file(source: Path, target: Path, progress: Progress) -> None:
