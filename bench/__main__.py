@@ -21,6 +21,8 @@ NAMES = (
     "stop",
     "signin",
     "images",
+    "memory",
+    "compose",
 )
 """Each is a module of this folder with ``run(quick: bool) -> list[dict]``."""
 
