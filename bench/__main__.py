@@ -22,6 +22,8 @@ NAMES = (
     "signin",
     "images",
     "gcp",
+    "memory",
+    "compose",
 )
 """Each is a module of this folder with ``run(quick: bool) -> list[dict]``."""
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
 from bench._fleet import BLOCK_S, FleetAgent, Told
+from bench._hub import PORT, cpu_s, rss, running_hub
 from bench._recorded import calmed, load, record
 from tests.support import mariadb
 from tests.support.record import facts_of
@@ -26,14 +24,12 @@ from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 
 PROCESSES = 300
-PORT = 18_790
 CALM = 15
 """One of so many new lives stays in the calm load: about one each two seconds, as on an ordinary server."""
 STEPS = (500, 1000, 1500, 2000)
 WARM_S, MEASURE_S = 40, 60
 LATE_S = 15.0
 """From sample to commit, for 99 of 100 blocks."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def run(quick: bool) -> list[dict[str, Any]]:
@@ -99,7 +95,7 @@ async def _measure(
             agent.host_id, agent.public_key, agent.host_id[-6:], time.time_ns()
         )
     await store.close()
-    with _hub(data, address) as hub:
+    with running_hub(data, address) as hub:
         begin = time.monotonic() + 5 + hosts / 200
         tasks = [
             # MinMaxMean over the ten seconds that a block lasts.
@@ -110,7 +106,7 @@ async def _measure(
         ]
         await asyncio.sleep(begin - time.monotonic() + warm)
         offered, acknowledged = told.offered, len(told.latencies_s)
-        hub_cpu, own_cpu, began = _cpu_s(hub), time.process_time(), time.monotonic()
+        hub_cpu, own_cpu, began = cpu_s(hub), time.process_time(), time.monotonic()
         await asyncio.sleep(measure)
         seconds = time.monotonic() - began
         latencies = told.latencies_s[acknowledged:]
@@ -121,8 +117,8 @@ async def _measure(
             "stored_blocks_per_s": round(len(latencies) / seconds, 1),
             "p50_s": round(float(np.percentile(latencies, 50)), 3) if latencies else None,
             "p99_s": round(float(np.percentile(latencies, 99)), 3) if latencies else None,
-            "hub_cores": round((_cpu_s(hub) - hub_cpu) / seconds, 2),
-            "hub_rss_mib": round(_rss(hub) / 2**20),
+            "hub_cores": round((cpu_s(hub) - hub_cpu) / seconds, 2),
+            "hub_rss_mib": round(rss(hub) / 2**20),
             "generator_cores": round((time.process_time() - own_cpu) / seconds, 2),
             "lives_per_block": round(float(np.mean([len(block.ended) for block in blocks[1:]])), 1),
             "refused": told.refused,
@@ -134,32 +130,3 @@ async def _measure(
     kept_up = len(latencies) >= 0.97 * (told.offered - offered)
     late = row["p99_s"] is None or float(str(row["p99_s"])) >= LATE_S
     return {**row, "sustained": bool(kept_up and not late and not told.refused)}
-
-
-@contextlib.contextmanager
-def _hub(data: Path, address: ServerAddress | None) -> Iterator[int]:
-    command = [sys.executable, "-m", "tukur", "hub", "--data", str(data), "--port", str(PORT)]
-    environment = dict(os.environ)
-    if address is not None:
-        environment["TUKUR_DATABASE"] = mariadb.url_of(address)
-    hub = subprocess.Popen([*command, "--log-level", "error"], env=environment)
-    try:
-        for _ in range(400):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200:
-                    break
-            time.sleep(0.05)
-        yield hub.pid
-    finally:
-        hub.terminate()
-        hub.wait(30)
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _rss(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024

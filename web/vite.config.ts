@@ -7,6 +7,8 @@ const hub = process.env.TUKUR_HUB ?? "http://127.0.0.1:8787";
 
 export default defineConfig({
   plugins: [svelte()],
+  // Relative, so that one build serves under any path; the hub completes what is in the HTML files.
+  base: "./",
   build: {
     outDir: here("../src/tukur/hub/web"),
     emptyOutDir: true,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from tests.store.test_merging import minutes
 from tests.support.hub import HOST, recorded, running_hub
@@ -19,7 +19,7 @@ from tukur.hub.console.backup import KEPT, BackupConsole, Restored
 from tukur.hub.store import schema
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.backends.sqlite import DATABASE
-from tukur.hub.store.errors import NotEmptyError
+from tukur.hub.store.errors import NotEmptyError, StoreError
 from tukur.hub.store.store import Store
 
 SECOND_MS = 1000
@@ -133,6 +133,22 @@ async def test_a_hub_restored_to_the_other_kind_of_database_has_every_row_and_gi
     assert [status for status, _ in first.values()] == [200] * len(first)
     if target is not None:
         mariadb.drop(target)
+
+
+async def test_a_servers_database_of_an_older_version_is_refused_and_not_changed(
+    tmp_path: Path, empty: ServerAddress
+) -> None:
+    store = await Store.open(tmp_path, empty)
+    async with store.database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0014'"))
+    backup = BackupConsole(tmp_path, empty).backup
+    with pytest.raises(StoreError, match=r"is of revision 0014, \d+ expected: an older tukur made it"):
+        await asyncio.to_thread(backup, tmp_path / "file", silent)
+    async with store.database.read() as connection:
+        found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        assert found.scalar_one() == "0014"
+    await store.close()
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 async def test_a_server_that_holds_rows_is_left_alone(tmp_path: Path, empty: ServerAddress) -> None:

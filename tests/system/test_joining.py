@@ -108,7 +108,7 @@ def test_what_else_goes_wrong_is_one_line_with_its_exit_code(up: Up, tmp_path: P
     plain = ("agent", "join", "http://hub.example", token, "--data", str(tmp_path / "a"))
     for done, code, words in (
         (tukur(*nowhere), Exit.HUB_UNREACHABLE, "cannot be reached"),
-        (tukur(*plain), Exit.USAGE, "https://HOST[:PORT] expected"),
+        (tukur(*plain), Exit.USAGE, "https://HOST[:PORT][/PATH] expected"),
         (join(up, tmp_path / "a", token[:-1]), Exit.USAGE, "copied whole"),
         (join(up, tmp_path / "a", other), Exit.HUB_NOT_TRUSTED, "is not the hub of this token"),
         (tukur("agent", "run", "--data", str(tmp_path / "a")), Exit.USAGE, "has not joined a hub"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cgroups import Cgroups, cgroups
+from tests.support.running import tukur
 
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 NOBODY = "65534"
@@ -86,6 +87,23 @@ def test_systemd_takes_the_unit(unit: str, tmp_path: Path) -> None:
         ["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False
     )
     assert [line for line in done.stderr.splitlines() if unit in line or str(tmp_path) in line] == []
+
+
+@pytest.mark.parametrize(("unit", "command"), [("tukur-agent", "agent run"), ("tukur-hub", "hub")])
+def test_the_unit_leaves_every_setting_to_the_users_file(unit: str, command: str) -> None:
+    lines = (UNITS / f"{unit}.service").read_text().splitlines()
+    assert f"ExecStart=/usr/local/bin/tukur {command}" in lines
+    assert f"StateDirectory={unit}" in lines
+    assert not [line for line in lines if line.startswith("Environment")]
+
+
+def test_the_settings_file_for_the_hubs_unit_is_valid_and_says_where_its_data_is() -> None:
+    file = str(UNITS / "hub.toml")
+    checked = tukur("config", "check", file)
+    assert checked.returncode == 0, checked.stderr
+    shown = tukur("config", "show", "hub", "--config", file).stdout
+    assert f"data in {file}" in shown
+    assert "/var/lib/tukur-hub" in shown
 
 
 @needs_systemd

@@ -68,10 +68,14 @@ def test_a_hub_is_set_by_its_file_and_environment_and_reloads_on_sighup(
 
         eventually(answers, 60, "the hub on the port of its environment, not of its file")
         assert " INFO " not in hub.log()
-        file.write_text(f"data = '{tmp_path}/elsewhere'\nlog-level = 'info'\n")
+        file.write_text(f"data = '{tmp_path}/elsewhere'\nlog-level = 'info'\nkeep-seconds = '2d'\n")
         hub.reload()
         hub.says("log-level is now info")
-        hub.says(f"data has changed to {tmp_path}/elsewhere")
+        hub.says("keep-seconds is now 2d")
+        hub.says(f"these settings have changed and take a restart: data {tmp_path}/elsewhere (data in ")
+        file.write_text("keep-seconds = '100d'\n")
+        hub.reload()
+        hub.says("were not reloaded: seconds for 100d, minutes for 90d")
         file.write_text("prot = 2\n")
         hub.reload()
         hub.says("hub.toml: unknown key 'prot'; did you mean 'port'?")
@@ -93,9 +97,18 @@ def test_an_agent_is_set_by_its_file_and_survives_sighup(tmp_path: Path) -> None
     file.write_text(said)
     with daemon(tmp_path / "log", "agent", "run", "--config", str(file), environment={}) as agent:
         eventually((tmp_path / "data" / "spool").exists, 60, "the agent records")
-        file.write_text(f"{said}log-level = 'debug'\n")
+        policy = tmp_path / "policy.toml"
+        policy.write_text('signal = ["TERM"]')
+        file.write_text(f"{said}log-level = 'debug'\npolicy = '{policy}'\n")
+        agent.reload()
+        agent.says(f"were not reloaded: {policy}: unknown key 'signal'")
+        policy.write_text('signals = ["TERM"]')
+        file.write_text(f"{said}log-level = 'debug'\npolicy = '{policy}'\ndrain-rate = 5\nscrub = ['x']\n")
         agent.reload()
         agent.says("log-level is now debug")
+        agent.says(f"policy is now {policy}")
+        agent.says("drain-rate is now 5")
+        agent.says("take a restart: scrub ['x']")
 
 
 def test_a_daemon_does_not_start_with_a_secret_that_others_can_read(

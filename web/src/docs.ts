@@ -2,9 +2,10 @@
 import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import "swagger-ui-dist/swagger-ui.css";
 import "./styles/docs.css";
+import { base } from "./lib/base";
 
 SwaggerUI({
-  url: "/api/openapi.json",
+  url: `${base}/api/openapi.json`,
   dom_id: "#docs",
   deepLinking: true,
   docExpansion: "list",

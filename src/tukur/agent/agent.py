@@ -124,6 +124,11 @@ class Agent:
             is_instance = False
         await self._outbox.say_goodbye(1, preempted=is_instance and await is_preempted(1))
 
+    def change(self, bounds: Bounds, drain_rate: float) -> None:
+        """Other bounds of the spool, and another rate of the past in bytes a second, while it runs."""
+        self._spool.bounds = bounds
+        self._outbox.set_rate(drain_rate)
+
     def close(self) -> None:
         """Closes every file; :meth:`run` ends with it."""
         self._source.close()

@@ -58,6 +58,11 @@ class Outbox:
         self.refused = 0
         """Messages given up because :data:`MESSAGES` waited."""
 
+    def set_rate(self, rate: float) -> None:
+        """Bytes a second of what was recorded before, from now on."""
+        self._drain.set_rate(rate)
+        self._wake.set()
+
     # --- what the agent offers
 
     def send(self, message: messages.Message) -> None:

@@ -14,7 +14,7 @@ from tukur.cli.options.data import data_dir
 
 def join_arguments(parser: argparse.ArgumentParser) -> None:
     """Which hub."""
-    parser.add_argument("hub", metavar="URL", help="the hub's address, https://HOST[:PORT]")
+    parser.add_argument("hub", metavar="URL", help="the hub's address, https://HOST[:PORT][/PATH]")
     parser.add_argument(
         "token",
         metavar="TOKEN",
@@ -39,7 +39,7 @@ def join(options: argparse.Namespace) -> int:
             f"this machine has joined a hub ({file.path}); use --again to join as a new host",
         )
     if not options.hub.startswith("https://"):
-        raise CommandError(Exit.USAGE, f"hub address {options.hub!r}; https://HOST[:PORT] expected")
+        raise CommandError(Exit.USAGE, f"hub address {options.hub!r}; https://HOST[:PORT][/PATH] expected")
     if not 0 < len(options.hostname) <= 255:
         raise CommandError(Exit.USAGE, f"--hostname of {len(options.hostname)} characters; 1 to 255 expected")
     try:

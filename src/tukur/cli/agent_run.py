@@ -5,6 +5,7 @@ import asyncio
 import os
 import resource
 import signal
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,11 @@ from tukur.cli.settings.reload import Reload
 from tukur.cli.settings.table import AGENT
 
 if TYPE_CHECKING:
+    from tukur.agent.agent import Agent
     from tukur.agent.joining.identity import IdentitySource
+    from tukur.agent.policy.file import PolicyFile
+    from tukur.agent.policy.policy import Policy
+    from tukur.agent.spool.spool import Bounds
 
 # Numpy's linear algebra is never used: without this its threads take memory at import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -37,9 +42,8 @@ def run(options: argparse.Namespace) -> int:
     from tukur.agent.joining.identity import IdentityError
     from tukur.agent.orders.services import own_unit
     from tukur.agent.policy.file import PolicyError, PolicyFile
-    from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy
+    from tukur.agent.policy.policy import Policy
     from tukur.agent.recording.scrub import Scrubber
-    from tukur.agent.spool.spool import Bounds
     from tukur.cli.supervise import die_with_parent
     from tukur.sources.base import Source, SourceUnavailableError
     from tukur.sources.failover import FailoverSource
@@ -56,8 +60,7 @@ def run(options: argparse.Namespace) -> int:
         identity = _identity(options, folder)
         hub_uri(identity.load().hub)
         base = Policy(own_pid=os.getpid(), own_unit=own_unit(), supervisor=options.supervisor)
-        absent = Policy(signals=SIGNALS, actions=ACTIONS) if options.allow_signals else None
-        policy = PolicyFile(options.policy, base, absent)
+        policy = PolicyFile(options.policy, base, _absent_policy(options))
         scrubber = Scrubber(patterns=options.scrub, strip_all=options.strip_arguments)
         source: Source = choose(options.source)[0]
         if options.source is None:
@@ -71,23 +74,51 @@ def run(options: argparse.Namespace) -> int:
         spool=folder / "spool",
         policy=policy,
         scrubber=scrubber,
-        spool_bounds=Bounds(int(options.spool_size * 2**20), options.spool_age * 86_400),
+        spool_bounds=_spool_bounds(options),
         drain_rate=options.drain_rate * 1024,
     )
+    reload = Reload(options)
 
     async def work() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, Reload(options, {"log_level": set_level}))
-        await Agent(settings, source).run(stop)
+        agent = Agent(settings, source)
+        loop.add_signal_handler(signal.SIGHUP, lambda: reload(lambda changed: _apply(agent, policy, changed)))
+        await agent.run(stop)
 
     try:
         asyncio.run(work())
     except OSError as error:
         raise CommandError(Exit.FAILED, f"the agent stopped: {error}") from error
     return 0
+
+
+def _apply(agent: "Agent", policy: "PolicyFile", options: argparse.Namespace) -> Collection[str]:
+    """Of a running agent. Raises CommandError."""
+    from tukur.agent.policy.file import PolicyError
+
+    try:
+        policy.change(options.policy, _absent_policy(options))
+    except PolicyError as error:
+        raise CommandError(Exit.USAGE, str(error)) from error
+    agent.change(_spool_bounds(options), options.drain_rate * 1024)
+    set_level(options.log_level)
+    return ()
+
+
+def _absent_policy(options: argparse.Namespace) -> "Policy | None":
+    """Where there is no policy file; None: nothing is allowed."""
+    from tukur.agent.policy.policy import ACTIONS, SIGNALS, Policy
+
+    return Policy(signals=SIGNALS, actions=ACTIONS) if options.allow_signals else None
+
+
+def _spool_bounds(options: argparse.Namespace) -> "Bounds":
+    from tukur.agent.spool.spool import Bounds
+
+    return Bounds(int(options.spool_size * 2**20), options.spool_age * 86_400)
 
 
 def _raise_file_limit() -> None:

@@ -32,6 +32,9 @@ def run(options: argparse.Namespace) -> int:
         raise command_error(error) from error
     print(f"{target}: {size(target.stat().st_size)}, {len(manifest.files)} files, mode 0600")
     print("it holds private keys: whoever can read it can control the hub and order its hosts")
+    reason = console.add_to_audit_log(target, manifest)
+    if reason:
+        print(f"tukur backup: this backup is not in the audit log: {reason}", file=sys.stderr)
     return 0
 
 

@@ -3,11 +3,12 @@
 import argparse
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.options.base_path import base_path
 from tukur.cli.options.data import DataLock, data_dir
 from tukur.cli.options.database import database
 from tukur.cli.options.google import google_settings
@@ -21,6 +22,7 @@ from tukur.cli.settings.reload import Reload
 from tukur.cli.settings.table import HUB
 
 if TYPE_CHECKING:
+    from tukur.hub.container import Hub
     from tukur.hub.settings import HubSettings
 
 
@@ -75,6 +77,7 @@ def hub_settings(options: argparse.Namespace, folder: Path, enrol: Sequence[str]
         host=options.host,
         port=options.port,
         allowed_hosts=tuple(options.name),
+        base_path=base_path(options),
         reason_needed=options.require_reason,
     )
 
@@ -92,11 +95,27 @@ def run(options: argparse.Namespace) -> int:
     # Commands send it to the holder of the lock: it must not end a hub that is still starting.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with DataLock(folder):
-        serve(settings, Reload(options, {"log_level": set_level}))
+        reload = Reload(options)
+        serve(settings, lambda hub: reload(lambda changed: _apply(hub, changed, folder)))
     return 0
 
 
-def serve(settings: "HubSettings", reload: Callable[[], None]) -> None:
+def _apply(hub: "Hub", options: argparse.Namespace, folder: Path) -> Collection[str]:
+    """Of a running hub. Raises CommandError."""
+    from tukur.hub.reloading import apply_settings
+    from tukur.hub.tls.authority import CertificateError
+
+    settings = hub_settings(options, folder, options.enrol)
+    try:
+        apply_settings(hub, settings)
+    except CertificateError as error:
+        raise CommandError(Exit.CERTIFICATE, str(error)) from error
+    set_level(options.log_level)
+    another_kind = settings.tls.kind != hub.settings.tls.kind
+    return ("tls_cert", "tls_key", "tls_ca", "behind_proxy") if another_kind else ()
+
+
+def serve(settings: "HubSettings", reload: "Callable[[Hub], Collection[str]]") -> None:
     """Runs the hub; its store's errors become the command's."""
     from tukur.cli.store_errors import command_error
     from tukur.hub.errors import PortBusyError

@@ -1,10 +1,11 @@
 """``tukur policy``: what this host lets its hub do."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
+from tukur.cli.settings.parser import add_settings
+from tukur.cli.settings.table import AGENT, CONFIG, POLICY, Group
 
 if TYPE_CHECKING:
     from tukur.agent.policy.policy import Policy, Selection
@@ -18,13 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     test.add_argument("pid", type=int, help="the process")
     test.add_argument("--signal", default="KILL", help="the signal (default: %(default)s)")
     for action in (check, test):
-        action.add_argument(
-            "--policy",
-            type=Path,
-            default=Path("/etc/tukur/policy.toml"),
-            metavar="FILE",
-            help="(default: %(default)s)",
-        )
+        add_settings(action, (AGENT,), Group("policy", (POLICY, CONFIG)))
 
 
 def run(options: argparse.Namespace) -> int:

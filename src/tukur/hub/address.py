@@ -1,6 +1,7 @@
 """The hub's addresses, written to its data directory for other commands."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,8 @@ from typing import Literal
 from tukur.files import write_secret
 from tukur.hub.network import LOCAL, bracketed, own_names
 from tukur.hub.settings import HubSettings
+
+log = logging.getLogger(__name__)
 
 _FILE = "address.json"
 
@@ -38,15 +41,15 @@ def address_of(settings: HubSettings, names: tuple[str, ...] = ()) -> HubAddress
     public_name = next((name for name in (*settings.allowed_hosts, *names) if "*" not in name), None)
     remote_name = public_name or next((name for name in own if name not in LOCAL), None)
     if tls.proxy_certificate is not None:
-        url = f"https://{public_name or 'localhost'}"
+        url = f"https://{public_name or 'localhost'}{settings.base_path}"
         return HubAddress(url, url, *_trust(settings), *rest)
     local_name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host.strip("[]"))  # noqa: S104
     if tls.certificate is not None and public_name:
         local_name = public_name
-    url = f"{'https' if tls.encrypted else 'http'}://{bracketed(local_name)}:{settings.port}"
+    url = f"{'https' if tls.encrypted else 'http'}://{bracketed(local_name)}:{settings.port}{settings.base_path}"
     if not tls.encrypted:
         return HubAddress(url)
-    join = f"https://{bracketed(remote_name or local_name)}:{settings.port}"
+    join = f"https://{bracketed(remote_name or local_name)}:{settings.port}{settings.base_path}"
     return HubAddress(url, join, *_trust(settings), *rest)
 
 
@@ -59,6 +62,14 @@ def _trust(settings: HubSettings) -> tuple[Literal["pinned", "system"], str]:
 def write_address(folder: Path, address: HubAddress) -> None:
     """Writes the addresses. Raises OSError."""
     write_secret(folder / _FILE, json.dumps(asdict(address)).encode())
+
+
+def write_own_address(settings: HubSettings, names: tuple[str, ...]) -> None:
+    """Writes those of a hub, which works without them too: a failure is logged."""
+    try:
+        write_address(settings.data_dir, address_of(settings, names))
+    except OSError as error:
+        log.error("cannot write this hub's address for other commands: %s", error)
 
 
 def remove_address(folder: Path) -> None:

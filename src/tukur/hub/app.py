@@ -1,6 +1,7 @@
 """The composition root: the only place that wires the hub."""
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from collections.abc import AsyncIterator
 from litestar import Litestar
 
 from tukur import __version__
-from tukur.hub.address import address_of, write_address
+from tukur.hub.address import write_own_address
 from tukur.hub.api.disconnect import CancelOnDisconnect
 from tukur.hub.api.openapi import openapi
 from tukur.hub.api.problems import HANDLERS
@@ -23,6 +24,7 @@ from tukur.hub.auth.second_factor import SecondFactor
 from tukur.hub.auth.service import Auth
 from tukur.hub.auth.sign_in import SignIn
 from tukur.hub.auth.users import UserAdmin
+from tukur.hub.base_path import BasePathMiddleware
 from tukur.hub.bus import Bus
 from tukur.hub.cloud.api import GoogleApi
 from tukur.hub.cloud.groups import Groups
@@ -110,7 +112,7 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
             # It also renews the certificates.
             supervisor.run("fleet", hub.fleet.run)
             await _begin_audit(hub)
-            _write_address(hub)
+            write_own_address(hub.settings, hub.tls.names)
             yield
     finally:
         await hub.store.close()
@@ -125,11 +127,9 @@ async def _begin_audit(hub: Hub) -> None:
         log.error("the audit log cannot be written: %s", error)
 
 
-def _write_address(hub: Hub) -> None:
-    try:
-        write_address(hub.settings.data_dir, address_of(hub.settings, hub.tls.names))
-    except OSError as error:
-        log.error("cannot write this hub's address for other commands: %s", error)
+@functools.lru_cache(maxsize=4)
+def _accepted_names(host: str, given: tuple[str, ...], certified: tuple[str, ...]) -> frozenset[str]:
+    return host_names((*own_names(host, given), *certified))
 
 
 def create_app(hub: Hub) -> Litestar:
@@ -148,9 +148,11 @@ def create_app(hub: Hub) -> Litestar:
     app.state.hub = hub
     # Around the whole application: Litestar's own middleware does not see what no route answers.
     settings = hub.settings
-    names = host_names((*own_names(settings.host, settings.allowed_hosts), *hub.tls.names))
-    app.asgi_handler = HostHeaderMiddleware(
-        Revalidation(CancelOnDisconnect(app.asgi_handler)), names, hsts=settings.tls.externally_issued
+    named = HostHeaderMiddleware(
+        Revalidation(CancelOnDisconnect(app.asgi_handler)),
+        lambda: _accepted_names(hub.settings.host, hub.settings.allowed_hosts, hub.tls.names),
+        hsts=settings.tls.externally_issued,
     )
+    app.asgi_handler = BasePathMiddleware(named, settings.base_path)
     check_rights(app.routes)
     return app

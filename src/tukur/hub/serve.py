@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import uvicorn
 import uvloop
@@ -16,8 +16,11 @@ from tukur.hub.errors import PortBusyError
 from tukur.hub.settings import HubSettings
 from tukur.protocol.messages import MAX_MESSAGE
 
+Reload = Callable[[Hub], Collection[str]]
+"""Applies settings that have changed; which."""
 
-def run(settings: HubSettings, reload: Callable[[], None] = lambda: None) -> None:
+
+def run(settings: HubSettings, reload: Reload = lambda _: ()) -> None:
     """Serves until SIGTERM or SIGINT; calls `reload` at SIGHUP.
 
     Raises StoreError, PortBusyError, CertificateError.
@@ -30,7 +33,7 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def serve(settings: HubSettings, reload: Callable[[], None] = lambda: None) -> None:
+async def serve(settings: HubSettings, reload: Reload = lambda _: ()) -> None:
     """Serves on the running event loop."""
     listening = listen(settings.host, settings.port)
     try:
@@ -39,13 +42,19 @@ async def serve(settings: HubSettings, reload: Callable[[], None] = lambda: None
 
         def hang_up() -> None:
             # A command sends SIGHUP after it has changed the record, a person after the settings.
+            hub.supervisor.spawn("reload", _reload(hub, reload))
             hub.fleet.wake()
-            reload()
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
         await uvicorn.Server(server_config(hub)).serve(sockets=[listening])
     finally:
         listening.close()
+
+
+async def _reload(hub: Hub, reload: Reload) -> None:
+    applied = reload(hub)
+    if applied:
+        await hub.audit.add("hub", "hub.reload", settings=list(applied), keep=hub.settings.keep)
 
 
 def server_config(hub: Hub) -> uvicorn.Config:

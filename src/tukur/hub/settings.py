@@ -28,6 +28,8 @@ class HubSettings:
     """0: chosen by the kernel."""
     allowed_hosts: tuple[str, ...] = ()
     """Additional accepted Host names, without port."""
+    base_path: str = ""
+    """The path that a proxy serves the hub under, such as ``/tukur``; empty: none."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """Default: plain HTTP, for this machine only."""
     installer: Path | None = None

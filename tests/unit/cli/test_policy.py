@@ -25,6 +25,22 @@ def test_check_says_what_a_file_allows_and_what_is_wrong_with_it(
     assert "unknown key" in capsys.readouterr().err
 
 
+def test_without_an_option_it_is_the_file_that_the_agents_settings_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, settings = tmp_path / "mine.toml", tmp_path / "agent.toml"
+    settings.write_text(f'policy = "{policy}"\n')
+    policy.write_text('signals = ["HUP"]\n')
+    assert main(["policy", "check", "--config", str(settings)]) == 0
+    assert "signals: HUP" in capsys.readouterr().out
+    monkeypatch.setenv("TUKUR_CONFIG", str(settings))
+    assert main(["policy", "test", str(os.getpid()), "--signal", "TERM"]) == 1
+    assert "signal_forbidden" in capsys.readouterr().out
+    monkeypatch.setenv("TUKUR_POLICY", str(tmp_path / "absent"))
+    assert main(["policy", "check"]) == 0
+    assert f"{tmp_path}/absent does not exist" in capsys.readouterr().out
+
+
 def test_test_says_what_becomes_of_an_order_to_a_process(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

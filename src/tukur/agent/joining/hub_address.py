@@ -10,18 +10,18 @@ class HubAddressError(Exception):
 
 
 def hub_uri(hub: str) -> str:
-    """The WebSocket address of a hub given as http(s)://host[:port]. Raises HubAddressError.
+    """The WebSocket address of a hub given as http(s)://host[:port][/path]. Raises HubAddressError.
 
     Plain HTTP is accepted for this machine only: nothing leaves it unencrypted.
     """
     parts = urlsplit(hub)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise HubAddressError(f"hub address {hub!r}; https://HOST[:PORT] expected")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "?" in hub or "#" in hub:
+        raise HubAddressError(f"hub address {hub!r}; https://HOST[:PORT][/PATH] expected")
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         raise HubAddressError(
             f"hub address {hub!r} is not encrypted; https:// is needed to reach another machine"
         )
-    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/agent"
+    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path.rstrip('/')}/agent"
 
 
 def is_this_machine(uri: str) -> bool:

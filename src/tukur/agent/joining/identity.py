@@ -27,7 +27,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     """One host of one hub."""
 
     hub: str
-    """http(s)://host:port"""
+    """http(s)://host[:port][/path]"""
     host_id: HostId
     key: Digest
     """Ed25519 secret."""

@@ -156,7 +156,7 @@ def _authority(hub: str, fingerprint: bytes) -> bytes:
         str(parts.hostname), parts.port or 443, timeout=TIMEOUT_S, context=context
     )
     try:
-        connection.request("GET", "/ca.pem")
+        connection.request("GET", f"{parts.path.rstrip('/')}/ca.pem")
         with connection.getresponse() as response:
             content = response.read(_LARGEST)
     except (OSError, http.client.HTTPException) as error:

@@ -127,6 +127,13 @@ class PolicyFile:
         self._seen = self._stat()
         self._policy = self._load()
 
+    def change(self, path: Path, absent: Policy | None) -> None:
+        """Another file, and another policy for where there is none. Raises PolicyError: nothing changes."""
+        if (path, absent or Policy()) == (self._path, self._absent):
+            return
+        other = PolicyFile(path, self._base, absent)
+        self._path, self._absent, self._seen, self._policy = path, other._absent, other._seen, other._policy
+
     def current(self) -> Policy:
         """The policy as the file is now; one that is no longer valid allows nothing, and says why."""
         seen = self._stat()

@@ -58,6 +58,7 @@ class Drain:
         self, spool: Spool, rate: float = DEFAULT_RATE, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._spool = spool
+        self._clock = clock
         self._bucket = Bucket(rate, clock)
         self._fresh: deque[Ticket] = deque(maxlen=WINDOW)
         self._sent: dict[BlockKey, Ticket] = {}
@@ -65,6 +66,10 @@ class Drain:
         self._sent_gaps: dict[BlockKey, int] = {}
         self._takes_gaps = False
         self._open = False
+
+    def set_rate(self, rate: float) -> None:
+        """Bytes a second of the past, from now on."""
+        self._bucket = Bucket(rate, self._clock)
 
     def begin(self, *, takes_gaps: bool) -> None:
         """A connection is open."""

@@ -67,7 +67,7 @@ class Spool:
 
     def __init__(self, folder: Path, bounds: Bounds | None = None) -> None:
         self._folder = folder
-        self._bounds = bounds or Bounds()
+        self.bounds = bounds or Bounds()
         self._segments: dict[int, Segment] = {}
         self._active: Segment | None = None
         self._gaps = Gaps()
@@ -152,7 +152,7 @@ class Spool:
         active = self._active
         if active is not None:
             first = active.first
-            full = active.size and active.size + length > self._bounds.segment
+            full = active.size and active.size + length > self.bounds.segment
             if full or (first is not None and _older(span, first) > SEGMENT_S):
                 self._end_active()
         if self._active is None:
@@ -265,9 +265,9 @@ class Spool:
 
     def _make_room(self, span: Span, length: int) -> None:
         while (oldest := self._oldest()) is not None:
-            if oldest.newest is not None and _older(span, oldest.newest) > self._bounds.age_s:
+            if oldest.newest is not None and _older(span, oldest.newest) > self.bounds.age_s:
                 self._give_up(oldest, "spool_age")
-            elif self.bytes + form.size_of(length) > self._bounds.limit:
+            elif self.bytes + form.size_of(length) > self.bounds.limit:
                 self._give_up(oldest, "spool_full")
             else:
                 return

@@ -15,7 +15,11 @@ from tukur.files import kept_secret
 
 
 def default_data_dir() -> Path:
-    """``tukur`` under the XDG state directory."""
+    """The directory of a systemd unit (StateDirectory=), else ``tukur`` under the XDG state directory."""
+    # Several are separated by colons; the first is the one named first in the unit.
+    unit = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if unit.startswith("/"):
+        return Path(unit)
     state = os.environ.get("XDG_STATE_HOME") or ""
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return base / "tukur"

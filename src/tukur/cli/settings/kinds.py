@@ -73,6 +73,12 @@ SIZE = Kind(
 ORDER_KEY = Kind(
     Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{64}" + _END)], "64 hexadecimal digits expected", "HEX"
 )
+URL_PATH = Kind(
+    Annotated[str, Meta(pattern=r"^(?:/|(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?)" + _END, max_length=200)],
+    "a path such as /tukur expected, with letters, digits and . _ ~ - between the slashes",
+    "PATH",
+    "path of a URL",
+)
 NAMES = Kind(list[Word], "a list of names expected", type_name="list", separator=r"[,\s]+")
 LINES = Kind(list[Word], "a list of texts expected", type_name="list", separator=r"\n")
 """Their entries may contain commas and spaces: one on each line of the environment's variable."""

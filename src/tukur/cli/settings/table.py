@@ -22,6 +22,7 @@ from tukur.cli.settings.kinds import (
     SIZE,
     SWITCH,
     TEXT,
+    URL_PATH,
     Kind,
 )
 
@@ -114,6 +115,7 @@ POLICY = Setting(
     FILE,
     "the [host policy](policy.md): what the hub may do here",
     default=Path("/etc/tukur/policy.toml"),
+    reloads=True,
 )
 
 DATA = Group(
@@ -123,7 +125,8 @@ DATA = Group(
             "data",
             FOLDER,
             "the data directory, for the record and the keys",
-            default_text="`$XDG_STATE_HOME/tukur`, otherwise `~/.local/state/tukur`",
+            default_text="`$STATE_DIRECTORY` of a systemd unit, otherwise `$XDG_STATE_HOME/tukur`, otherwise "
+            "`~/.local/state/tukur`",
         ),
         CONFIG,
     ),
@@ -170,32 +173,44 @@ ADDRESS = Group(
             default=[],
             metavar="NAME",
             aliases=("--allow-host",),
+            reloads=True,
         ),
-        Setting("require-reason", SWITCH, "do not send orders without a reason", default=False),
+        Setting(
+            "base-path",
+            URL_PATH,
+            "the path under which [a proxy](../how-to/run-behind-a-proxy.md) serves the hub, "
+            "such as `/tukur`",
+            default="/",
+        ),
+        Setting("require-reason", SWITCH, "do not send orders without a reason", default=False, reloads=True),
         Setting(
             "tls-cert",
             FILE,
             "the hub's certificate, with intermediate certificates",
             default_text="one issued by the hub's own authority",
+            reloads=True,
         ),
-        Setting("tls-key", FILE, "the key of `--tls-cert`"),
+        Setting("tls-key", FILE, "the key of `--tls-cert`", reloads=True),
         Setting(
             "behind-proxy",
             FILE,
             "listen without TLS for a proxy on this machine, which presents this certificate",
             metavar="CERT",
+            reloads=True,
         ),
         Setting(
             "tls-ca",
             FILE,
             "agents trust this authority for `--tls-cert` or `--behind-proxy` instead of their system's "
             "authorities",
+            reloads=True,
         ),
         Setting(
             "installer",
             FOLDER,
             "what `/install.sh` installs, made by `make installer`",
             default_text="`installer` in the data directory, if it is there",
+            reloads=True,
         ),
     ),
 )
@@ -208,26 +223,39 @@ OIDC = Group(
             "let users [sign in with this OpenID provider]"
             "(../how-to/manage-users.md#sign-in-with-an-openid-provider)",
             metavar="URL",
+            reloads=True,
         ),
-        Setting("oidc-client-id", TEXT, "the hub's client ID at the provider", metavar="ID"),
+        Setting("oidc-client-id", TEXT, "the hub's client ID at the provider", metavar="ID", reloads=True),
         Setting(
             "oidc-client-secret",
             FILE,
             "a file with the client secret, not readable by others",
             secret=True,
             by_file=True,
+            reloads=True,
         ),
         Setting(
-            "oidc-name", TEXT, "the provider's name on the sign-in page", default="OpenID", metavar="NAME"
+            "oidc-name",
+            TEXT,
+            "the provider's name on the sign-in page",
+            default="OpenID",
+            metavar="NAME",
+            reloads=True,
         ),
         Setting(
-            "oidc-role-claim", TEXT, "the claim that decides the roles", default="groups", metavar="CLAIM"
+            "oidc-role-claim",
+            TEXT,
+            "the claim that decides the roles",
+            default="groups",
+            metavar="CLAIM",
+            reloads=True,
         ),
         Setting(
             "oidc-ca",
             FILE,
             "the authority of the provider's certificate",
             default_text="those of the system",
+            reloads=True,
         ),
         Setting(
             "oidc-role",
@@ -235,6 +263,7 @@ OIDC = Group(
             "users with this value of the claim get this role, on all hosts or on a host group",
             default=[],
             metavar="VALUE=ROLE[@GROUP]",
+            reloads=True,
         ),
     ),
 )
@@ -274,14 +303,23 @@ GOOGLE = Group(
 RETENTION = Group(
     "retention",
     (
-        Setting("keep-seconds", DURATION, "how long to keep every process at every second", default="7d"),
-        Setting("keep-minutes", DURATION, "how long to keep minute rollups", default="90d"),
-        Setting("keep-hours", DURATION, "how long to keep hourly rollups and lives", default="2y"),
+        Setting(
+            "keep-seconds",
+            DURATION,
+            "how long to keep every process at every second",
+            default="7d",
+            reloads=True,
+        ),
+        Setting("keep-minutes", DURATION, "how long to keep minute rollups", default="90d", reloads=True),
+        Setting(
+            "keep-hours", DURATION, "how long to keep hourly rollups and lives", default="2y", reloads=True
+        ),
         Setting(
             "max-size",
             SIZE,
             "limit for the whole record, such as `20GiB`; beyond it the oldest data is deleted first",
             default_text="none",
+            reloads=True,
         ),
     ),
     "DURATION is a number with `m`, `h`, `d`, `w` or `y`.",
@@ -307,6 +345,7 @@ SPOOL = Group(
             "maximum MiB on disk of blocks that wait for the hub",
             default=512,
             metavar="MIB",
+            reloads=True,
         ),
         Setting(
             "spool-age",
@@ -314,6 +353,7 @@ SPOOL = Group(
             "maximum age in days of blocks that wait for the hub",
             default=7,
             metavar="DAYS",
+            reloads=True,
         ),
         Setting(
             "drain-rate",
@@ -321,6 +361,7 @@ SPOOL = Group(
             "KiB per second at which older blocks are sent when the hub is back",
             default=1024,
             metavar="KIB",
+            reloads=True,
         ),
     ),
 )
@@ -372,6 +413,7 @@ ORDERS = Group(
             SWITCH,
             "if there is no policy file, allow every order instead of none",
             default=False,
+            reloads=True,
         ),
     ),
 )

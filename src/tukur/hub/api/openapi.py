@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from litestar import Litestar, MediaType, Response, get
+from litestar.di import NamedDependency
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from msgspec import Struct
@@ -15,6 +16,7 @@ from tukur import __version__
 from tukur.hub.api.registry import API_ROUTES, DEPENDENCIES
 from tukur.hub.api.routes.hosts import FRAME_TYPE
 from tukur.hub.auth.gate import COOKIE
+from tukur.hub.container import Hub
 
 _TAGS = {
     "session": "Signing in and out",
@@ -66,9 +68,10 @@ def document() -> dict[str, Any]:
 
 
 @get("/api/openapi.json", include_in_schema=False)
-async def openapi() -> Response[dict[str, Any]]:
+async def openapi(hub: NamedDependency[Hub]) -> Response[dict[str, Any]]:
     """The OpenAPI 3.1 document."""
-    return Response(document(), media_type=MediaType.JSON)
+    servers = [{"url": hub.settings.base_path or "/"}]
+    return Response({**document(), "servers": servers}, media_type=MediaType.JSON)
 
 
 def _correct(node: Any) -> None:

@@ -78,8 +78,13 @@ async def identify(connection: Connection, auth: Auth) -> Identity | None:
 
 
 def cookie_name(connection: Connection) -> str:
-    """Name of the session cookie. With TLS it has the ``__Host-`` prefix: only this origin can set it."""
-    return ("__Host-" if connection.app.state.hub.settings.tls.https else "") + COOKIE
+    """Name of the session cookie. With TLS it has the ``__Host-`` prefix: only this origin can set it.
+
+    That prefix demands the path ``/``: hubs behind different paths of one origin differ by the cookie's name.
+    """
+    settings = connection.app.state.hub.settings
+    base_path: str = settings.base_path
+    return ("__Host-" if settings.tls.https else "") + COOKIE + base_path.replace("/", "_")
 
 
 def origin_of(connection: Connection) -> str:

@@ -1,7 +1,7 @@
 """Security headers of every response, and the check of the Host header."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,8 +53,8 @@ def without_port(host: str) -> str:
 class HostHeaderMiddleware:
     """ASGI middleware: rejects unknown Host headers (protection from DNS rebinding)."""
 
-    def __init__(self, app: ASGIApp, names: frozenset[str], *, hsts: bool = False) -> None:
-        """`hsts`: send Strict-Transport-Security."""
+    def __init__(self, app: ASGIApp, names: Callable[[], frozenset[str]], *, hsts: bool = False) -> None:
+        """`names`: those of the hub, asked at each request; `hsts`: send Strict-Transport-Security."""
         self._app = app
         self._names = names
         self._headers = (*HEADERS, _HSTS) if hsts else HEADERS
@@ -66,7 +66,7 @@ class HostHeaderMiddleware:
             return
         headers = dict(scope["headers"])
         name = without_port(headers.get(b"host", b"").decode("latin-1"))
-        if name not in self._names:
+        if name not in self._names():
             await _reject(scope, send, name)
             return
 

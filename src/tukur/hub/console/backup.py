@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 
 from tukur import __version__
 from tukur.files import fill_secret
@@ -25,10 +26,13 @@ from tukur.hub.console.archive import (
 )
 from tukur.hub.console.console import Console
 from tukur.hub.console.record import Findings, verify_store
+from tukur.hub.store.backends.address import ServerAddress
+from tukur.hub.store.backends.database import Database
 from tukur.hub.store.backends.engine import store_errors
+from tukur.hub.store.backends.mysql import MysqlServer
 from tukur.hub.store.backends.sqlite import DATABASE, SqliteFile
-from tukur.hub.store.errors import BusyError, NotEmptyError, NotWritableError
-from tukur.hub.store.migrate import check_known
+from tukur.hub.store.errors import BusyError, NotEmptyError, NotWritableError, StoreError
+from tukur.hub.store.migrate import check_known, newest_revision
 from tukur.hub.store.schema import metadata
 from tukur.hub.store.store import Store
 
@@ -63,7 +67,7 @@ class Restored:
 
 
 class BackupConsole(Console):
-    """Both methods raise StoreError, and leave nothing half-made behind."""
+    """``backup`` and ``restore`` raise StoreError, and leave nothing half-made behind."""
 
     def backup(self, target: Path, progress: Progress) -> Manifest:
         """Writes a new file with mode 0600; the hub may be running.
@@ -84,6 +88,26 @@ class BackupConsole(Console):
             write_archive(folder / ".archive", manifest, sources)
             _publish(folder / ".archive", target)
         return manifest
+
+    def add_to_audit_log(self, target: Path, manifest: Manifest) -> str:
+        """Records a backup that was made; why it was not recorded, or empty. Never migrates a database."""
+        if manifest.schema != newest_revision():
+            return (
+                f"the hub's database is of revision {manifest.schema}, which another version of tukur made; "
+                f"this one writes revision {newest_revision()}"
+            )
+        if self.data_dir.stat().st_uid != os.geteuid():
+            # The log's signed head would be a file that the hub cannot read.
+            return f"{self.data_dir} belongs to another user; run the backup as the hub's user"
+        try:
+            asyncio.run(self._add_to_audit_log(target))
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    async def _add_to_audit_log(self, target: Path) -> None:
+        async with self.open_store() as store:
+            await self._audit(store, "backup.create", str(target))
 
     def _keep_files(self, folder: Path) -> dict[str, bytes]:
         found = self._read_files()
@@ -115,9 +139,11 @@ class BackupConsole(Console):
         if self.server is None:
             _copy_file(self.data_dir / DATABASE, path, progress)
         else:
-            asyncio.run(self._copy_from_server(path, progress))
+            asyncio.run(self._copy_from_server(self.server, path, progress))
 
-    async def _copy_from_server(self, path: Path, progress: Progress) -> None:
+    async def _copy_from_server(self, server: ServerAddress, path: Path, progress: Progress) -> None:
+        # Opening the store would bring the schema up to date, perhaps under an older hub that is running.
+        await _check_revision(MysqlServer(server))
         async with self.open_store() as source, Console(path.parent).open_store() as target:
             total, tables = await source.copy_to(target).rows(), dict[str, int]()
             async with source.snapshot_to(target) as run:
@@ -190,6 +216,23 @@ async def _fill(source: Store, target: Store, progress: Progress) -> None:
             async with target.database.write(no_timeout=True) as connection:
                 await connection.execute(delete(table))
         raise
+
+
+async def _check_revision(backend: MysqlServer) -> None:
+    """Raises StoreError unless the server's database is of this version."""
+    database = Database(backend)
+    try:
+        async with database.read() as connection:
+            found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+    finally:
+        await database.close()
+    check_known(found, str(backend))
+    if found != newest_revision():
+        raise StoreError(
+            f"the database {backend} is of revision {found}, {newest_revision()} expected: an older tukur "
+            "made it. Make the backup with that version, or start the hub of this one, which brings it "
+            "up to date"
+        )
 
 
 def _copy_file(source: Path, target: Path, progress: Progress) -> None:

@@ -45,6 +45,7 @@ class Fleet:
         self._tls = tls
         self._order_key = order_key
         self._wake = asyncio.Event()
+        self._sent_roots = tls.roots
 
     async def revoke(self, host_id: str) -> None:
         """Rejects the host's key from now on and ends its connection. Raises ProblemError, StoreError."""
@@ -104,10 +105,10 @@ class Fleet:
         if await asyncio.to_thread(self._order_key.refresh):
             log.warning("the order key was rotated; notifying agents")
             await self._send_order_keys(online)
-        previous_roots = self._tls.roots
         await asyncio.to_thread(self._tls.refresh)
-        if self._tls.roots == previous_roots:
+        if self._tls.roots == self._sent_roots:
             return
+        self._sent_roots = self._tls.roots
         for host_id in online:
             authorities = self._enrolment.authorities(host_id)
             if authorities is not None:

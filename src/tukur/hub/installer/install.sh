@@ -240,7 +240,8 @@ start_agent() {
         say "tukur-agent.service runs already"
         return 0
     fi
-    systemctl restart tukur-agent.service || true
+    # What it says of a failure comes from the journal, in one line.
+    systemctl restart tukur-agent.service 2>/dev/null || true
     if runs; then
         say "started tukur-agent.service"
         return 0

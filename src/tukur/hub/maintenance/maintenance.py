@@ -52,7 +52,7 @@ class Maintenance:
     ) -> None:
         """`data_dir`: whose disk the embedded database fills."""
         self._database = store.database
-        self._keep = keep
+        self.keep = keep
         self._data_dir = data_dir
         self._now_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._rollups = store.facts.rollups
@@ -88,7 +88,7 @@ class Maintenance:
 
     async def trim(self, now_ms: int) -> int:
         """Deletes what the policy does not keep, and more if the record is too large; how many rows."""
-        keep = self._keep
+        keep = self.keep
         deleted = await self._delete(await self._retention.align_to_partitions(keep.cutoffs(now_ms), now_ms))
         if keep.max_bytes and now_ms >= self._no_use_until_ms:
             deleted += await self._shrink(now_ms, keep.max_bytes)
@@ -120,7 +120,7 @@ class Maintenance:
         """The size of the record now, and its forecast. Raises StoreError."""
         used = await self.space.used()
         room = await self.space.left(self._data_dir)
-        keep = self._keep
+        keep = self.keep
         if keep.max_bytes:
             bound = max(keep.max_bytes - used, 0)
             room = bound if room is None else min(room, bound)
@@ -154,7 +154,7 @@ class Maintenance:
         oldest = await self._retention.oldest()
         if oldest is None:
             return None
-        policy = self._keep.cutoffs(now_ms)
+        policy = self.keep.cutoffs(now_ms)
         for name, min_ms in (
             ("seconds_ms", MIN_SECONDS_MS),
             ("minutes_ms", MIN_MINUTES_MS),

@@ -61,7 +61,7 @@ class Orders:
     ) -> None:
         self.limits = limits or Limits()
         self._clock_ns = clock_ns
-        self._reason_needed = reason_needed
+        self.reason_needed = reason_needed
         self._audit = audit
         self._store = store
         self._bus = bus
@@ -80,7 +80,7 @@ class Orders:
         Raises ProblemError: 400, 404 unknown host, 409 offline.
         """
         target = process_key(request.boot_id, request.pid, request.start_ns)
-        check(request, reason_needed=self._reason_needed)
+        check(request, reason_needed=self.reason_needed)
         hosts = await self._store.hosts(host_id)
         if not hosts:
             raise ProblemError(404, "host_unknown", f"there is no host {host_id!r}")

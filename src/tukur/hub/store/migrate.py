@@ -38,6 +38,11 @@ def migrate(connection: Connection, name: str) -> None:
         connection.commit()
 
 
+def newest_revision() -> str:
+    """The schema's revision of this version."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
 def check_known(revision: str, name: str) -> None:
     """Raises NewerVersionError if the schema's revision is not one of this version's."""
     _check_known(ScriptDirectory.from_config(_config()), revision, name)

@@ -3,6 +3,7 @@
 import datetime
 import logging
 import ssl
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class Tls:
         self._active: ActiveCertificates | None = None
         self._previous_fingerprint: bytes | None = None
         self._mtimes: tuple[int, ...] = ()
+        self._lock = threading.Lock()
         self.context: ssl.SSLContext | None = _context() if settings.encrypted else None
         """For the listening socket; None: plain HTTP."""
         self.refresh()
@@ -77,6 +79,26 @@ class Tls:
 
         Raises CertificateError: then the current ones stay in use.
         """
+        with self._lock:
+            return self._refresh()
+
+    def change(self, settings: TlsSettings, names: Sequence[str]) -> None:
+        """Other files, or other names, for a certificate of the same kind.
+
+        Raises CertificateError: then nothing was changed.
+        """
+        with self._lock:
+            before = self.settings, self._names, self._mtimes
+            if settings != self.settings:
+                self._mtimes = ()
+            self.settings, self._names = settings, names
+            try:
+                self._refresh()
+            except CertificateError:
+                self.settings, self._names, self._mtimes = before
+                raise
+
+    def _refresh(self) -> bool:
         found = self._issue() if self.settings.own_authority else self._read_files()
         if found is None or found == self._active:
             return False

@@ -19,6 +19,15 @@ class TlsSettings:
     """The CA of that certificate, if agents shall trust it instead of the CAs of their systems."""
 
     @property
+    def kind(self) -> str:
+        """Which of them it is: a running hub cannot change it."""
+        if self.own_authority:
+            return "own authority"
+        if self.certificate is not None:
+            return "certificate"
+        return "proxy" if self.proxy_certificate is not None else "none"
+
+    @property
     def encrypted(self) -> bool:
         """Whether the hub itself speaks TLS."""
         return self.own_authority or self.certificate is not None

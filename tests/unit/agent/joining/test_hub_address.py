@@ -8,7 +8,16 @@ from tukur.agent.joining.hub_address import HubAddressError, hub_uri, is_this_ma
 async def test_a_hub_on_another_machine_needs_tls() -> None:
     assert hub_uri("https://hub.example:8787") == "wss://hub.example:8787/agent"
     assert hub_uri("http://[::1]:8787") == "ws://[::1]:8787/agent"
-    for bad in ("http://10.0.0.7:8787", "http://127.0.0.1.example.org", "hub.example", "ftp://localhost", ""):
+    assert hub_uri("https://hub.example/tools/tukur/") == "wss://hub.example/tools/tukur/agent"
+    for bad in (
+        "http://10.0.0.7:8787",
+        "http://127.0.0.1.example.org",
+        "hub.example",
+        "ftp://localhost",
+        "",
+        "https://h/?a",
+        "https://h/#a",
+    ):
         with pytest.raises(HubAddressError, match=r"expected|encrypted"):
             hub_uri(bad)
 

@@ -115,6 +115,24 @@ def test_a_file_that_breaks_allows_nothing_until_it_is_mended(file: Path) -> Non
     assert source.current().signals == SIGNALS
 
 
+def test_another_file_takes_its_place_while_the_agent_runs_and_a_bad_one_does_not(
+    file: Path, tmp_path: Path
+) -> None:
+    file.write_text('signals = ["TERM"]')
+    policy, other = PolicyFile(file, Policy(own_pid=7)), tmp_path / "other.toml"
+    other.write_text('signal = ["KILL"]')
+    with pytest.raises(PolicyError, match="unknown key"):
+        policy.change(other, None)
+    assert policy.current().signals == ("TERM",)
+    other.write_text('signals = ["KILL"]')
+    policy.change(other, None)
+    assert (policy.current().signals, policy.current().own_pid) == (("KILL",), 7)
+    other.write_text('signals = ["HUP", "INT"]')
+    assert policy.current().signals == ("HUP", "INT")
+    policy.change(tmp_path / "absent", Policy(signals=SIGNALS))
+    assert policy.current().signals == SIGNALS
+
+
 def test_without_a_file_the_machine_of_the_hub_itself_allows_what_its_start_says(file: Path) -> None:
     source = PolicyFile(file, Policy(own_pid=7, supervisor=6), absent=Policy(signals=SIGNALS))
     assert source.current() == Policy(signals=SIGNALS, own_pid=7, supervisor=6)

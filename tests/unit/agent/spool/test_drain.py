@@ -91,6 +91,18 @@ def test_the_past_keeps_to_its_rate(tmp_path: Path, clock: Clock) -> None:
     assert sent >= 10_000 * seconds - 1000
 
 
+def test_another_rate_holds_from_the_moment_it_is_set(tmp_path: Path, clock: Clock) -> None:
+    spool = Spool(tmp_path)
+    for number in range(4):
+        put(spool, number, 1000)
+    drain = Drain(spool, rate=1, clock=clock)
+    drain.begin(takes_gaps=True)
+    assert taken(drain) == [3]
+    assert drain.wait_s() == pytest.approx(999)
+    drain.set_rate(1_000_000)
+    assert taken(drain) == [2, 1, 0]
+
+
 def test_large_blocks_of_the_past_go_a_few_at_a_time(tmp_path: Path, clock: Clock) -> None:
     spool = Spool(tmp_path)
     for number in range(6):

@@ -123,6 +123,18 @@ def test_past_its_size_the_oldest_goes_first_and_is_told_as_one_gap(tmp_path: Pa
     assert waiting(again) == left
 
 
+def test_other_bounds_hold_from_the_next_block_on(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, Bounds(limit=80 * 1068))
+    put(spool, *range(1, 41), size=1000)
+    assert len(spool) == 40
+    spool.bounds = Bounds(limit=8 * 1068)
+    put(spool, 41, size=1000)
+    left = waiting(spool)
+    assert left[0] == 41
+    assert sum(path.stat().st_size for path in segments(tmp_path)) <= 8 * 1068 + 1000
+    assert spool.dropped == 41 - len(left)
+
+
 def test_past_its_age_a_block_goes_and_is_told(tmp_path: Path) -> None:
     spool = Spool(tmp_path, Bounds(age_s=2 * 3600))
     put(spool, *range(1, 1400))

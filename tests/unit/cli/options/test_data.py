@@ -17,11 +17,20 @@ def options(path: Path) -> argparse.Namespace:
 
 
 def test_it_lies_under_the_xdg_state_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert default_data_dir() == tmp_path / "tukur"
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/ada")
     assert default_data_dir() == Path("/home/ada/.local/state/tukur")
+
+
+def test_under_systemd_it_is_the_units_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/tukur-hub:/var/lib/other")
+    assert default_data_dir() == Path("/var/lib/tukur-hub")
+    monkeypatch.setenv("STATE_DIRECTORY", "relative")
+    assert default_data_dir() == tmp_path / "tukur"
 
 
 def test_it_is_made_for_its_owner_alone(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Backups of a hub with the embedded database: made, restored, or refused with one line."""
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -22,6 +25,7 @@ from tests.support.waiting import eventually
 from tukur import cli
 from tukur.cli.errors import Exit
 from tukur.hub.console.archive import MANIFEST
+from tukur.hub.console.audit import AuditConsole
 from tukur.hub.console.backup import KEPT, LEFT_OUT
 from tukur.hub.store.backends.sqlite import DATABASE
 from tukur.hub.store.store import Store
@@ -114,6 +118,60 @@ def test_a_backup_is_restored_with_all_that_it_holds(
     assert "6 blocks" in capsys.readouterr().out
     assert (tmp_path / "data" / "order.key").read_bytes() == b"k" * 32
     assert (tmp_path / "data" / DATABASE).stat().st_mode & 0o777 == 0o600
+
+
+def audited(data: Path) -> list[tuple[str, str]]:
+    """(action, target) of each entry; the chain is whole."""
+    out = io.BytesIO()
+    asyncio.run(AuditConsole(data).export(out))
+    assert asyncio.run(AuditConsole(data).verify())[1] == []
+    return [(entry["action"], entry["target"]) for entry in map(json.loads, out.getvalue().splitlines())]
+
+
+def test_a_backup_is_in_the_audit_log_and_not_in_its_own_copy_of_it(backup: Path, tmp_path: Path) -> None:
+    assert audited(backup.with_name("data")) == [("backup.create", str(backup))]
+    handler = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["restore", str(backup), "--data", str(tmp_path / "data")]) == 0
+    signal.signal(signal.SIGTERM, handler)
+    assert audited(tmp_path / "data") == []
+
+
+@pytest.fixture
+def old(backup: Path, tmp_path: Path) -> Path:
+    """A data directory whose database another version made."""
+    data = tmp_path / "old"
+    shutil.copytree(backup.with_name("data"), data)
+    with contextlib.closing(sqlite3.connect(data / DATABASE)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.commit()
+    return data
+
+
+def test_a_database_of_another_version_is_backed_up_and_not_changed(
+    old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["backup", str(tmp_path / "file"), "--data", str(old)]) == 0
+    signal.signal(signal.SIGTERM, handler)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not in the audit log: the hub's database is of revision 0001" in line
+    with contextlib.closing(sqlite3.connect(old / DATABASE)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give the directory to another user")
+def test_a_backup_by_another_user_than_the_hubs_leaves_the_audit_log_alone(
+    backup: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "others"
+    shutil.copytree(backup.with_name("data"), data)
+    before = (data / "audit.head").read_bytes()
+    os.chown(data, 65534, 65534)
+    handler = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["backup", str(tmp_path / "file"), "--data", str(data)]) == 0
+    signal.signal(signal.SIGTERM, handler)
+    assert "run the backup as the hub's user" in capsys.readouterr().err
+    assert (data / "audit.head").read_bytes() == before
 
 
 OUTSIDE = [{"name": "../../outside", "size": 0, "sha256": ""}]

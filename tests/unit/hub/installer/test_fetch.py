@@ -115,6 +115,12 @@ async def test_a_token_without_a_secret_vouches_for_the_files_just_as_well(
     assert "is not the one of this token" in await refusal(hub.url, tmp_path / "other", without)
 
 
+async def test_a_hub_behind_a_path_is_fetched_from_there(folder: Path, tmp_path: Path) -> None:
+    own = TlsSettings(own_authority=True)
+    async with running_hub(tmp_path / "hub", tls=own, installer=folder, base_path="/tukur") as hub:
+        assert await fetch(f"{hub.url}/tukur", tmp_path / "into", token(hub))
+
+
 async def test_a_file_that_was_changed_on_the_hub_is_named_and_not_kept(
     hub: RunningHub, folder: Path, tmp_path: Path
 ) -> None:

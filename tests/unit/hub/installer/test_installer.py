@@ -110,6 +110,18 @@ async def test_the_hub_serves_script_and_files_to_anybody(tmp_path: Path) -> Non
         assert injected.status_code == 421
 
 
+async def test_behind_a_path_the_script_fetches_from_there(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path / "installer", "a.whl")
+    own = TlsSettings(own_authority=True)
+    async with (
+        running_hub(tmp_path / "hub", tls=own, installer=folder, base_path="/tukur") as hub,
+        httpx.AsyncClient(base_url=hub.url, verify=hub.trust.context()) as client,
+    ):
+        for path in ("/tukur/install.sh", "/install.sh"):
+            assert f"HUB='{hub.url}/tukur'" in (await client.get(path)).text
+        assert (await client.get("/tukur/install/a.whl")).content == b"a.whl"
+
+
 async def test_a_hub_without_an_installer_says_so(tmp_path: Path) -> None:
     async with running_hub(tmp_path / "hub") as hub, hub.client() as client:
         for path in ("/install.sh", f"/install/{MANIFEST}"):

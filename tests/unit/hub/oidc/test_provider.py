@@ -312,6 +312,20 @@ async def test_the_state_comes_back_across_sites_and_the_session_goes_nowhere_el
         assert (again.status_code, again.json()["code"]) == (409, "provider_user")
 
 
+async def test_behind_a_path_the_provider_sends_the_browser_back_there(lying: Lying, tmp_path: Path) -> None:
+    async with (
+        running_hub(tmp_path, oidc=settings(lying), base_path="/tukur") as hub,
+        hub.client() as browser,
+    ):
+        begun = await browser.get("/tukur/api/oidc/start")
+        asked = parse_qs(urlsplit(begun.headers["Location"]).query)
+        assert asked["redirect_uri"] == [f"{hub.url}/tukur/api/oidc/return"]
+        assert "path=/tukur/api/oidc" in begun.headers["set-cookie"].lower()
+        failed = await browser.get("/tukur/api/oidc/return", params={"state": "another", "code": "a code"})
+        assert failed.headers["Location"] == "/tukur/sign-in?refused=state_not_valid"
+        assert FLOW_COOKIE not in browser.cookies
+
+
 async def test_the_same_answer_twice_lets_nobody_in(hub: RunningHub, lying: Lying) -> None:
     async with hub.client() as browser, hub.client() as thief:
         answer = await come_back(hub, lying, browser)

@@ -1,4 +1,5 @@
 /** The client of the hub's API. An error response becomes an ApiError with the hub's code and text. */
+import { base } from "../base";
 import { type Frame, decodeFrame } from "../frame/decode";
 import type { ProcessKey } from "../table/store";
 import type {
@@ -63,7 +64,7 @@ async function request(path: string, options: Options = {}): Promise<Response> {
   if (signal) init.signal = signal;
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(base + path, init);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", "the hub does not respond");

@@ -1,5 +1,6 @@
 /** The live frames of one host over a WebSocket that reconnects by itself. */
 import { api } from "../api/client";
+import { base } from "../base";
 import { History } from "../chart/history";
 import { type Frame, type HostRates, decodeFrame } from "../frame/decode";
 import { session } from "./session.svelte";
@@ -64,7 +65,8 @@ export class LiveFeed {
   #connect(): void {
     if (this.#closed) return;
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/api/live/${encodeURIComponent(this.hostId)}`);
+    const path = `${base}/api/live/${encodeURIComponent(this.hostId)}`;
+    const socket = new WebSocket(`${scheme}://${location.host}${path}`);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#seq = -1;

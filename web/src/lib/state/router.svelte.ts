@@ -1,10 +1,13 @@
 /** The page that is shown, and the query of its URL. */
 
+import { base, pathWithin } from "../base";
+
 export type Page = "/" | "/over-time" | "/audit" | "/users" | "/account" | "/sign-in";
 type Values = Record<string, string | number | null>;
 
 class Router {
-  path = $state(location.pathname);
+  /** Without the base. */
+  path = $state(pathWithin(location.pathname));
   search = $state(location.search);
 
   constructor() {
@@ -34,14 +37,15 @@ class Router {
     this.#write(this.path + (text ? `?${text}` : ""), replace);
   }
 
-  #write(url: string, replace: boolean): void {
+  #write(within: string, replace: boolean): void {
+    const url = base + within;
     if (url === location.pathname + location.search) return;
     history[replace ? "replaceState" : "pushState"](null, "", url);
     this.#read();
   }
 
   #read(): void {
-    this.path = location.pathname;
+    this.path = pathWithin(location.pathname);
     this.search = location.search;
   }
 }

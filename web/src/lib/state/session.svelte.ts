@@ -83,7 +83,7 @@ class SessionState {
   #requireSignIn(): void {
     this.current = null;
     if (router.path === "/sign-in") return;
-    sessionStorage.setItem(RETURN, location.pathname + location.search);
+    sessionStorage.setItem(RETURN, router.path + location.search);
     router.go("/sign-in", {}, true);
   }
 

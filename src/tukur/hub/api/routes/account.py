@@ -151,7 +151,8 @@ async def begin_second_factor(request: ApiRequest, hub: NamedDependency[Hub]) ->
     """Shown only once; active after `confirmSecondFactor`."""
     user, _ = await _own_account(request, hub)
     secret = await hub.second_factor.begin(user)
-    text = otpauth_uri(user.name, request.headers.get("host", ""), secret)
+    site = request.headers.get("host", "") + hub.settings.base_path
+    text = otpauth_uri(user.name, site, secret)
     picture = segno.make(text, error="m", micro=False).svg_data_uri(scale=4, border=3, light="#fff")
     return SecondFactorSecret(secret=secret, uri=text, picture=picture)
 

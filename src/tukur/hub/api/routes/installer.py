@@ -26,7 +26,7 @@ async def install_script(hub: NamedDependency[Hub], request: Connection) -> Resp
     """The script, for the address by which it was asked for."""
     _installer(hub)
     scheme = "https" if hub.settings.tls.https else "http"
-    url = f"{scheme}://{request.headers.get('host', '')}{request.scope.get('root_path', '')}"
+    url = f"{scheme}://{request.headers.get('host', '')}{hub.settings.base_path}"
     try:
         content = script(url).encode()
     except InstallerError as error:

@@ -84,7 +84,7 @@ def _provider(hub: Hub) -> Provider:
 def _return_url(request: ApiRequest, hub: Hub) -> str:
     # HostHeaderMiddleware has already rejected unknown names.
     scheme = "https" if hub.settings.tls.https else "http"
-    return f"{scheme}://{request.headers.get('host', '')}{PATH}/return"
+    return f"{scheme}://{request.headers.get('host', '')}{hub.settings.base_path}{PATH}/return"
 
 
 def _flow_cookie(hub: Hub, value: str, max_age: int) -> Cookie:
@@ -93,7 +93,7 @@ def _flow_cookie(hub: Hub, value: str, max_age: int) -> Cookie:
         key=FLOW_COOKIE,
         value=value,
         max_age=max_age,
-        path=PATH,
+        path=f"{hub.settings.base_path}{PATH}",
         httponly=True,
         samesite="lax",
         secure=hub.settings.tls.https,
@@ -101,5 +101,7 @@ def _flow_cookie(hub: Hub, value: str, max_age: int) -> Cookie:
 
 
 def _to_page(hub: Hub, refused: str) -> Response[None]:
-    where = f"/sign-in?{urlencode({'refused': refused})}" if refused else "/sign-in"
+    where = f"{hub.settings.base_path}/sign-in"
+    if refused:
+        where += f"?{urlencode({'refused': refused})}"
     return Response(None, status_code=303, headers={"Location": where}, cookies=[_flow_cookie(hub, "", 0)])

@@ -1,5 +1,6 @@
 """The page as the build made it, the API's description, and the health check."""
 
+import hashlib
 import mimetypes
 from pathlib import Path
 
@@ -27,7 +28,7 @@ _NOT_BUILT = (
 _FOREVER = "public, max-age=31536000, immutable"
 
 
-def _file(name: str) -> File | Response[bytes]:
+def _file(name: str, base_path: str) -> File | Response[bytes]:
     root = WEB.resolve()
     path = (root / name).resolve()
     if not root.is_dir() or not (root / "index.html").is_file():
@@ -35,28 +36,38 @@ def _file(name: str) -> File | Response[bytes]:
     if not path.is_relative_to(root) or not path.is_file():
         raise ProblemError(404, "not_found", f"there is no page /{name[:100]}")
     # Files under assets/ carry a hash of their content in their name; the others have an ETag.
+    if path.suffix == ".html":
+        return _document(path, base_path)
     cache = _FOREVER if path.is_relative_to(root / "assets") else "no-cache"
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     headers = {"Cache-Control": cache}
     return File(path, filename=path.name, media_type=kind, content_disposition_type="inline", headers=headers)
 
 
+def _document(path: Path, base_path: str) -> Response[bytes]:
+    """A page whose relative addresses begin with the base path: the built page serves under any."""
+    content = path.read_bytes().replace(b'="./', f'="{base_path}/'.encode())
+    headers = {"Cache-Control": "no-cache", "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+    return Response(content, media_type=MediaType.HTML, headers=headers)
+
+
 @get("/", include_in_schema=False)
-async def root() -> File | Response[bytes]:
+async def root(hub: NamedDependency[Hub]) -> File | Response[bytes]:
     """The page."""
-    return _file("index.html")
+    return _file("index.html", hub.settings.base_path)
 
 
 @get("/{file_path:path}", include_in_schema=False)
-async def static(file_path: FromPath[str]) -> File | Response[bytes]:
+async def static(file_path: FromPath[str], hub: NamedDependency[Hub]) -> File | Response[bytes]:
     """The page's files; its own routes are the page."""
-    return _file("index.html" if file_path in VIEWS else file_path.lstrip("/"))
+    name = "index.html" if file_path in VIEWS else file_path.lstrip("/")
+    return _file(name, hub.settings.base_path)
 
 
 @get("/api/docs", include_in_schema=False)
-async def docs() -> File | Response[bytes]:
+async def docs(hub: NamedDependency[Hub]) -> File | Response[bytes]:
     """The API's description for a reader; it loads /api/openapi.json."""
-    return _file("docs.html")
+    return _file("docs.html", hub.settings.base_path)
 
 
 @get("/ca.pem", include_in_schema=False)

@@ -33,12 +33,12 @@ def _session(identity: Identity) -> Session:
     )
 
 
-def _cookie(hub: Hub, name: str, value: str, max_age: int) -> Cookie:
+def _cookie(hub: Hub, name: str, value: str, max_age: int, path: str = "/") -> Cookie:
     return Cookie(
         key=name,
         value=value,
         max_age=max_age,
-        path="/",
+        path=path,
         httponly=True,
         samesite="strict",
         # From the settings, not from the request: it may have come through a proxy.
@@ -59,7 +59,7 @@ async def session_cookies(request: ApiRequest, hub: Hub, signed_in: SignedIn) ->
     user = signed_in.identity.user
     return [
         _cookie(hub, cookie_name(request), signed_in.secret, SESSION_S),
-        _cookie(hub, DEVICE, hub.sign_in.new_device_cookie(user), _DEVICE_S),
+        _cookie(hub, DEVICE, hub.sign_in.new_device_cookie(user), _DEVICE_S, f"{hub.settings.base_path}/"),
     ]
 
 

@@ -45,8 +45,9 @@ def _to_model(row: UserRow) -> User:
     )
 
 
-def _invitation(name: str, token: str) -> Invitation:
-    return Invitation(user=name, link=f"/sign-in#token={token}", expires_ms=now_ms() + INVITE_S * 1000)
+def _invitation(hub: Hub, name: str, token: str) -> Invitation:
+    link = f"{hub.settings.base_path}/sign-in#token={token}"
+    return Invitation(user=name, link=link, expires_ms=now_ms() + INVITE_S * 1000)
 
 
 @get(
@@ -73,7 +74,7 @@ async def add_user(request: ApiRequest, data: JSONBody[NewUser], hub: NamedDepen
     rights = _rights(data.role, data.grants)
     token = await hub.users.add(data.name, rights)
     await _audit(request, hub, "user.add", data.name, role=rights.role.label, grants=rights.grants_text())
-    return _invitation(data.name, token)
+    return _invitation(hub, data.name, token)
 
 
 @patch(
@@ -128,7 +129,7 @@ async def reset_user(
     row = await hub.users.user(name)
     token = await hub.users.reset(row.name, totp=data.second_factor)
     await _audit(request, hub, "user.reset", row.name, second_factor=data.second_factor)
-    return _invitation(row.name, token)
+    return _invitation(hub, row.name, token)
 
 
 @delete(
