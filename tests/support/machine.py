@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.support.waiting import eventually
 
@@ -88,11 +89,30 @@ def missing() -> str:
     return f"needs to make namespaces and mounts: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+class Network(NamedTuple):
+    """Where a machine is attached."""
+
+    bridge: str
+    """Of this machine."""
+    address: str
+    """Of the machine there, with the length of its prefix."""
+    gateway: str
+
+
 class Machine:
     """A booted machine."""
 
     def __init__(self, init: int) -> None:
         self._init = init
+
+    def is_there(self) -> bool:
+        """Whether it still runs."""
+        try:
+            return (
+                Path(f"/proc/{self._init}/stat").read_text(encoding="ascii").split(")")[1].split()[0] != "Z"
+            )
+        except OSError:
+            return False
 
     def command(self, *command: str) -> list[str]:
         """What runs a command there, as root."""
@@ -128,17 +148,20 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(folder: Path) -> Iterator[Machine]:
-    """One that runs for the length of a with statement; `folder`: empty, for its mounts."""
+def machine(folder: Path, network: Network | None = None, cgroup: Path | None = None) -> Iterator[Machine]:
+    """One that runs for the length of a with statement.
+
+    `folder`: empty, for its mounts; `network`: None: one of its own with this machine; `cgroup`: an empty one
+    for all its processes, which several machines at once need; None: that of the caller.
+    """
     namespaces = ["--mount", "--pid", "--fork", "--uts", "--ipc", "--cgroup", "--net", "--kill-child"]
-    started = subprocess.Popen(
-        ["unshare", *namespaces, "sh", "-c", _BOOT, "boot", str(folder), _TARGET],
-        stdin=subprocess.DEVNULL,
-    )
+    enter = f"echo 0 > {cgroup}/cgroup.procs && " if cgroup else ""
+    boot = ["unshare", *namespaces, "sh", "-c", _BOOT, "boot", str(folder), _TARGET]
+    started = subprocess.Popen(["sh", "-c", f'{enter}exec "$@"', "enter", *boot], stdin=subprocess.DEVNULL)
     try:
         init = eventually(lambda: _child(started), 10, "the machine has a PID 1")
         booted = Machine(init)
-        _connect(init)
+        _connect(init, network)
         eventually(lambda: _is_up(booted), 30, "systemd runs there")
         yield booted
     finally:
@@ -153,15 +176,21 @@ def _child(started: "subprocess.Popen[bytes]") -> int:
     return int(found[0]) if found else 0
 
 
-def _connect(init: int) -> None:
+def _connect(init: int, network: Network | None) -> None:
     name = f"tk{init}"
-    there = ["nsenter", "-t", str(init), "-n"]
+    there = ["nsenter", "-t", str(init), "-n", "ip"]
+    if network is None:
+        here, address = ["ip", "address", "add", f"{HERE_ADDRESS}/30", "dev", name], f"{THERE_ADDRESS}/30"
+    else:
+        here, address = ["ip", "link", "set", name, "master", network.bridge], network.address
+    route = [[*there, "route", "add", "default", "via", network.gateway]] if network else []
     for command in (
         ["ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(init)],
-        ["ip", "address", "add", f"{HERE_ADDRESS}/30", "dev", name],
+        here,
         ["ip", "link", "set", name, "up"],
-        [*there, "ip", "address", "add", f"{THERE_ADDRESS}/30", "dev", "eth0"],
-        [*there, "ip", "link", "set", "eth0", "up"],
+        [*there, "address", "add", address, "dev", "eth0"],
+        [*there, "link", "set", "eth0", "up"],
+        *route,
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"

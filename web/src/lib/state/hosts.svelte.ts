@@ -1,6 +1,7 @@
 /** The hosts, and the one that is shown. */
 import { api } from "../api/client";
 import type { Host } from "../api/types";
+import { Trails } from "./fleet";
 import { router } from "./router.svelte";
 
 const INTERVAL_MS = 5000;
@@ -14,6 +15,8 @@ class Hosts {
   showLeft = $state(false);
   loaded = $state(false);
   problem = $state("");
+  /** The figures of the last minutes; it changes with `all`. */
+  readonly trails = new Trails();
   #timer = 0;
 
   /** The host that the URL names, else the first. */
@@ -46,6 +49,7 @@ class Hosts {
         this.showLeft = found.some((host) => host.host_id === wanted);
         if (!this.showLeft) found = found.filter((host) => host.state !== "left");
       }
+      this.trails.push(found);
       this.all = found;
       this.left = left;
       this.loaded = true;

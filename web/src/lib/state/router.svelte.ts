@@ -2,7 +2,7 @@
 
 import { base, pathWithin } from "../base";
 
-export type Page = "/" | "/over-time" | "/audit" | "/users" | "/account" | "/sign-in";
+export type Page = "/" | "/over-time" | "/hosts" | "/audit" | "/users" | "/account" | "/sign-in";
 type Values = Record<string, string | number | null>;
 
 class Router {

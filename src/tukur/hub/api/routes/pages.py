@@ -18,7 +18,7 @@ from tukur.hub.tls.authority import pem
 WEB = Path(__file__).resolve().parents[2] / "web"
 """Where the build puts the page."""
 
-VIEWS = ("/", "/over-time", "/audit", "/users", "/account", "/sign-in")
+VIEWS = ("/", "/over-time", "/hosts", "/audit", "/users", "/account", "/sign-in")
 """Paths that the page itself routes."""
 
 _NOT_BUILT = (
