@@ -82,6 +82,10 @@ soak: .cache/built .cache/venv-test ## kill -9 agent, hub and writer, two thousa
 
 ##@ Measure
 
+.PHONY: cloud-rehearsal
+cloud-rehearsal: .cache/built .cache/venv-test ## walk through Google Cloud on this machine, free of charge (as root; ARGS: --most, --picture)
+	@$(PY) -m tests.rehearsal $(ARGS)
+
 .PHONY: bench
 bench: .cache/built .cache/venv-test ## run a benchmark (ARGS: its name, --quick; without ARGS: list them)
 	@$(PY) -m bench $(ARGS)

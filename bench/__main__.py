@@ -22,6 +22,7 @@ NAMES = (
     "signin",
     "images",
     "gcp",
+    "autoscaling",
     "memory",
     "compose",
 )

@@ -1,7 +1,7 @@
-"""From the start of a load to the first sample of the new VM, in the rehearsal of Google Cloud on this machine.
+"""From the start of a load to the first sample of the new VM, in the rehearsal of Google Cloud.
 
-The autoscaler of the rehearsal decides within a second or two; Google's own takes one to three minutes, and a real VM
-takes longer to boot. What is tukur's own is what `boot_to_online_s` says.
+The autoscaler of the rehearsal decides within a second or two; Google's own takes one to three minutes, and a
+real VM takes longer to boot. What is tukur's own is what `boot_to_online_s` says.
 """
 
 import json

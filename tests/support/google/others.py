@@ -94,6 +94,8 @@ class Others:
 
     def _secretmanager_secrets_delete(self, call: Call) -> Json:
         self._state.policies.pop(self._at(call), None)
+        for version in self._state.under(f"{self._at(call)}/versions"):
+            del self._state.resources[version["name"]]
         return self._removed(call)
 
     def _secretmanager_secrets_list(self, call: Call) -> Json:

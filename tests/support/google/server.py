@@ -71,6 +71,7 @@ class Google:
     token: str | None = None
     """The only access token that is taken; None: any, and requests without one."""
     url: str = ""
+    port: int = 0
     compute: Compute = field(init=False)
     _others: Others = field(init=False)
     _received: int = 0
@@ -129,6 +130,13 @@ class Google:
         """A scale-in: this VM leaves its group and is gone."""
         with self._lock:
             self.compute.remove_member(instance)
+
+    def resize(self, group: str, size: int) -> None:
+        """What an autoscaler does."""
+        with self._lock:
+            manager = self.state.get(group)
+            manager["targetSize"] = size
+            self.compute.resize(group, manager)
 
     def environment(self) -> dict[str, str]:
         """The variables by which tukur and gcloud find this Google in place of the real one."""

@@ -6,6 +6,7 @@ template. An autoscaler works by what they use of the processors, with the group
 
 import contextlib
 import math
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +134,7 @@ class Vms:
                 self._start(vm, booted, metadata.address)
                 vm.leaving.wait()
                 _shut_down(booted)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
             vm.problem = str(error)
             self._tell(f"VM {vm.name}: {error}")
         finally:
