@@ -20,6 +20,7 @@ IN_MACHINES = "tests/kernel/vm"
 ON_DATABASES = ("tests/store", "tests/fuzz")
 BESIDE_SYSTEM = (
     "tests/browser",
+    "tests/system/test_cloud_rehearsal.py",
     "tests/system/test_docker.py",
     "tests/system/test_installer.py",
     "tests/system/test_packages.py",

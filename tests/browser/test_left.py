@@ -1,13 +1,14 @@
 """Hosts that left fold away on the page, and can be shown."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.running import Up
 from tukur.hub.store.control.instances import InstanceRow, Judged
@@ -54,3 +55,25 @@ def test_a_host_that_left_is_hidden_until_it_is_asked_for(page: Page, up: Up) ->
     page.get_by_role("button", name="Hide 1 left").click()
     page.get_by_role("button", name="Show 1 left").wait_for()
     page.wait_for_selector("main[data-state=live]", timeout=15_000)
+
+
+def test_the_hosts_page_has_each_host_with_its_last_minutes_and_those_that_left_at_its_end(
+    page: Page, up: Up
+) -> None:
+    page.get_by_role("link", name="Hosts").click()
+    hosts = page.get_by_role("region", name="Hosts")
+    rows = hosts.get_by_role("row").filter(has=page.get_by_role("rowheader"))
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("online")
+    # A line takes two points: the list is loaded every five seconds.
+    expect(rows.first.locator("polyline").first).to_have_attribute(
+        "points", re.compile(r"\S+ \S+"), timeout=20_000
+    )
+    hosts.get_by_role("button", name="1 host left").click()
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("web-aaaa")
+    page.get_by_label("Filter hosts").fill("nothing like it")
+    expect(hosts).to_contain_text("No host matches the filter.")
+    page.get_by_label("Filter hosts").fill("WEB")
+    rows.get_by_role("link", name="web-aaaa").click()
+    page.get_by_text("web-aaaa, over time").wait_for()

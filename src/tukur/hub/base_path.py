@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 OWN = frozenset(
     (
         *("agent", "api", "assets", "healthz", "install", "install.sh", "ca.pem"),
-        *("over-time", "audit", "users", "account", "sign-in"),
+        *("over-time", "hosts", "audit", "users", "account", "sign-in"),
         *("docs.html", "favicon.svg", "index.html", "licenses.md", "theme.js"),
     )
 )

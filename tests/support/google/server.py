@@ -315,7 +315,8 @@ def google(port: int = 0, *, host: str = "127.0.0.1", enabled: bool = True) -> I
     connections: set[socket.socket] = set()
     handler = type("Handler", (_Handler,), {"google": made, "connections": connections})
     with _Server((host, port), handler) as server:
-        made.url = f"http://{host}:{server.server_address[1]}"
+        made.port = server.server_address[1]
+        made.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{made.port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from tests.support.hub import RunningHub, running_hub
 from tests.support.waiting import until
-from tukur.hub.auth.identity import Sees
 from tukur.hub.history.history import History
 from tukur.hub.store.errors import EndedError, StoreError
 
@@ -31,7 +30,7 @@ async def test_the_database_stops_when_the_client_that_asked_has_left(
 ) -> None:
     ends: list[type[StoreError]] = []
 
-    async def hosts(_: History, __: Sees) -> Any:
+    async def hosts(*_: Any, **__: Any) -> Any:
         try:
             async with hub.parts.store.database.read() as connection:
                 await connection.execute(text(ENDLESS))

@@ -27,10 +27,11 @@ export class Trails {
     for (const hostId of this.#trails.keys()) if (!present.has(hostId)) this.#trails.delete(hostId);
     for (const host of hosts) {
       const trail = this.of(host.host_id);
-      for (const figure of ["cpu", "mem"] as const) {
-        trail[figure] = [...trail[figure], share(host, figure)].slice(-POINTS);
-      }
-      this.#trails.set(host.host_id, trail);
+      // A new object each time: what shows it sees that it changed.
+      this.#trails.set(host.host_id, {
+        cpu: [...trail.cpu, share(host, "cpu")].slice(-POINTS),
+        mem: [...trail.mem, share(host, "mem")].slice(-POINTS),
+      });
     }
   }
 

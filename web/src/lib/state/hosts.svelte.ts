@@ -8,7 +8,7 @@ const INTERVAL_MS = 5000;
 
 class Hosts {
   /** Without those that left, unless they are shown. */
-  all = $state<Host[]>([]);
+  all = $state.raw<Host[]>([]);
   /** How many have left. */
   left = $state(0);
   /** Whether hosts that left are shown too. */
