@@ -170,7 +170,7 @@ class Platform:
             return None
 
     def _store_token(self, settings: Mapping[str, str]) -> None:
-        made = run(*TUKUR, "host", "token", "--google", "--data", str(self.data), **settings)
+        made = run(*TUKUR, "join-token", "create", "--google", "--data", str(self.data), **settings)
         token = next(line.strip() for line in made.splitlines() if line.startswith("tukur-join-"))
         secret = f"{self.cloud.url}/v1/projects/{PROJECT}/secrets/{self.attribute('tukur-join-secret')}"
         body = {"payload": {"data": base64.b64encode(token.encode()).decode()}}

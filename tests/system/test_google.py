@@ -47,7 +47,7 @@ def client(up: Up) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def token(up: Up) -> str:
-    made = tukur("host", "token", "--google", "--data", str(up.data))
+    made = tukur("join-token", "create", "--google", "--data", str(up.data))
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
 

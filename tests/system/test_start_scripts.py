@@ -35,7 +35,7 @@ case "${0##*/} $*" in
 "docker create"*) echo container-1 ;;
 "docker cp"*) mkdir "$3" && echo list > "$3/SHA256SUMS" ;;
 *" up -d"*) [ -e /run/images-reachable ] || { echo "no route to the registry" >&2; exit 1; } ;;
-*"exec -T hub tukur host token --google") cat /run/hub-token ;;
+*"exec -T hub tukur join-token create --google") cat /run/hub-token ;;
 esac
 """
 
@@ -290,7 +290,7 @@ def test_a_member_waits_for_the_token_then_installs_the_agent_and_joins(
         text=True,
     ) as booting:
         eventually(lambda: member.secrets.asked(JOIN) > asked, 20, "it has asked for the token")
-        made = tukur("host", "token", "--google", "--data", str(hub.up.data))
+        made = tukur("join-token", "create", "--google", "--data", str(hub.up.data))
         assert made.returncode == 0, made.stderr
         member.secrets.add(JOIN, made.stdout.encode())
         out, errors = booting.communicate(timeout=90)

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import datetime
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tukur.cli.errors import CommandError, Exit
@@ -44,13 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     listing = actions.add_parser("list", help="every host")
     listing.add_argument("--left", action="store_true", help="also hosts whose machines are no more")
-    token = actions.add_parser(
-        "token", help="print a token by which virtual machines join that prove who they are; it is no secret"
-    )
-    token.add_argument(
-        "--google", action="store_true", required=True, help="machines of the instance groups of the hub"
-    )
-    for action in (listing, token, revoke, rename, groups, approval, release):
+    for action in (listing, revoke, rename, groups, approval, release):
         add_settings(action, (HUB,), DATA, DATABASE)
 
 
@@ -61,8 +54,6 @@ def run(options: argparse.Namespace) -> int:
     from tukur.hub.console.hosts import HostConsole
 
     folder = data_dir(options, create=False)
-    if options.action == "token":
-        return _token(folder)
     console = HostConsole(folder, database(options))
     hosts = asyncio.run(store_call(console.all()))
     if options.action == "list":
@@ -89,20 +80,6 @@ def run(options: argparse.Namespace) -> int:
     elif not asyncio.run(store_call(console.release(host_id, options.boot))):
         raise CommandError(Exit.FAILED, f"no second machine is held for host {options.host!r}")
     poke_hub(folder)
-    return 0
-
-
-def _token(folder: Path) -> int:
-    from tukur.cli.join_token import hub_of_token, print_token
-    from tukur.protocol.join_token import JoinToken
-
-    address, authority, installer = hub_of_token(folder)
-    if not address.google:
-        raise CommandError(
-            Exit.FAILED,
-            "this hub lets no machines of Google in; --google-project and --google-groups expected",
-        )
-    print_token(address, JoinToken(b"", authority, installer).text(), served=installer is not None)
     return 0
 
 

@@ -36,6 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how long it is valid, such as 30m, 1h or 7d (default: 1h)",
     )
     create.add_argument("--label", default=None, help="what it is for (default: the time)")
+    create.add_argument(
+        "--google",
+        action="store_true",
+        help="without a secret, for virtual machines of the hub's instance groups, which prove who they are",
+    )
     revoke = actions.add_parser("revoke", help="revoke a token immediately")
     revoke.add_argument("label", help="its label")
     for action in (create, revoke, actions.add_parser("list", help="list the tokens, without their secrets")):
@@ -49,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
     console = JoinTokenConsole(data_dir(options, create=False), database(options))
     if options.action == "create":
-        return _create(options, console)
+        return _create_for_google(console.data_dir) if options.google else _create(options, console)
     if options.action == "revoke":
         if not asyncio.run(store_call(console.revoke(options.label))):
             raise CommandError(Exit.FAILED, f"there is no join token labelled {options.label!r}")
@@ -60,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def hub_of_token(folder: Path) -> "tuple[HubAddress, bytes | None, bytes | None]":
+def _hub_of_token(folder: Path) -> "tuple[HubAddress, bytes | None, bytes | None]":
     """(addresses, hash of the authority, hash of the installer) of the hub that a token is for.
 
     Raises CommandError.
@@ -97,13 +102,26 @@ def _create(options: argparse.Namespace, console: "JoinTokenConsole") -> int:
     label = options.label or f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
     if not 0 < len(label) <= 100 or not label.isprintable():
         raise CommandError(Exit.USAGE, f"--label {label[:100]!r}; 1 to 100 printable characters expected")
-    address, authority, installer = hub_of_token(console.data_dir)
+    address, authority, installer = _hub_of_token(console.data_dir)
     text = asyncio.run(store_call(console.create(label, options.uses, seconds, authority, installer)))
-    print_token(address, text, installer is not None)
+    _print_token(address, text, installer is not None)
     return 0
 
 
-def print_token(address: "HubAddress", text: str, served: bool) -> None:
+def _create_for_google(folder: Path) -> int:
+    from tukur.protocol.join_token import JoinToken
+
+    address, authority, installer = _hub_of_token(folder)
+    if not address.google:
+        raise CommandError(
+            Exit.FAILED,
+            "this hub lets no machines of Google in; --google-project and --google-groups expected",
+        )
+    _print_token(address, JoinToken(b"", authority, installer).text(), served=installer is not None)
+    return 0
+
+
+def _print_token(address: "HubAddress", text: str, served: bool) -> None:
     """The token alone for a script; for a person also what to do with it. `served`: there is an installer."""
     print(text)
     if os.isatty(1) and served:

@@ -5,6 +5,7 @@ import os
 import pty
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -125,6 +126,14 @@ def test_progress_is_a_line_for_each_step_where_there_is_no_terminal(
     assert capsys.readouterr().err.startswith("1/2 creating disk d: done in 0.")
 
 
+def shown_until(screen: IO[bytes], end: bytes) -> str:
+    """What a terminal shows up to these bytes; it may come in parts."""
+    shown = b""
+    while end not in shown:
+        shown += screen.read(1000)
+    return shown.decode()
+
+
 def test_progress_is_one_line_that_moves_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as screen:
@@ -134,7 +143,7 @@ def test_progress_is_one_line_that_moves_on_a_terminal(monkeypatch: pytest.Monke
             progress.waiting(12.0)
             progress.done()
         terminal.flush()
-        shown = screen.read(1000).decode()
+        shown = shown_until(screen, b"done\r\n")
     assert "[....................] 0/1 creating disk d, 12 s" in shown
     assert "[####################] 1/1 done\r\n" in shown
 
@@ -147,4 +156,4 @@ def test_an_error_in_the_middle_begins_on_a_line_of_its_own(monkeypatch: pytest.
             progress.begin(1, 2, "creating disk d")
             raise OSError("no more")
         terminal.flush()
-        assert screen.read(1000).decode().endswith("0/2 creating disk d\r\n")
+        assert shown_until(screen, b"\n").endswith("0/2 creating disk d\r\n")

@@ -210,7 +210,7 @@ start_containers() {
     say "the containers are up"
 }
 
-make_token() { compose exec -T hub tukur host token --google; }
+make_token() { compose exec -T hub tukur join-token create --google; }
 
 # It changes when the hub's authority or its installer does.
 store_token() {

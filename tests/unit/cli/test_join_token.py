@@ -1,4 +1,4 @@
-"""``tukur host token``: by what machines that prove who they are know the hub."""
+"""``tukur join-token create --google``: by what machines that prove who they are know the hub."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tukur.protocol.join_token import JoinToken
 def printed(folder: Path, address: HubAddress, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     """(exit code, output, error)"""
     write_address(folder, address)
-    code = main(["host", "token", "--google", "--data", str(folder)])
+    code = main(["join-token", "create", "--google", "--data", str(folder)])
     said = capsys.readouterr()
     return code, said.out, said.err
 
