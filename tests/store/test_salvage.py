@@ -85,3 +85,16 @@ async def test_rows_whose_owner_was_lost_are_not_saved(tmp_path: Path) -> None:
         assert database.execute("select count(*) from host").fetchone() == (1,)
         assert database.execute("select count(*) from process_minute").fetchone() == (0,)
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+async def test_tables_whose_definitions_are_before_a_damaged_page_of_definitions_are_saved(
+    tmp_path: Path,
+) -> None:
+    path, fresh = tmp_path / "damaged.db", tmp_path / "fresh.db"
+    await filled(path)
+    destroy(path, leaves(path, "sqlite_schema")[-1][0])
+    await SqliteFile(fresh).prepare()
+    saved = {each.table: each for each in salvage(path, fresh)}
+    assert (saved["host"].copied, saved["boot"].copied) == (1, 3)
+    # Of the others it is told that they could not be read.
+    assert (saved["process_minute"].copied, saved["process_minute"].unreadable) == (0, 1)

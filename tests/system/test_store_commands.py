@@ -1,5 +1,6 @@
 """`tukur store` on records of real bytes, whole and damaged."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -100,8 +101,12 @@ def test_a_flipped_bit_is_found_and_taken_out_and_the_rest_stays(folder: Path) -
 
 def test_of_a_torn_file_what_can_be_read_is_saved(folder: Path) -> None:
     path = folder / DATABASE
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        # Among the blocks, and not among the definitions of the tables.
+        wanted = "select pageno from dbstat where name = 'block' and pagetype != 'internal' order by pageno"
+        pages = [page for (page,) in database.execute(wanted)]
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
+        file.seek((pages[len(pages) // 2] - 1) * 4096)
         file.write(b"\xff" * 3 * 4096)
     assert tukur("store", "verify", "--data", str(folder)).returncode == Exit.DATABASE_DAMAGED
     done = tukur("store", "repair", "--data", str(folder))

@@ -39,6 +39,7 @@ def salvage(damaged: Path, into: Path) -> list[Salvaged]:
     target = sqlite3.connect(into)
     try:
         source.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        _load_schema(source)
         target.execute("PRAGMA foreign_keys=OFF")
         target.execute("PRAGMA synchronous=OFF")
         found = [_copy(source, target, table) for table in schema.metadata.sorted_tables]
@@ -50,6 +51,17 @@ def salvage(damaged: Path, into: Path) -> list[Salvaged]:
     finally:
         source.close()
         target.close()
+
+
+def _load_schema(source: sqlite3.Connection) -> None:
+    """Reads the definitions of the tables, as far as no damaged page is before them.
+
+    With writable_schema on, only the first statement fails where definitions are missing: the next ones see
+    the tables that were found. Nothing is written.
+    """
+    source.execute("PRAGMA writable_schema=ON")
+    with contextlib.suppress(sqlite3.DatabaseError):
+        source.execute("select 1 from sqlite_master limit 1").fetchone()
 
 
 def _drop_orphans(target: sqlite3.Connection, table: Table) -> None:
