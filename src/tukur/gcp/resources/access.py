@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import stamina
 
-from tukur.gcp.client import Client, Json
+from tukur.gcp.client import Api, Client, Json
 from tukur.gcp.compare import Difference, differences
 from tukur.gcp.errors import CloudError
-from tukur.gcp.resources.base import Resource
+from tukur.gcp.resources.base import ProjectResource, Resource
 
 
 def member(email: str) -> str:
@@ -18,14 +18,13 @@ def member(email: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceAccount(Resource):
+class ServiceAccount(ProjectResource):
     """A service account."""
 
     title: str = "service account"
-    name: str
-    project: str
-    body: Json
     service: ClassVar[str] = "iam.googleapis.com"
+    api: ClassVar[Api] = "iam"
+    collection: ClassVar[str] = "serviceAccounts"
 
     @property
     def email(self) -> str:
@@ -33,11 +32,9 @@ class ServiceAccount(Resource):
         return f"{self.name}@{self.project}.iam.gserviceaccount.com"
 
     @property
-    def _path(self) -> str:
-        return f"projects/{self.project}/serviceAccounts/{self.email}"
-
-    def read(self, client: Client) -> Json | None:
-        return client.read("iam", self._path)
+    def path(self) -> str:
+        """Its whole name."""
+        return f"{self.parent}/{self.email}"
 
     def differences(self, actual: Json) -> Sequence[Difference]:
         expected = {**self.body, "disabled": False}
@@ -45,35 +42,24 @@ class ServiceAccount(Resource):
 
     def create(self, client: Client) -> None:
         body = {"accountId": self.name, "serviceAccount": self.body}
-        client.call("POST", "iam", f"projects/{self.project}/serviceAccounts", body)
+        client.call("POST", self.api, self.parent, body)
 
     def repair(self, client: Client, actual: Json, found: Sequence[Difference]) -> None:  # noqa: ARG002
         if any(difference.field == "disabled" for difference in found):
-            client.call("POST", "iam", f"{self._path}:enable", {})
+            client.call("POST", self.api, f"{self.path}:enable", {})
         if any(difference.field != "disabled" for difference in found):
             body = {"serviceAccount": self.body, "updateMask": ",".join(self.body)}
-            client.call("PATCH", "iam", self._path, body)
-
-    def delete(self, client: Client, actual: Json) -> None:  # noqa: ARG002
-        client.call("DELETE", "iam", self._path)
+            client.call("PATCH", self.api, self.path, body)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CustomRole(Resource):
+class CustomRole(ProjectResource):
     """A role with just the permissions that are needed."""
 
     title: str = "role"
-    name: str
-    project: str
-    body: Json
     service: ClassVar[str] = "iam.googleapis.com"
-
-    @property
-    def _path(self) -> str:
-        return f"projects/{self.project}/roles/{self.name}"
-
-    def read(self, client: Client) -> Json | None:
-        return client.read("iam", self._path)
+    api: ClassVar[Api] = "iam"
+    collection: ClassVar[str] = "roles"
 
     def exists(self, actual: Json) -> bool:
         return not actual.get("deleted")
@@ -83,17 +69,14 @@ class CustomRole(Resource):
 
     def create(self, client: Client) -> None:
         body = {"roleId": self.name, "role": self.body}
-        client.call("POST", "iam", f"projects/{self.project}/roles", body)
+        client.call("POST", self.api, self.parent, body)
 
     def repair(self, client: Client, actual: Json, found: Sequence[Difference]) -> None:
         # A deleted role keeps its name for some weeks.
         if actual.get("deleted"):
-            client.call("POST", "iam", f"{self._path}:undelete", {})
+            client.call("POST", self.api, f"{self.path}:undelete", {})
         if any(difference.field != "deleted" for difference in found):
-            client.call("PATCH", "iam", self._path, self.body, updateMask=",".join(self.body))
-
-    def delete(self, client: Client, actual: Json) -> None:  # noqa: ARG002
-        client.call("DELETE", "iam", self._path)
+            client.call("PATCH", self.api, self.path, self.body, updateMask=",".join(self.body))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,38 +148,24 @@ def with_roles(bindings: Sequence[Json], name: str, roles: Sequence[str]) -> lis
 
 
 @dataclass(frozen=True, kw_only=True)
-class Secret(Resource):
+class Secret(ProjectResource):
     """A secret, without a value: those that use it store it themselves."""
 
     title: str = "secret"
-    name: str
-    project: str
-    body: Json
     holds_data: bool = False
     service: ClassVar[str] = "secretmanager.googleapis.com"
-
-    @property
-    def path(self) -> str:
-        """Its whole name."""
-        return f"projects/{self.project}/secrets/{self.name}"
-
-    def read(self, client: Client) -> Json | None:
-        return client.read("secretmanager", self.path)
+    api: ClassVar[Api] = "secretmanager"
+    collection: ClassVar[str] = "secrets"
 
     def differences(self, actual: Json) -> Sequence[Difference]:
         return list(differences({"labels": self.body["labels"]}, actual))
 
     def create(self, client: Client) -> None:
-        client.call(
-            "POST", "secretmanager", f"projects/{self.project}/secrets", self.body, secretId=self.name
-        )
+        client.call("POST", self.api, self.parent, self.body, secretId=self.name)
 
     def repair(self, client: Client, actual: Json, found: Sequence[Difference]) -> None:  # noqa: ARG002
         labels = {**actual.get("labels", {}), **self.body["labels"]}
-        client.call("PATCH", "secretmanager", self.path, {"labels": labels}, updateMask="labels")
-
-    def delete(self, client: Client, actual: Json) -> None:  # noqa: ARG002
-        client.call("DELETE", "secretmanager", self.path)
+        client.call("PATCH", self.api, self.path, {"labels": labels}, updateMask="labels")
 
 
 @dataclass(frozen=True, kw_only=True)

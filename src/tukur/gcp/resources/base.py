@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from tukur.gcp.client import Client, Json
+from tukur.gcp.client import Api, Client, Json
 from tukur.gcp.compare import Difference
 from tukur.gcp.marks import is_ours
 
@@ -51,3 +52,30 @@ class Resource(ABC):
     def fixed(self, difference: Difference) -> bool:  # noqa: ARG002 - some kinds look at it
         """Whether a difference cannot be removed in place."""
         return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectResource(Resource):
+    """One that an API has in a collection of the project, and is read and deleted by its path there."""
+
+    name: str
+    project: str
+    body: Json
+    api: ClassVar[Api]
+    collection: ClassVar[str]
+
+    @property
+    def parent(self) -> str:
+        """The collection's path."""
+        return f"projects/{self.project}/{self.collection}"
+
+    @property
+    def path(self) -> str:
+        """Its whole name."""
+        return f"{self.parent}/{self.name}"
+
+    def read(self, client: Client) -> Json | None:
+        return client.read(self.api, self.path)
+
+    def delete(self, client: Client, actual: Json) -> None:  # noqa: ARG002
+        client.call("DELETE", self.api, self.path)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tukur.gcp.client import Client, Json
+from tukur.gcp.client import Api, Client, Json
 from tukur.gcp.compare import Difference, differences
-from tukur.gcp.resources.base import Resource
+from tukur.gcp.resources.base import ProjectResource, Resource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,32 +53,20 @@ class Services(Resource):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric(Resource):
-    """The definition of a custom metric."""
+class Metric(ProjectResource):
+    """The definition of a custom metric; its name is its type, ``custom.googleapis.com/…``."""
 
     title: str = "metric"
-    name: str
-    """Its type, ``custom.googleapis.com/…``."""
-    project: str
-    body: Json
     service: ClassVar[str] = "monitoring.googleapis.com"
-
-    @property
-    def _path(self) -> str:
-        return f"projects/{self.project}/metricDescriptors/{self.name}"
-
-    def read(self, client: Client) -> Json | None:
-        return client.read("monitoring", self._path)
+    api: ClassVar[Api] = "monitoring"
+    collection: ClassVar[str] = "metricDescriptors"
 
     def differences(self, actual: Json) -> Sequence[Difference]:
         return list(differences(self.body, actual))
 
     def create(self, client: Client) -> None:
-        client.call("POST", "monitoring", f"projects/{self.project}/metricDescriptors", self.body)
+        client.call("POST", self.api, self.parent, self.body)
 
     def repair(self, client: Client, actual: Json, found: Sequence[Difference]) -> None:  # noqa: ARG002
         # Creating it again replaces it.
         self.create(client)
-
-    def delete(self, client: Client, actual: Json) -> None:  # noqa: ARG002
-        client.call("DELETE", "monitoring", self._path)
