@@ -53,7 +53,7 @@ def _slowly(_: float) -> None:
 _BEGAN = time.monotonic()
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """A line of the walk, with the seconds since its start."""
     print(f"{time.monotonic() - _BEGAN:6.1f} s  {text}", file=sys.stderr, flush=True)
 
@@ -182,7 +182,7 @@ class Platform:
             for host in self._client.get("/api/hosts?left=true").raise_for_status().json()["hosts"]:
                 seen = self.states.setdefault(host["name"], set())
                 if host["state"] not in seen:
-                    tell(f"host {host['name']} is {host['state']}")
+                    report(f"host {host['name']} is {host['state']}")
                 if host["online"]:
                     self.online_s.setdefault(host["name"], time.monotonic())
                 seen.add(host["state"])
@@ -203,7 +203,9 @@ class Platform:
             page.wait_for_selector("main")
             page.get_by_role("link", name="Hosts").click()
             # The lines are of what was loaded since: a point each five seconds.
-            page.wait_for_timeout(45_000)
+            drawn = "() => [...document.querySelectorAll('polyline')].every((line) => line.points.length > 8)"
+            page.wait_for_selector("polyline")
+            page.wait_for_function(drawn, timeout=120_000)
             page.screenshot(path=path)
             browser.close()
 
@@ -224,7 +226,7 @@ class Walk:
     def load_until(self, count: int) -> None:
         """`tukur demo load` on each VM as it comes, until so many are online."""
         began = time.monotonic()
-        tell(f"tukur demo load --cpu {LOAD_PERCENT} --for 20m on each VM")
+        report(f"tukur demo load --cpu {LOAD_PERCENT} --for 20m on each VM")
 
         def grown() -> bool:
             self._check()
@@ -255,7 +257,7 @@ class Walk:
     def unload_until(self, count: int) -> None:
         """The load ends; until only so many VMs are left and all others have left."""
         began = time.monotonic()
-        tell("the load ends")
+        report("the load ends")
         for vm in self.vms.present:
             if vm.running:
                 vm.running.run("systemctl", "stop", "load")
@@ -291,28 +293,28 @@ def rehearse(most: int, installer: Path, picture: Path | None) -> dict[str, Any]
         declaration = folder / "cloud.toml"
         declaration.write_text(f"{DECLARATION}[group]\nmax = {most}\n", encoding="utf-8")
         gcp = [*TUKUR, "gcp"]
-        tell("tukur gcp apply")
+        report("tukur gcp apply")
         run(*gcp, "apply", "--yes", str(declaration), **cloud.environment())
-        tell(f"{len(cloud.state.resources)} resources are there")
+        report(f"{len(cloud.state.resources)} resources are there")
         group = f"projects/{PROJECT}/regions/{REGION}/instanceGroupManagers/{NAME}"
         (group,) = [one for one in cloud.state.resources if "/instanceGroupManagers/" in one]
         owned = Platform(cloud, keys, folder, installer)
         (folder / "vms").mkdir()
-        with owned.running(), vms_of(cloud, group, keys, folder / "vms", cgroups, tell) as vms:
+        with owned.running(), vms_of(cloud, group, keys, folder / "vms", cgroups, report) as vms:
             walk = Walk(owned, vms)
             walk.first_host()
             walk.load_until(most)
             if picture:
                 owned.picture(picture)
-                tell(f"the picture is {picture}")
+                report(f"the picture is {picture}")
             walk.unload_until(1)
             alarms = walk.false_alarms()
             walk.measured["boot_to_online_s"] = walk.boot_to_online_s()
-        tell("tukur gcp destroy")
+        report("tukur gcp destroy")
         run(*gcp, "destroy", "--yes", "--delete-data", str(declaration), **cloud.environment())
         # Google keeps a deleted role for a week, to be undeleted.
         left = sorted(name for name, body in cloud.state.resources.items() if not body.get("deleted"))
-        tell(f"{len(left)} resources are left")
+        report(f"{len(left)} resources are left")
     rounded = {key: round(value, 1) for key, value in walk.measured.items()}
     return {"vms": most, **rounded, "false_alarms": alarms, "resources_left": left}
 
@@ -343,7 +345,7 @@ def main() -> int:
     try:
         measured = rehearse(options.most, options.inside, options.picture)
     except (RuntimeError, AssertionError) as error:
-        tell(f"the rehearsal failed: {error}")
+        report(f"the rehearsal failed: {error}")
         return 1
     print(json.dumps(measured))
     return 1 if measured["false_alarms"] or measured["resources_left"] else 0

@@ -71,12 +71,12 @@ class Vms:
         keys: SigningKeys,
         folder: Path,
         cgroups: Path,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self.google, self.group, self.keys = google, group, keys
         self.known: dict[str, Vm] = {}
         """Each that there was, by its ID."""
-        self._folder, self._cgroups, self._tell = folder, cgroups, tell
+        self._folder, self._cgroups, self._report = folder, cgroups, report
         self._stop = threading.Event()
         self._wanted: list[tuple[float, int]] = []
 
@@ -105,10 +105,10 @@ class Vms:
         for number, body in members.items():
             if number not in self.known:
                 self.known[number] = vm = self._new(body)
-                self._tell(f"VM {vm.name} is created")
+                self._report(f"VM {vm.name} is created")
         for number, vm in self.known.items():
             if number not in members and not vm.leaving.is_set():
-                self._tell(f"VM {vm.name} is removed")
+                self._report(f"VM {vm.name} is removed")
                 vm.leaving.set()
 
     def _new(self, body: Json) -> Vm:
@@ -136,7 +136,7 @@ class Vms:
                 _shut_down(booted)
         except (AssertionError, OSError, subprocess.SubprocessError) as error:
             vm.problem = str(error)
-            self._tell(f"VM {vm.name}: {error}")
+            self._report(f"VM {vm.name}: {error}")
         finally:
             vm.running = None
             _remove(vm.cgroup)
@@ -166,7 +166,9 @@ class Vms:
         self._wanted = [(at, size) for at, size in self._wanted if at > now - _STABLE_S] + [(now, wanted)]
         size = len(self.present)
         if len(ready) == size and wanted > size:
-            self._tell(f"the autoscaler wants {wanted} VMs: {len(ready)} use {100 * use / len(ready):.0f} %")
+            self._report(
+                f"the autoscaler wants {wanted} VMs: {len(ready)} use {100 * use / len(ready):.0f} %"
+            )
             self.google.resize(self.group, wanted)
         elif (
             now - self._wanted[0][0] > _STABLE_S - 2 * _ROUND_S and max(one for _, one in self._wanted) < size
@@ -200,10 +202,10 @@ def _remove(cgroup: Path) -> None:
 
 @contextlib.contextmanager
 def vms_of(
-    google: Google, group: str, keys: SigningKeys, folder: Path, cgroups: Path, tell: Callable[[str], None]
+    google: Google, group: str, keys: SigningKeys, folder: Path, cgroups: Path, report: Callable[[str], None]
 ) -> Iterator[Vms]:
     """The group's virtual machines for the length of a with statement."""
-    all_of_them = Vms(google, group, keys, folder, cgroups, tell)
+    all_of_them = Vms(google, group, keys, folder, cgroups, report)
     thread = threading.Thread(target=all_of_them.run, name="the group")
     thread.start()
     try:

@@ -4,16 +4,14 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.google.cloud import Cloud, cloud, signing_keys
+from tests.support.google.cloud import Cloud, signing_keys
 from tests.support.google.identity import Instance, signed
-from tests.support.hub import HOST, RunningHub, agent, running_hub
+from tests.support.hub import HOST, RunningHub, agent
 from tests.support.record import Machine
 from tukur.agent.joining import join as joining
 from tukur.agent.joining.identity import Identity
@@ -24,18 +22,6 @@ from tukur.protocol.join_token import JoinToken
 MACHINES = 500
 AT_ONCE = 40
 """The group's size at noon."""
-
-
-@pytest.fixture
-def around() -> Iterator[Cloud]:
-    with cloud() as running:
-        yield running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, around: Cloud) -> AsyncIterator[RunningHub]:
-    async with running_hub(tmp_path / "hub", google=around.settings) as running:
-        yield running
 
 
 @dataclass(slots=True)

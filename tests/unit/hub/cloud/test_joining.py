@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.google.cloud import GROUP, Cloud, cloud
+from tests.support.google.cloud import GROUP, Cloud
 from tests.support.google.identity import Instance
 from tests.support.hub import RunningHub, running_hub
 from tukur.agent.joining import google
@@ -24,18 +23,6 @@ from tukur.protocol.join_token import JoinToken
 GOOGLE = JoinToken(b"", None)
 """The token of a hub without TLS, within this machine."""
 LIST = "compute.regionInstanceGroupManagers.listManagedInstances"
-
-
-@pytest.fixture
-def around() -> Iterator[Cloud]:
-    with cloud() as running:
-        yield running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, around: Cloud) -> AsyncIterator[RunningHub]:
-    async with running_hub(tmp_path / "hub", google=around.settings) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

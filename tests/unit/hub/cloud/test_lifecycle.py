@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.google.cloud import Cloud, cloud
-from tests.support.hub import RunningHub, ScriptedAgent, agent, running_hub
+from tests.support.google.cloud import Cloud
+from tests.support.hub import RunningHub, ScriptedAgent, agent
 from tests.support.record import Machine, facts_of
 from tests.support.waiting import until
 from tukur.agent.joining.identity import Identity
@@ -29,18 +28,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same in a tenth of the time."""
     for name, seconds in (("ROUND_S", 0.4), ("SOON_S", 0.1), ("GATHER_S", 0.02), ("GRACE_S", 0.6)):
         monkeypatch.setattr(lifecycle, name, seconds)
-
-
-@pytest.fixture
-def around() -> Iterator[Cloud]:
-    with cloud() as running:
-        yield running
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, around: Cloud) -> AsyncIterator[RunningHub]:
-    async with running_hub(tmp_path / "hub", google=around.settings) as running:
-        yield running
 
 
 async def joined(hub: RunningHub) -> Identity:
