@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 HOST = "5ca1ab1e-0000-4000-8000-000000000001"
 PREPARE = f"""
-export PATH=/bin:/usr/bin:/usr/sbin OPENBLAS_NUM_THREADS=1
+{whole.ENVIRONMENT}
 mount -t securityfs securityfs /sys/kernel/security
 cd {machine.ROOT}
 tukur() {{ {sys.executable} -m tukur "$@"; }}
