@@ -93,6 +93,10 @@ cloud-rehearsal: .cache/built .cache/venv-test ## walk through Google Cloud on t
 bench: .cache/built .cache/venv-test ## run a benchmark (ARGS: its name, --quick; without ARGS: list them)
 	@$(PY) -m bench $(ARGS)
 
+.PHONY: measurements
+measurements: .cache/built .cache/venv-test ## run the benchmarks and make docs/measurements.md of them (ARGS: names, --quick)
+	@$(PY) -m build_tools.measurements $(ARGS)
+
 ##@ Maintain
 
 .PHONY: lock
