@@ -46,10 +46,12 @@ export class Past {
   );
   top = $state.raw<TopList | null>(null);
   topProblem = $state("");
-  by = $state<TopBy>("cpu");
-  /** Whether the panel lists ended processes rather than top processes. */
-  showsEnded = $state(false);
-  onlyFailed = $state(false);
+  #by: TopBy = $derived.by(() => {
+    const by = router.query.get("by");
+    return by === "rss" || by === "io" ? by : "cpu";
+  });
+  #showsEnded: boolean = $derived(router.query.get("list") === "ended");
+  #onlyFailed: boolean = $derived(router.query.get("only") === "failed");
   ended = $state.raw<Exits | null>(null);
   endedProblem = $state("");
   /** The OOM kills within the range. */
@@ -69,6 +71,29 @@ export class Past {
     private readonly host: () => Host,
     readonly table: TableState,
   ) {}
+
+  // What the panel shows is in the URL too, so that a link shows the same.
+  get by(): TopBy {
+    return this.#by;
+  }
+  set by(by: TopBy) {
+    router.set({ by: by === "cpu" ? null : by, list: null });
+  }
+
+  /** Whether the panel lists ended processes rather than top processes. */
+  get showsEnded(): boolean {
+    return this.#showsEnded;
+  }
+  set showsEnded(on: boolean) {
+    router.set({ list: on ? "ended" : null });
+  }
+
+  get onlyFailed(): boolean {
+    return this.#onlyFailed;
+  }
+  set onlyFailed(on: boolean) {
+    router.set({ only: on ? "failed" : null });
+  }
 
   /** Places the cursor on the latest recorded second, once there is one. */
   start(lastMs: number | null): void {
