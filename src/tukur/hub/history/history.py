@@ -320,8 +320,11 @@ class History:
         image = (await self._facts.images.at(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
         life = (await self._facts.lives.rows(number, [start_ns])).get((start_ns, pid))
         alive = None if inspection is None else inspection.alive
-        # A busy agent may not have answered in time: that does not mean that there is no such process.
-        if image is None and not alive and not (here and inspection is None):
+        started_ms = booted_ms + start_ns // 1_000_000
+        # A busy agent may not have answered in time: that does not mean that there is no such process. Nor
+        # does it if the process has ended and its block is still to come.
+        pending = here and (inspection is None or _is_unrecorded(host, started_ms))
+        if image is None and not alive and not pending:
             raise ProblemError(
                 404,
                 "process_unknown",
@@ -342,7 +345,7 @@ class History:
             pod=image.pod if image else "",
             slice=image.slice if image else "",
             cgroup=image.cgroup if image else "",
-            started_ms=booted_ms + start_ns // 1_000_000,
+            started_ms=started_ms,
             first_ms=life.first_ms if life else None,
             last_ms=life.last_ms if life and ended else None,
             exact=bool(ended and life and life.exact),
@@ -374,6 +377,11 @@ class History:
 def is_exact(at_ms: int, asked_ms: int) -> bool:
     """Whether a sample lies within the asked second."""
     return at_ms // 1000 == asked_ms // 1000
+
+
+def _is_unrecorded(host: HostRow, started_ms: int) -> bool:
+    """Whether a life is too new to be on record: it began after the last recorded second."""
+    return (host.last_ms or 0) - 1000 < started_ms <= _now_ms() + 1000
 
 
 def _now_ms() -> int:
