@@ -22,6 +22,7 @@ from tukur.hub.history.exits import Only, exits
 from tukur.hub.history.gaps import gaps
 from tukur.hub.history.ooms import ooms
 from tukur.hub.history.top import By, Group
+from tukur.hub.history.totals import seconds
 from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
 from tukur.hub.models.exit import Exits, OomKills
@@ -349,7 +350,7 @@ class History:
             exit_code=life.exit_code if ended and life else None,
             exit_signal=life.exit_signal if ended and life else None,
             cause=life.cause if ended and life else "",
-            cpu_s=life.cpu_ns / 1e9 if ended and life else None,
+            cpu_s=seconds(life.cpu_ns) if ended and life else None,
             rss_peak=life.rss_peak if ended and life else None,
             read_bytes=life.read_bytes if ended and life else None,
             write_bytes=life.write_bytes if ended and life else None,

@@ -103,7 +103,15 @@ class ProcessDetail(Struct, kw_only=True):
     exit_code: int | None
     exit_signal: int | None
     cause: str
-    cpu_s: Annotated[float | None, Meta(description="Of the whole life; null while it lives.")]
+    cpu_s: Annotated[
+        float | None,
+        Meta(
+            description=(
+                "This and the next three: of the whole life, a lower bound unless ``exact``; null while it "
+                "lives, and where unknown."
+            )
+        ),
+    ]
     rss_peak: int | None
     read_bytes: int | None
     write_bytes: int | None

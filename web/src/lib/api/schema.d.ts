@@ -845,10 +845,11 @@ export interface components {
             exit_signal: number | null;
             /** @description ``oom``: killed by the OOM killer. */
             cause: string;
-            cpu_s: number;
-            rss_peak: number;
-            read_bytes: number;
-            write_bytes: number;
+            /** @description This and the next three: of the whole life if ``exact``, else what the record last knew of it, which is a lower bound. Null: unknown. */
+            cpu_s: number | null;
+            rss_peak: number | null;
+            read_bytes: number | null;
+            write_bytes: number | null;
         };
         /**
          * ExitGroup
@@ -864,7 +865,8 @@ export interface components {
             /** @description Null: unknown. */
             lives: number | null;
             cpu_s: number;
-            rss_peak: number;
+            /** @description The highest of any one of them. Null: unknown. */
+            rss_peak: number | null;
             read_bytes: number;
             write_bytes: number;
         };
@@ -1071,7 +1073,9 @@ export interface components {
             exit_code: number | null;
             exit_signal: number | null;
             cause: string;
-            /** @description Of the whole life, once it has ended; likewise `rss_peak`. */
+            /** @description Whether the kernel reported the exit; then `cpu_s` and `rss_peak` are final. */
+            exact: boolean;
+            /** @description Of the whole life, once it has ended; a lower bound unless ``exact``. Null: it lives, or unknown. Likewise `rss_peak`. */
             cpu_s: number | null;
             rss_peak: number | null;
         };
@@ -1367,7 +1371,7 @@ export interface components {
             exit_code: number | null;
             exit_signal: number | null;
             cause: string;
-            /** @description Of the whole life; null while it lives. */
+            /** @description This and the next three: of the whole life, a lower bound unless ``exact``; null while it lives, and where unknown. */
             cpu_s: number | null;
             rss_peak: number | null;
             read_bytes: number | null;
@@ -1566,7 +1570,8 @@ export interface components {
             slice: string;
             /** @description CPU time within the range, seconds. */
             cpu_s: number;
-            rss_peak: number;
+            /** @description The highest RSS within the range. Null: unknown. */
+            rss_peak: number | null;
             read_bytes: number;
             write_bytes: number;
             first_ms: number;
@@ -1589,8 +1594,8 @@ export interface components {
             lives: number;
             /** @description Their CPU time within the range, seconds. */
             cpu_s: number;
-            /** @description Maximum of any one of them. Not a sum, since the peaks are at different times. */
-            rss_peak: number;
+            /** @description Maximum of any one of them. Not a sum, since the peaks are at different times. Null: unknown. */
+            rss_peak: number | null;
             read_bytes: number;
             write_bytes: number;
         };
