@@ -1318,20 +1318,21 @@ export interface components {
             start_ns: string;
             state: string;
             nice: number;
-            cpu: number;
+            /** @description Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            cpu: number | null;
             /** @description Since its start, seconds. */
             cpu_time: number;
             rss: number;
             swap: number;
             vsz: number;
-            /** @description Bytes read from storage. */
-            read_rate: number;
-            /** @description Bytes written to storage. */
-            write_rate: number;
-            /** @description Major page faults. */
-            fault_rate: number;
-            /** @description Context switches. */
-            switch_rate: number;
+            /** @description Bytes read from storage. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            read_rate: number | null;
+            /** @description Bytes written to storage. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            write_rate: number | null;
+            /** @description Major page faults. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            fault_rate: number | null;
+            /** @description Context switches. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            switch_rate: number | null;
             user: string;
             name: string;
             cmdline: string;
