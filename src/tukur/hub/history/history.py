@@ -51,6 +51,9 @@ SECONDS_MS = 30 * 60_000
 SETTLED_MS = 60_000
 """Before its newest sample by so much a host's record is taken for complete."""
 
+_MAX_HOLES = 1000
+"""Drawn in one chart."""
+
 _END_NS = 2**63 - 1
 """The last instant of 64-bit nanoseconds: in the year 2262."""
 
@@ -153,7 +156,8 @@ class History:
         coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
         unit = HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
         rows = await self._facts.rollups.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
-        return series.of_rollups(rows, begin, end, points, unit)
+        holes = await self._facts.gaps.holes(host_no, begin, end, _MAX_HOLES)
+        return series.of_rollups(rows, begin, end, points, unit, holes)
 
     # --- tables
 

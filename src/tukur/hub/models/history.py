@@ -35,7 +35,9 @@ class Series(Struct, kw_only=True):
             )
         ),
     ]
-    gaps: Annotated[list[Gap], Meta(description="Periods of more than three seconds without a sample.")]
+    gaps: Annotated[
+        list[Gap], Meta(description="Periods of more than 2.5 seconds without a sample; `/gaps` says why.")
+    ]
 
 
 class Top(Struct, kw_only=True):

@@ -1419,16 +1419,16 @@ export interface components {
         };
         /**
          * RecordGap
-         * @description A period without samples.
+         * @description A period of more than 2.5 seconds without a sample: a single missed one is no gap.
          */
         RecordGap: {
-            /** @description The first discarded sample; for `not_recorded` the last sample before the gap. */
+            /** @description The last sample before the gap; of samples that were taken and discarded, the first of them. */
             from_ms: number;
-            /** @description The last discarded sample; for `not_recorded` the first sample after the gap. */
+            /** @description The first sample after the gap; of samples that were taken and discarded, the last of them. */
             to_ms: number;
             /** @description Null: not within one boot. */
             boot_id: string | null;
-            /** @description ``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its spool was corrupted; ``not_recorded``: no agent was running, or the machine was off or suspended. */
+            /** @description ``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its spool was corrupted; ``not_recorded``: no agent was running, or the machine was off; ``not_sampled``: the agent was running and took no samples: it was stopped or had no CPU, its readings failed, or the machine was suspended; ``clock_set``: the host's clock was set forward, or its virtual machine was paused, and no sample is missing by its own clock. */
             reason: string;
             /** @description Number of discarded blocks; null: not known. */
             blocks: number | null;
@@ -1488,7 +1488,7 @@ export interface components {
             figures: {
                 [key: string]: components["schemas"]["Figure"];
             };
-            /** @description Periods of more than three seconds without a sample. */
+            /** @description Periods of more than 2.5 seconds without a sample; `/gaps` says why. */
             gaps: components["schemas"]["Gap"][];
         };
         /** Session */
