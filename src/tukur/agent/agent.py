@@ -184,7 +184,7 @@ class Agent:
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._lost += departed.lost
-        if self._recorder.clock_stepped(at):
+        if self._recorder.clock_stepped(at) or self._recorder.interrupted(at):
             self._flush()
         sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
         self._publish(sampled)

@@ -26,6 +26,11 @@ CLOCK_SET_NS = 100_000_000
 """Wall clock and boot clock that drew apart by more between two samples: somebody set the wall clock. Agents
 end a block there."""
 
+GAP_NS = 2_500_000_000
+"""Two samples that lie further apart have a gap between them, for agent, record, API and page alike. Samples
+are a second apart: a single missing one is counted, and is no gap. The wall clock measures it, as a person
+looks for it there; the boot clock says why it is there."""
+
 U64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """Unsigned and within what every database holds in a BIGINT."""
 Pid = Annotated[int, Meta(ge=0, le=2**22)]
@@ -91,8 +96,9 @@ class Ended(Struct, gc=False, frozen=True, kw_only=True):
     """boot_ns of its death where ``exact``, else of the last sample that had it."""
     last_wall_ns: Time
     cpu_ns: U64
-    rss_peak: U64
-    """The largest RSS, bytes: where ``exact`` by the kernel's own account, else that a sample saw."""
+    rss_peak: U64 | None
+    """The largest RSS, bytes: where ``exact`` by the kernel's own account, else that a sample saw; None:
+    unknown."""
     read_bytes: U64
     write_bytes: U64
     exact: bool = False
@@ -116,7 +122,8 @@ class LifeGroup(Struct, gc=False, frozen=True, kw_only=True):
     lives: U64
     """0: how many is not known."""
     cpu_ns: U64
-    rss_peak: U64
+    rss_peak: U64 | None
+    """None: unknown of each of them."""
     read_bytes: U64
     write_bytes: U64
 
@@ -164,7 +171,8 @@ class ProcessMinute(Struct, gc=False, frozen=True, kw_only=True, array_like=True
     pid: Pid
     start_ns: U64
     cpu_ns: U64
-    rss_peak: U64
+    rss_peak: U64 | None
+    """None: unknown, as of a life that no sample has."""
     read_bytes: U64
     write_bytes: U64
 
