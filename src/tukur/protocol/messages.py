@@ -304,8 +304,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
 
     wall_ns: Time
     boot_ns: Time
-    rates: dict[str, float | int | list[float]]
-    """The fields of ``tukur.records.HostRates``."""
+    rates: dict[str, float | int | list[float] | None]
+    """The fields of ``tukur.records.HostRates``; NaN: not known."""
     top: Annotated[list[tuple[Pid, Text, float, int]], Meta(max_length=16)]
     """(pid, name, cpu, rss) of the busiest."""
     missed: U64

@@ -120,8 +120,8 @@ class Host(Struct, kw_only=True):
         Meta(description=("Correction added to its times because its clock is wrong; 0: none.")),
     ]
     rates: Annotated[
-        dict[str, float | int | list[float]] | None,
-        Meta(description="The newest heartbeat's host figures; null while offline."),
+        dict[str, float | int | list[float] | None] | None,
+        Meta(description="The newest heartbeat's host figures, null where not known; null while offline."),
     ]
     missed: int
     spooled: int
