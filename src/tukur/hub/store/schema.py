@@ -281,7 +281,6 @@ host_hour = Table(
 """The minutes of each hour, added up."""
 
 
-
 def _device_columns() -> list[Column[Any]]:
     return [
         Column("device", String(100), primary_key=True),
