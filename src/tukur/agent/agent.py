@@ -17,7 +17,7 @@ from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentityError, IdentitySource
 from tukur.agent.link import Link
-from tukur.agent.machine import MachineWatch, machine_of
+from tukur.agent.machine import MachineWatch
 from tukur.agent.memory_metric import MemoryMetric, on_google
 from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
@@ -255,8 +255,7 @@ class Agent:
         # A new connection begins unwatched: the hub says so again where somebody watches.
         self._watched = False
         newest = self._recorder.newest
-        machine = machine_of(newest.host if newest is not None else self._host.read())
-        self._machine.reported(machine)
+        machine = self._machine.report(newest.host if newest is not None else self._host.read())
         self._reported_policy = self._settings.policy.current()
         facts = host_facts(self._source, self._reported_policy, machine, self._oom_blind())
         identity = self._settings.identity.load()

@@ -53,6 +53,8 @@ def host_facts(
             ],
             problem=policy.problem,
         ),
+        mem_limit=machine.limit.size if machine.limit is not None else 0,
+        mem_limit_of=machine.limit.cgroup if machine.limit is not None else "",
     )
 
 

@@ -232,6 +232,11 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     """PIDs that the agent will never signal, such as its own."""
     policy: PolicyFacts | None = None
     """None: an older agent."""
+    mem_limit: U64 = 0
+    """Bytes: the lowest limit of the agent's cgroup and those above it, where it is less than mem_total, as
+    in a container; 0: none."""
+    mem_limit_of: Text = ""
+    """The cgroup that has it."""
 
 
 # --- agent to hub

@@ -7,6 +7,7 @@ from tukur.agent.clock import SECOND
 from tukur.agent.machine import Machine, MachineWatch, machine_of
 from tukur.records import HostSample
 from tukur.sources.host import parse_stat
+from tukur.sources.memory_limit import MemoryLimit
 
 GIB = 1 << 30
 
@@ -19,8 +20,8 @@ def sample(*cores: int, memory: int = 8 * GIB) -> HostSample:
 
 @pytest.fixture
 def watch() -> MachineWatch:
-    made = MachineWatch()
-    made.reported(Machine(2, 8 * GIB))
+    made = MachineWatch(lambda: None)
+    assert made.report(sample(0, 1)) == Machine(2, 8 * GIB)
     return made
 
 
@@ -52,3 +53,17 @@ def test_a_core_that_is_switched_each_second_is_reported_ever_more_rarely(watch:
     ]
     assert due[0] == 100
     assert len(due) <= 10
+
+
+def test_a_limit_that_is_set_while_it_runs_is_reported_within_a_minute() -> None:
+    limits: list[MemoryLimit | None] = [None]
+    watch = MachineWatch(lambda: limits[-1])
+    watch.report(sample(0, 1))
+    assert not watch.is_due(sample(0, 1), 100 * SECOND)
+    limits.append(MemoryLimit(GIB, "/docker/abc"))
+    assert [second for second in range(101, 170) if watch.is_due(sample(0, 1), second * SECOND)] == [160]
+    assert watch.report(sample(0, 1)).limit == limits[-1]
+
+
+def test_a_limit_beyond_the_machines_memory_is_none() -> None:
+    assert machine_of(sample(0), MemoryLimit(8 * GIB, "/")).limit is None

@@ -441,6 +441,8 @@ def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityCon
         architecture=facts.architecture,
         cpus=facts.cpus,
         mem_total=facts.mem_total,
+        mem_limit=facts.mem_limit,
+        mem_limit_of=facts.mem_limit_of,
         agent_version=facts.agent_version,
         source=facts.source,
         blind_spots=facts.blind_spots,

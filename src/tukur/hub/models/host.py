@@ -95,6 +95,16 @@ class Host(Struct, kw_only=True):
     architecture: str
     cpus: int
     mem_total: int
+    mem_limit: Annotated[
+        int,
+        Meta(
+            description=(
+                "The lowest memory limit of the agent's cgroup and those above it, as of a container, where "
+                "it is less than `mem_total`; 0: none."
+            )
+        ),
+    ]
+    mem_limit_of: Annotated[str, Meta(description="The cgroup that has it.")]
     agent_version: str
     source: str
     blind_spots: list[str]

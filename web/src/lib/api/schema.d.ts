@@ -948,6 +948,10 @@ export interface components {
             architecture: string;
             cpus: number;
             mem_total: number;
+            /** @description The lowest memory limit of the agent's cgroup and those above it, as of a container, where it is less than `mem_total`; 0: none. */
+            mem_limit: number;
+            /** @description The cgroup that has it. */
+            mem_limit_of: string;
             agent_version: string;
             source: string;
             blind_spots: string[];
