@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import math
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentityError, IdentitySource
 from tukur.agent.link import Link
+from tukur.agent.machine import MachineWatch
 from tukur.agent.memory_metric import MemoryMetric, on_google
 from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
@@ -31,7 +33,7 @@ from tukur.agent.spool.drain import DEFAULT_RATE
 from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
-from tukur.records import Departed, Losses, Snapshot, TaskArray
+from tukur.records import Departed, Losses, Snapshot, TaskArray, host_rates
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
@@ -92,6 +94,7 @@ class Agent:
         self._source_faults = 0
         self._source_name = source.name
         self._reported_policy = settings.policy.current()
+        self._machine = MachineWatch()
         self._lost = Losses()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -181,6 +184,8 @@ class Agent:
         if policy != self._reported_policy:
             self._reported_policy = policy
             self._supervisor.spawn("renew", self._link.renew())
+        if self._machine.is_due(snapshot.host, at.boot_ns):
+            self._supervisor.spawn("renew", self._link.renew())
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._lost += departed.lost
@@ -191,9 +196,11 @@ class Agent:
 
     def _memory_used(self) -> float | None:
         newest = self._recorder.newest
-        total = newest.host.get("mem.total") if newest is not None else None
-        available = newest.host.get("mem.available") if newest is not None else None
-        return 1 - available / total if total and available is not None else None
+        if newest is None:
+            return None
+        used = host_rates(newest.host, newest.host, 0, 0)
+        share = used.mem_used / used.mem_total if used.mem_total else math.nan
+        return None if math.isnan(share) else share
 
     def _departed(self, living: TaskArray) -> Departed:
         """The lives that ended; none where that cannot be read: the snapshot is good all the same."""
@@ -248,9 +255,9 @@ class Agent:
         # A new connection begins unwatched: the hub says so again where somebody watches.
         self._watched = False
         newest = self._recorder.newest
-        mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
+        machine = self._machine.report(newest.host if newest is not None else self._host.read())
         self._reported_policy = self._settings.policy.current()
-        facts = host_facts(self._source, self._reported_policy, mem_total, self._oom_blind())
+        facts = host_facts(self._source, self._reported_policy, machine, self._oom_blind())
         identity = self._settings.identity.load()
         # While a new key is put in place of the old one, either may be the one that the hub knows.
         keys = [key for key in (identity.key, identity.next_key) if key]

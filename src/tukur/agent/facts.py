@@ -1,12 +1,12 @@
 """What this host is."""
 
-import os
 import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tukur import __version__
+from tukur.agent.machine import Machine
 from tukur.agent.policy.policy import Policy, Selection
 from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
@@ -26,15 +26,17 @@ def os_name() -> str:
         return "Linux"
 
 
-def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequence[str] = ()) -> HostFacts:
-    """The facts for a hello; `mem_total` in bytes; `blind_spots` beyond the source's own."""
+def host_facts(
+    source: Source, policy: Policy, machine: Machine, blind_spots: Sequence[str] = ()
+) -> HostFacts:
+    """The facts for a hello; `blind_spots` beyond the source's own."""
     return HostFacts(
         hostname=platform.node(),
         kernel=platform.release(),
         os=os_name(),
         architecture=platform.machine(),
-        cpus=os.cpu_count() or 1,
-        mem_total=mem_total,
+        cpus=machine.cpus,
+        mem_total=machine.mem_total,
         boot_id=boot_id(),
         booted_wall_ns=time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME),
         agent_version=__version__,
@@ -51,6 +53,8 @@ def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequ
             ],
             problem=policy.problem,
         ),
+        mem_limit=machine.limit.size if machine.limit is not None else 0,
+        mem_limit_of=machine.limit.cgroup if machine.limit is not None else "",
     )
 
 

@@ -141,6 +141,18 @@ def cgroup2_mount(mountinfo: str) -> Mount | None:
     return min(found, key=lambda mount: mount.root.count("/") if mount.root != "/" else 0, default=None)
 
 
+def cgroup_mounts(mountinfo: str) -> dict[str, Mount]:
+    """The mounts of the v1 hierarchies by controller, of a /proc/self/mountinfo."""
+    found: dict[str, Mount] = {}
+    for line in mountinfo.splitlines():
+        before, dash, after = line.partition(" - ")
+        fields, words = before.split(" "), after.split(" ")
+        if dash and words[0] == "cgroup" and len(fields) > 4:
+            mount = Mount(point=_octal(fields[4]), root=_octal(fields[3]))
+            found |= dict.fromkeys(words[-1].split(","), mount)
+    return found
+
+
 def _octal(field: str) -> str:
     """A field of mountinfo, whose blanks and backslashes are written as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)

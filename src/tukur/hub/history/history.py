@@ -1,6 +1,7 @@
 """Answers what was, and what is: hosts, series, tables, top lists, single lives."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections import Counter
@@ -149,7 +150,7 @@ class History:
             if at_ms > newest:
                 found[at_ms] = dict(beat.rates)
         times = sorted(at for at in found if begin <= at < end)
-        values = {name: [float(found[at].get(name, 0)) for at in times] for name in series.FIGURES}
+        values = {name: [_number(found[at].get(name)) for at in times] for name in series.FIGURES}
         return series.of_samples(times, values, begin, end, points)
 
     async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
@@ -413,6 +414,11 @@ def _instance(row: InstanceRow, seen_ms: int | None) -> HostInstance:
     )
 
 
+def _number(value: Any) -> float:
+    """A figure of a heartbeat; NaN: an older agent does not send it, or it is not known."""
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
 def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityConflictRow]) -> Host:
     facts = (state.facts if state is not None else row.facts) or _NO_FACTS
     beat = state.heartbeat if state is not None and state.online else None
@@ -448,6 +454,8 @@ def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityCon
         architecture=facts.architecture,
         cpus=facts.cpus,
         mem_total=facts.mem_total,
+        mem_limit=facts.mem_limit,
+        mem_limit_of=facts.mem_limit_of,
         agent_version=facts.agent_version,
         source=facts.source,
         blind_spots=facts.blind_spots,

@@ -220,7 +220,7 @@ export class Past {
         const bootedMs =
           frame.bootId === boot_id || uptimeS === undefined ? booted_ms : frame.wallMs - uptimeS * 1000;
         this.table.apply(frame, {
-          memTotal: frame.host?.mem_total ?? mem_total,
+          memTotal: frame.host?.mem_total || mem_total,
           bootedMs,
           nowMs: frame.wallMs,
         });
