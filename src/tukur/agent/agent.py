@@ -38,6 +38,7 @@ from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
 from tukur.sources.oom import OomReader
+from tukur.sources.users import Users
 from tukur.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -72,13 +73,14 @@ class Agent:
         self._ticker = Ticker()
         self._cgroups = CgroupPaths()
         self._oom = OomReader()
-        self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path)
+        self._users = Users()
+        self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path, users=self._users)
         self._recorder = BlockRecorder(self._boot_id, self._images)
         self._frames = FrameMaker(self._boot_id)
         self._watched = False
         self._gate = OrderGate(identity.host_id, self._boot_id, identity.order_key)
         self._frozen = FrozenCgroups(settings.spool.parent / "frozen")
-        self._executor = Executor(settings.policy, self._exact_start, frozen=self._frozen)
+        self._executor = Executor(settings.policy, self._exact_start, frozen=self._frozen, users=self._users)
         self._spool = Spool(settings.spool, settings.spool_bounds)
         self._outbox = Outbox(self._spool, self._frames.request_key, settings.drain_rate)
         self._link = Link(
@@ -233,6 +235,7 @@ class Agent:
             faults["spool.unwritable"] = 1
         if self._outbox.refused:
             faults["messages.dropped"] = self._outbox.refused
+        faults |= self._images.faults()
         faults |= {f"task.{name}": count for name, count in self._supervisor.crashes().items()}
         return messages.Heartbeat(
             wall_ns=sampled.snapshot.wall_ns,
@@ -312,7 +315,7 @@ class Agent:
     async def _inspect(self, request: messages.Inspect) -> None:
         def answer() -> Coroutine[None, None, messages.Inspection]:
             policy = self._settings.policy.current()
-            return inspect(request, self._boot_id, self._source.read(), self._images, policy)
+            return inspect(request, self._boot_id, self._source.read(), self._images, policy, self._users)
 
         self._outbox.send(await inspection(request, self._boot_id, answer))
 

@@ -11,17 +11,23 @@ from tukur.agent.policy.policy import Policy, Selection
 from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
 from tukur.sources.base import Source
+from tukur.text import readable
 
 
 def boot_id() -> str:
     """The kernel's UUID of this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return readable(Path("/proc/sys/kernel/random/boot_id").read_bytes().strip())
+
+
+def host_name() -> str:
+    """The name of this machine as text: the kernel takes any bytes for it."""
+    return readable(os.uname().nodename)
 
 
 def os_name() -> str:
     """PRETTY_NAME of os-release(5); "Linux" where it has none, or is not readable."""
     try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
+        return readable(platform.freedesktop_os_release()["PRETTY_NAME"])
     except (OSError, UnicodeDecodeError):
         return "Linux"
 
@@ -31,8 +37,8 @@ def host_facts(
 ) -> HostFacts:
     """The facts for a hello; `blind_spots` beyond the source's own."""
     return HostFacts(
-        hostname=platform.node(),
-        kernel=platform.release(),
+        hostname=host_name(),
+        kernel=readable(platform.release()),
         os=os_name(),
         architecture=platform.machine(),
         cpus=machine.cpus,

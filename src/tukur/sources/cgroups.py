@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from tukur.text import readable
+
 log = logging.getLogger(__name__)
 
 
@@ -329,4 +331,4 @@ def _joined(root: str, path: str) -> str:
     """`path` below the root of a mount; what lies above this process's cgroup namespace has no name."""
     above = "/".join(part for part in root.split("/") if part and part != "..")
     whole = f"/{above}/{path}" if above else f"/{path}"
-    return (whole.rstrip("/") or "/").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return readable(whole.rstrip("/") or "/")

@@ -11,6 +11,7 @@ import numpy as np
 from tukur.records import CPU_MODES, HostSample, metrics_of
 from tukur.sources.devices import Devices
 from tukur.sources.proc import CLOCK_TICK_NS
+from tukur.text import readable
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def parse_stat(content: bytes) -> Values:
     for line in content.split(b"\n"):
         key, _, rest = line.partition(b" ")
         if key.startswith(b"cpu"):
-            who = key[3:].decode() or "total"
+            who = readable(key[3:]) or "total"
             # Kernels differ in how many columns they have; what is missing is not known, not 0.
             for mode, ticks in zip(CPU_MODES, rest.split(), strict=False):
                 values[f"cpu.{who}.{mode}"] = int(ticks) * CLOCK_TICK_NS
@@ -83,7 +84,7 @@ def parse_pressure(what: str, content: bytes) -> Values:
     for line in content.split(b"\n"):
         who, _, rest = line.partition(b" ")
         if who in (b"some", b"full"):
-            values[f"psi.{what}.{who.decode()}"] = int(rest.rpartition(b"total=")[2])
+            values[f"psi.{what}.{readable(who)}"] = int(rest.rpartition(b"total=")[2])
     return values
 
 
@@ -94,7 +95,7 @@ def parse_diskstats(content: bytes, is_disk: Callable[[str], bool | None]) -> Va
         words = line.split()
         if len(words) < 14:
             continue
-        name = words[2].decode("utf-8", "backslashreplace")
+        name = readable(words[2])
         if not is_disk(name):
             continue
         for column, what, scale in _DISK_COLUMNS:
@@ -113,7 +114,7 @@ def parse_net_dev(content: bytes, is_device: Callable[[str], bool | None]) -> Va
     for line in content.split(b"\n")[2:]:
         # An interface's name may hold a colon: "eth0:1".
         key, _, rest = line.rpartition(b":")
-        name = key.strip().decode("utf-8", "backslashreplace")
+        name = readable(key.strip())
         words = rest.split()
         if not name or name == "lo" or len(words) < 16:
             continue

@@ -62,7 +62,7 @@ class Sampled:
     rows: Any
     """An array of ``records.ROW``."""
     fresh: list[Image]
-    """Images that are new with this snapshot."""
+    """Images that are new with this snapshot, to be shown."""
 
 
 class BlockRecorder:
@@ -118,10 +118,10 @@ class BlockRecorder:
             self._first_ns = snapshot.boot_ns
         self._builder.add(snapshot, change)
         self._rollup.add(rates)
-        self._fresh.extend(fresh)
+        self._fresh.extend(fresh.recorded)
         self._missed += missed
         self._last = snapshot
-        return Sampled(snapshot, rates, self._rows.update(snapshot, before, change), fresh)
+        return Sampled(snapshot, rates, self._rows.update(snapshot, before, change), fresh.shown)
 
     def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
         limit = self._quota.limit(boot_ns)
@@ -172,7 +172,7 @@ class BlockRecorder:
             missed=self._missed,
             tasks=encoded.tasks,
             host=encoded.host,
-            images=self._fresh,
+            images=self._images.settled(self._fresh),
             ended=ended,
             host_minute=HostMinute(samples=samples, figures=figures),
             process_minutes=process_minutes,

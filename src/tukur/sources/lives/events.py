@@ -23,6 +23,7 @@ from tukur.records import (
     Losses,
     no_groups,
 )
+from tukur.text import readable
 
 _SIZE, _KIND = (EVENT.fields[name][1] for name in ("size", "kind"))  # type: ignore[index]
 _DEFAULT_HIERARCHY = 0
@@ -119,7 +120,7 @@ def _cgroup(data: bytes, offset: int) -> tuple[int, str] | None:
         return None
     begin = offset + CGROUP.itemsize
     end = min(begin + int(head["path_len"]), offset + int(head["size"]))
-    return int(head["cgroup_id"]), data[begin:end].decode("utf-8", "backslashreplace")
+    return int(head["cgroup_id"]), readable(data[begin:end])
 
 
 def _losses(events: npt.NDArray[np.void]) -> Losses:
