@@ -1,5 +1,6 @@
 """What this host is."""
 
+import os
 import platform
 import time
 from collections.abc import Sequence
