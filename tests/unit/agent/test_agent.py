@@ -90,7 +90,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         stop.set()
         await task
         # What was sampled since the last flush reached the hub before the agent ended.
-        block = await scripted.hear(messages.Block, 1)
+        block = await scripted.hear(messages.Block)
         samples = list(decode_samples(block.tasks))
         assert any(os.getpid() in tasks["pid"] for _, _, tasks in samples)
         assert len(Spool(tmp_path / "spool")) == 0
