@@ -210,7 +210,7 @@ def test_without_the_hub_the_page_says_so_and_goes_on_by_itself(
     then.get_by_role("button", name="Pause").click()
     # Who moves the cursor all the same is told which second the table is of.
     then.get_by_role("button", name="+10 s", exact=True).click()
-    expect(then.get_by_test_id("recorded")).to_contain_text("The table is still that of")
+    expect(then.get_by_test_id("recorded")).to_contain_text("the table is still that of")
     expect(then.locator(".grid.stale")).to_be_visible()
     then.unroute_all()
     expect(host_state).to_have_text("online", timeout=8000)
