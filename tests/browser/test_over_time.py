@@ -10,7 +10,7 @@ from subprocess import Popen
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser._parts import KEEP_OFF, cell, open_dialog, recorded, row, type_filter, until
 from tests.browser.conftest import BUSY, IDLE, Spawn, new_link
@@ -158,6 +158,75 @@ def test_the_cursor_steps_by_keys_and_stands_where_one_clicks(then: Page, past: 
     until(then, lambda: abs(at_of(then) - past.lived_ms) <= 1000, 3, "the middle of the chart")
     shown = then.locator("main")
     expect(shown).to_have_attribute("data-at", str(at_of(then)))
+
+
+@pytest.mark.parametrize("slip", [0, 2, 4, -3])
+def test_a_click_may_slip_by_some_pixels(then: Page, past: Past, slip: int) -> None:
+    for chart in then.locator(".u-over").all()[:: 3 if slip else 1]:
+        then.goto(re.sub(r"([?&])at=\d+", rf"\1at={past.lived_ms}", then.url))
+        box = chart.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 4, box["y"] + 40
+        then.mouse.move(x, y)
+        then.mouse.down()
+        then.mouse.move(x + slip, y + 2)
+        then.mouse.up()
+        until(then, lambda: abs(at_of(then) - (past.lived_ms - 10_000)) <= 1000, 3, "the cursor is there")
+        assert span_of(then) == 40_000
+
+
+def test_a_finger_moves_the_cursor_by_a_tap_and_zooms_by_a_drag(
+    context: BrowserContext, browser: Browser, then: Page, past: Past
+) -> None:
+    with browser.new_context(has_touch=True, storage_state=context.storage_state()) as touch:
+        page = touch.new_page()
+        page.goto(then.url)
+        page.wait_for_selector("main[data-shown] [role=row][data-pid]")
+        box = page.locator(".u-over").first.bounding_box()
+        assert box is not None
+        y = box["y"] + 40
+        page.touchscreen.tap(box["x"] + 0.25 * box["width"], y)
+        until(page, lambda: abs(at_of(page) - (past.lived_ms - 10_000)) <= 1000, 3, "the cursor is there")
+        assert span_of(page) == 40_000
+        finger = touch.new_cdp_session(page)
+        for kind, share in (("Start", 0.25), ("Move", 0.5), ("Move", 0.75), ("End", None)):
+            points = [] if share is None else [{"x": box["x"] + share * box["width"], "y": y}]
+            finger.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+        until(page, lambda: abs(span_of(page) - 20_000) <= 2000, 3, "zoomed in")
+
+
+def test_without_the_hub_the_page_says_so_and_goes_on_by_itself(
+    then: Page, up: Up, past: Past, complaints: list[str]
+) -> None:
+    main, host_state = then.locator("main"), then.locator("header .state")
+    expect(host_state).to_have_text("online")
+    then.route("**/api/**", lambda route: route.abort())
+    then.route("**/healthz", lambda route: route.abort())
+    then.get_by_role("button", name="Play").click()
+    expect(host_state).to_contain_text("no response from the hub since", timeout=8000)
+    # Playing stays where there is a table.
+    expect(main).to_have_attribute("data-at", str(past.lived_ms), timeout=4000)
+    expect(then.locator(".grid.stale")).to_have_count(0)
+    then.get_by_role("button", name="Pause").click()
+    # Who moves the cursor all the same is told which second the table is of.
+    then.get_by_role("button", name="+10 s", exact=True).click()
+    expect(then.get_by_test_id("recorded")).to_contain_text("the table is still that of")
+    expect(then.locator(".grid.stale")).to_be_visible()
+    then.unroute_all()
+    expect(host_state).to_have_text("online", timeout=8000)
+    expect(then.locator(".grid.stale")).to_have_count(0)
+    expect(then.get_by_test_id("recorded")).to_contain_text("All processes at")
+    assert all("ERR_FAILED" in text for text in complaints), complaints
+    complaints.clear()
+
+
+def test_a_link_shows_the_same_filter_and_the_same_process(then: Page, past: Past) -> None:
+    type_filter(then, "lived-once")
+    row(then, past.ended_pid).click()
+    then.wait_for_url("**&filter=lived-once&process=*")
+    then.reload()
+    expect(then.get_by_label("Filter processes")).to_have_value("lived-once")
+    expect(row(then, past.ended_pid)).to_have_attribute("aria-selected", "true")
 
 
 def test_a_link_shows_the_same_second_again(then: Page, past: Past) -> None:
