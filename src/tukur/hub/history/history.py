@@ -245,8 +245,11 @@ class History:
         if host.last_ms is None or at_ms > host.last_ms - SETTLED_MS:
             return None
         near = await self._facts.blocks.near(host.number, at_ms, content=False)
-        rows = await self._facts.blocks.located(host.number, *span_of(at_ms)) or ([near] if near else [])
-        return "-".join([str(at_ms), *(f"{row.boot}.{row.first_ns}.{row.last_ms}" for row in rows)]) or None
+        if near is None:
+            return None
+        rows = [near, *await self._facts.blocks.located(host.number, *span_of(at_ms))]
+        blocks = dict.fromkeys(f"{row.boot}.{row.first_ns}.{row.last_ms}" for row in rows)
+        return "-".join([str(at_ms), *blocks])
 
     async def _find(self, host_id: str, at_ms: int, boot_ns: int | None = None) -> Found:
         host = await self._row(host_id)
