@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from msgspec import convert, to_builtins
+from msgspec import convert, structs, to_builtins
 
 from tukur.blocks import Table, decode_table
 from tukur.hub.auth.identity import Sees
@@ -351,7 +351,10 @@ class History:
         state = self._presence.get(host_id)
         beat = state.heartbeat if state is not None else None
         spooled = beat.spooled if beat is not None else 0
-        return await gaps(self._facts, await self._row(host_id), begin, end, limit, spooled)
+        shift_ns = self._presence.shift_ns(host_id)
+        recent = state.recent if state is not None else ()
+        beats = [structs.replace(beat, wall_ns=beat.wall_ns + shift_ns) for beat in recent]
+        return await gaps(self._facts, await self._row(host_id), begin, end, limit, spooled, beats)
 
     async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
         """One life. Raises ProblemError (404)."""
