@@ -1,10 +1,12 @@
 """The over-time page: any recorded second, and who did it."""
 
+import asyncio
 import contextlib
 import re
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from subprocess import Popen
 from urllib.parse import parse_qs, urlsplit
@@ -14,8 +16,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser._parts import KEEP_OFF, cell, open_dialog, recorded, row, type_filter, until
 from tests.browser.conftest import BUSY, IDLE, Spawn, new_link
+from tests.support.record import SECOND, Machine
 from tests.support.running import Up, newest_ms, row_of, the_host
 from tests.support.waiting import eventually
+from tukur.hub.store.store import Store
 
 
 @dataclass
@@ -37,7 +41,7 @@ def past(up: Up) -> Iterator[Past]:
 
         def works() -> bool:
             row = row_of(client, host_id, ended.pid)
-            return row is not None and row["cpu"] > 0.2
+            return row is not None and (row["cpu"] or 0) > 0.2
 
         eventually(works, 10, "it is in the table with its CPU")
         # What is chosen of the record must have a length: two seconds on each side.
@@ -241,3 +245,36 @@ def test_where_nothing_is_recorded_it_says_how_near_the_record_comes(then: Page,
     then.goto(f"{up.url}/over-time?from={long_ago}&to={long_ago + 60_000}&at={long_ago}")
     expect(then.get_by_test_id("recorded")).to_contain_text("Nothing was recorded at that second")
     expect(then.get_by_test_id("recorded")).to_contain_text("after it")
+
+
+def test_a_second_that_passed_twice_offers_both_samples(page: Page, up: Up) -> None:
+    (host,) = page.request.get(f"{up.url}/api/hosts").json()["hosts"]
+    machine = Machine(wall_ns=int(time.time() - 3600) * SECOND)
+    at_ms = machine.wall_ns // 1_000_000 + 7000
+    machine.start(10, "before-it")
+    blocks = [machine.block(10), machine.block(10)]
+    machine.wall_ns -= 15 * SECOND
+    machine.end(10)
+    machine.start(11, "after-it")
+    blocks += [machine.block(10), machine.block(10)]
+
+    async def put() -> None:
+        store = await Store.open(up.data)
+        try:
+            assert await store.facts.blocks.put([(host["host_id"], block) for block in blocks]) == [None] * 4
+        finally:
+            await store.close()
+
+    # The browser's own loop runs in this thread.
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(asyncio.run, put()).result()
+    page.goto(f"{up.url}/over-time?from={at_ms - 20_000}&to={at_ms + 20_000}&at={at_ms}")
+    samples = page.get_by_role("group", name="Samples of this second")
+    expect(samples).to_contain_text("this second passed 2 times", timeout=10_000)
+    expect(row(page, 11)).to_be_visible()
+    samples.get_by_role("button", name="1").click()
+    expect(row(page, 10)).to_be_visible()
+    expect(row(page, 11)).to_have_count(0)
+    expect(samples.get_by_role("button", name="1")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="+1 s").click()
+    expect(row(page, 11)).to_be_visible()

@@ -141,14 +141,17 @@ def _check_counts(header: TaskHeader) -> None:
         raise BlockDamagedError(f"records of {header.words} words; at most {4 * WORDS} expected")
 
 
-def decode_table(tasks: bytes, wall_ns: int, first_ms: int | None = None) -> Table:
-    """The sample whose wall time is nearest to `wall_ns`. Raises BlockDamagedError.
+def decode_table(
+    tasks: bytes, wall_ns: int, first_ms: int | None = None, *, boot_ns: int | None = None
+) -> Table:
+    """The sample whose wall time is nearest to `wall_ns`, or the one at `boot_ns`. Raises BlockDamagedError.
 
     `first_ms`, here and below: when the block's first sample was taken, where its host's clock was wrong;
     all wall times are moved with it.
     """
     block = _Tasks(tasks, first_ms)
-    distance = np.abs(block.wall_ns[block.first :] - wall_ns)
+    times, asked = (block.wall_ns, wall_ns) if boot_ns is None else (block.boot_ns, boot_ns)
+    distance = np.abs(times[block.first :] - asked)
     wanted = block.first + int(distance.argmin())
     previous = np.empty(0, dtype=TASK)
     current = previous

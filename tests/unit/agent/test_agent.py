@@ -302,7 +302,7 @@ async def test_a_failed_reading_counts_as_missed_in_the_block(
     source = Failing()
     agent = unconnected(source)
     for second in range(10, 15):
-        source.fail_reads = 1 if second in (11, 12) else 0
+        source.fail_reads = 1 if second in (11, 13) else 0
         agent._sample(Instant(second * SECOND, second * SECOND))
     block = agent._recorder.flush()
     assert block is not None

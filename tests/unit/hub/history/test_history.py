@@ -139,7 +139,15 @@ async def test_an_image_is_the_one_of_that_second(viewer: httpx.AsyncClient) -> 
 
 @pytest.mark.parametrize(
     ("asked", "given", "exact"),
-    [(30.4, 30, True), (349, 299, False), (351, 400, False), (-500, 0, False), (99_999, 1199, False)],
+    [
+        (30.4, 30, True),
+        (30.6, 30, True),
+        (30.999, 30, True),
+        (349, 299, False),
+        (351, 400, False),
+        (-500, 0, False),
+        (99_999, 1199, False),
+    ],
 )
 async def test_where_nothing_was_recorded_the_nearest_second_is_given_and_said_so(
     viewer: httpx.AsyncClient, asked: float, given: int, exact: bool

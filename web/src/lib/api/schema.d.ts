@@ -342,6 +342,9 @@ export interface paths {
          * The process table at one second
          * @description Every process as it was at that second; without `at`, as it is now.
          *
+         *     A second has one sample, or several where the host's clock was set back: `samples` lists them, and
+         *     `boot_ns` selects one.
+         *
          *     With `Accept: application/vnd.tukur.frame` the response is a key frame, as in the live stream.
          */
         get: operations["listProcesses"];
@@ -1411,11 +1414,15 @@ export interface components {
         /** ProcessTable */
         ProcessTable: {
             asked_ms: number;
-            /** @description Time of the sample, the one nearest to the requested time. */
+            /** @description Time of the sample: that of the requested second, else the nearest one. */
             at_ms: number;
-            /** @description Whether the sample is within the requested second. */
+            /** @description Whether it is the sample of the requested second. */
             exact: boolean;
             boot_id: string;
+            /** @description When it was taken, since boot; null: now. */
+            boot_ns: string | null;
+            /** @description All samples of that second, the newest last. More than one: the host's clock was set back and the second passed again; without `boot_ns` the table is that of the last one. */
+            samples: components["schemas"]["SecondSample"][];
             host: {
                 [key: string]: number | number[] | null;
             } | null;
@@ -1480,6 +1487,16 @@ export interface components {
             uri: string;
             /** @description The same as a QR code: an SVG as a data URL. */
             picture: string;
+        };
+        /**
+         * SecondSample
+         * @description One of the samples of a second.
+         */
+        SecondSample: {
+            at_ms: number;
+            boot_id: string;
+            /** @description Since boot: with `boot_id` it names one sample. */
+            boot_ns: string;
         };
         /** Series */
         Series: {
@@ -2919,6 +2936,8 @@ export interface operations {
             query?: {
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 at?: string | null;
+                /** @description Which of the `samples` of that second; default: the newest */
+                boot_ns?: number | null;
             };
             header?: never;
             path: {

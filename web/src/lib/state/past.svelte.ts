@@ -21,6 +21,8 @@ export class Past {
   range: Range = $derived(parseRange(router.query.get("from"), router.query.get("to")) ?? this.#initialRange);
   /** The second at the cursor; null: nothing is recorded yet. */
   cursorMs: number | null = $derived(parseSecond(router.query.get("at")) ?? this.#initialCursorMs);
+  /** Which sample of the cursor's second, if the clock was set back and it passed twice; null: the newest. */
+  sampleNs: string | null = $derived(/^\d{1,19}$/.exec(router.query.get("sample") ?? "")?.[0] ?? null);
   selection: Range | null = $derived.by(() => {
     const [from, to] = (router.query.get("pick") ?? "").split("-");
     return parseRange(from ?? null, to ?? null);
@@ -33,6 +35,9 @@ export class Past {
   /** The time of the sample in the table; null: none yet. */
   shownMs = $state<number | null>(null);
   exact = $state(true);
+  /** The samples of the second in the table, and which of them it is. */
+  samples = $state.raw<readonly string[]>([]);
+  shownNs = $state("");
   tableProblem = $state("");
   loading = $state(false);
   /** The second that the table was loaded for; null: none yet. */
@@ -119,7 +124,12 @@ export class Past {
   seek(ms: number): void {
     const cursorMs = Math.floor(Math.min(ms, Date.now()) / 1000) * 1000;
     const range = panned(this.range, cursorMs);
-    router.set({ from: Math.round(range.from), to: Math.round(range.to), at: cursorMs });
+    router.set({ from: Math.round(range.from), to: Math.round(range.to), at: cursorMs, sample: null });
+  }
+
+  /** Shows another sample of the cursor's second. */
+  choose(sample: string): void {
+    router.set({ at: this.cursorMs, sample });
   }
 
   step(seconds: number): void {
@@ -214,7 +224,7 @@ export class Past {
       30,
       async (signal) => {
         const { host_id, booted_ms, boot_id, mem_total } = this.host();
-        const instant = await api.instant(host_id, cursorMs, signal);
+        const instant = await api.instant(host_id, cursorMs, this.sampleNs, signal);
         const { frame } = instant;
         const uptimeS = frame.host?.uptime_s;
         const bootedMs =
@@ -225,9 +235,10 @@ export class Past {
           nowMs: frame.wallMs,
         });
         this.shownMs = instant.atMs;
-        this.#loadedMs = cursorMs;
-        // A sample may be taken slightly before the full second that it represents.
-        this.exact = instant.exact || Math.abs(instant.atMs - cursorMs) < 1000;
+          this.#loadedMs = cursorMs;
+        this.exact = instant.exact;
+        this.samples = instant.samples;
+        this.shownNs = instant.bootNs;
         this.tableProblem = "";
         this.loading = this.#overdue = false;
         await this.#loadAlive(signal);
