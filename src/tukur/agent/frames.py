@@ -1,6 +1,6 @@
 """Live frames and the heartbeat's top list: what a watching browser and the hub get each second."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from tukur.records import (
     PROCESS_RATES,
     ROW,
     Change,
+    DeviceRates,
     HostRates,
     Snapshot,
+    busiest,
     comm_text,
     row_bytes,
     take_rows,
@@ -21,6 +23,8 @@ from tukur.records import (
 
 TOP = 8
 """Processes in a heartbeat."""
+DEVICES = 64
+"""Disks and interfaces in a frame: those with the most traffic."""
 
 
 class FrameMaker:
@@ -43,6 +47,7 @@ class FrameMaker:
         rates: HostRates,
         fresh: list[Image],
         everything: Iterable[Image],
+        devices: Sequence[DeviceRates] = (),
     ) -> bytes:
         """The frame of one snapshot; `fresh` are the images that are new since the last frame."""
         key, self._key_due = self._key_due, False
@@ -59,6 +64,7 @@ class FrameMaker:
             rows=changed,
             gone=gone,
             images=list(everything) if key else fresh,
+            devices=busiest(devices, DEVICES),
         )
 
 

@@ -13,9 +13,11 @@ from tukur.records import (
     RECORD_VERSION,
     START_TOLERANCE_NS,
     TASK,
+    DeviceRates,
     HostRates,
     HostSample,
     TaskArray,
+    device_rates,
     host_rates,
     rss_of,
     take_rows,
@@ -325,4 +327,15 @@ def decode_host(host: bytes, first_ms: int | None = None) -> list[HostPoint]:
         _, before_ns, before = found.samples[max(step - 1, 0)]
         rates = host_rates(sample, before, (boot_ns - before_ns) / 1e9, found.processes[step])
         points.append(HostPoint(wall_ns, boot_ns, rates))
+    return points
+
+
+def decode_devices(host: bytes, first_ms: int | None = None) -> list[tuple[int, list[DeviceRates]]]:
+    """Each sample of the block with what every device did: (wall_ns, devices). Raises BlockDamagedError."""
+    found = decode_host_samples(host, first_ms)
+    points = []
+    for step in range(int(found.baseline), len(found.samples)):
+        wall_ns, boot_ns, sample = found.samples[step]
+        _, before_ns, before = found.samples[max(step - 1, 0)]
+        points.append((wall_ns, device_rates(sample, before, (boot_ns - before_ns) / 1e9)))
     return points

@@ -154,7 +154,11 @@ _RULES: tuple[tuple[str, Callable[[Interval], Any]], ...] = tuple(
 
 def host_rates(current: HostSample, previous: HostSample, seconds: float, processes: int) -> HostRates:
     """What the host did between two samples that lie `seconds` apart."""
-    interval = Interval(current, previous, seconds, processes)
+    return rates_of(Interval(current, previous, seconds, processes))
+
+
+def rates_of(interval: Interval) -> HostRates:
+    """What the host did within an interval."""
     return HostRates(**{name: _one_nan(rule(interval)) for name, rule in _RULES})
 
 

@@ -16,8 +16,8 @@ from tukur.hub.auth.identity import Sees
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.cloud.verdict import state_of
 from tukur.hub.errors import ProblemError
-from tukur.hub.history import difference, lives, series, table, top
-from tukur.hub.history.cache import HostPoints
+from tukur.hub.history import devices, difference, lives, series, table, top
+from tukur.hub.history.cache import HostPoints, device_points
 from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.exits import Only, exits
 from tukur.hub.history.gaps import gaps
@@ -28,7 +28,7 @@ from tukur.hub.history.totals import seconds
 from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
 from tukur.hub.models.exit import Exits, OomKills
-from tukur.hub.models.history import Difference, FleetTopList, Lives, Series, TopList
+from tukur.hub.models.history import Devices, Difference, FleetTopList, Lives, Series, TopList
 from tukur.hub.models.host import Host, HostInstance, HostPolicy, IdentityConflict
 from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative, SecondSample
 from tukur.hub.models.record import RecordGaps
@@ -157,11 +157,36 @@ class History:
         return series.of_samples(times, values, begin, end, points)
 
     async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
-        coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
-        unit = HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
+        unit = await self._unit(host_no, begin, end, points)
         rows = await self._facts.rollups.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
         holes = await self._facts.gaps.holes(host_no, begin, end, _MAX_HOLES)
         return series.of_rollups(rows, begin, end, points, unit, holes)
+
+    async def _unit(self, host_no: int, begin: int, end: int, points: int) -> int:
+        """Whether a range is made of minutes or of hours: what is kept of it, and fine enough."""
+        coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
+        return HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
+
+    async def devices(self, host_id: str, begin: int, end: int, points: int, limit: int) -> Devices:
+        """Each disk and interface over [begin, end). Raises ProblemError (404)."""
+        host = await self._row(host_id)
+        if end - begin > SECONDS_MS or (host.first_ms or 0) >= end:
+            unit = await self._unit(host.number, begin, end, points)
+            rows = await self._facts.rollups.devices(
+                host.number, begin - begin % unit, end, coarse=unit == HOUR_MS
+            )
+            entries = devices.of_rows(rows)
+        else:
+            blocks = await self._facts.blocks.between(host.number, begin, end, tasks=False)
+            seconds = await device_points(blocks)
+            entries = [
+                entry
+                for wall_ns, found in seconds
+                if begin <= wall_ns // 1_000_000 < end
+                for entry in devices.of_sample(wall_ns // 1_000_000, found)
+            ]
+            unit = 1000
+        return devices.over_time(entries, begin, end, points=points, unit=unit, limit=limit)
 
     # --- tables
 

@@ -5,6 +5,7 @@ import type { ProcessKey } from "../table/store";
 import type {
   Account,
   AuditEntries,
+  Devices,
   Exits,
   Host,
   Hosts,
@@ -156,6 +157,11 @@ export const api = {
     json<Series>(`${hostPath(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, {
       signal,
     }),
+  devices: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>
+    json<Devices>(
+      `${hostPath(id)}/devices?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}&limit=8`,
+      { signal },
+    ),
   instant: async (
     id: string,
     atMs: number,

@@ -331,6 +331,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts/{host_id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each disk and network interface did over time
+         * @description Mean and maximum per step of the devices with the most traffic, as far as the agent reported them.
+         */
+        get: operations["getDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts/{host_id}/processes": {
         parameters: {
             query?: never;
@@ -810,6 +830,45 @@ export interface components {
          */
         Decision: {
             approve: boolean;
+        };
+        /**
+         * DeviceFigure
+         * @description One figure of a device over time; the lists are as long as ``t_ms``; null: not known.
+         */
+        DeviceFigure: {
+            mean: (number | null)[];
+            /** @description Its highest second. */
+            high: (number | null)[];
+        };
+        /**
+         * DeviceSeries
+         * @description One disk or network interface.
+         */
+        DeviceSeries: {
+            /** @enum {string} */
+            kind: "disk" | "net";
+            name: string;
+            /** @description Bytes per second read, or received. */
+            read: components["schemas"]["DeviceFigure"];
+            /** @description Bytes per second written, or sent. */
+            write: components["schemas"]["DeviceFigure"];
+            /** @description Share of the time in which a disk had something to do; null: an interface. */
+            busy: components["schemas"]["DeviceFigure"] | null;
+            /** @description Over the whole range; likewise the next. */
+            read_mean: number | null;
+            write_mean: number | null;
+        };
+        /** Devices */
+        Devices: {
+            from_ms: number;
+            to_ms: number;
+            /** @description Duration covered by each point, from its time on. */
+            step_ms: number;
+            t_ms: number[];
+            /** @description Those with the most traffic first. */
+            devices: components["schemas"]["DeviceSeries"][];
+            /** @description How many devices were left out: `limit` is the most. */
+            more: number;
         };
         /** Difference */
         Difference: {
@@ -2891,6 +2950,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Series"];
+                };
+            };
+            /** @description A parameter or the body is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is unavailable at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDevices: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                /** @description Maximum number of points */
+                points?: number;
+                /** @description Maximum number of devices */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Devices"];
                 };
             };
             /** @description A parameter or the body is not valid */

@@ -93,6 +93,15 @@ describe("decodeFrame", () => {
     expect([...frame.rows.rss]).toEqual([0, 0]);
   });
 
+  it("reads the devices, of which an older agent sends none", () => {
+    expect(decodeFrame(encode(raw())).devices.name).toEqual([]);
+    const devices = { kind: ["disk"], name: ["sda"], read: [5], write: [NaN], busy: [0.5] };
+    expect(decodeFrame(encode({ ...raw(), devices })).devices).toEqual(devices);
+    expect(() => decodeFrame(encode({ ...raw(), devices: { ...devices, busy: [] } }))).toThrow(
+      /devices\.busy: a list of 1 expected/,
+    );
+  });
+
   it("refuses another version and says what it expected", () => {
     expect(() => decodeFrame(encode({ ...raw(), v: 2 }))).toThrow(/version 2 found, 1 expected/);
   });

@@ -1,6 +1,6 @@
 /** The state of the over-time page: range, cursor and selection are in the URL; their data is fetched. */
 import { api } from "../api/client";
-import type { Exits, Host, OomKills, RecordGaps, Series, TopBy, TopList } from "../api/types";
+import type { Devices, Exits, Host, OomKills, RecordGaps, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
 import { ROW_FLAGS } from "../frame/fields";
 import type { ProcessKey } from "../table/store";
@@ -10,6 +10,8 @@ import { router } from "./router.svelte";
 import type { TableState } from "./table.svelte";
 
 const POINTS = 700;
+/** Of the small line of each device. */
+const DEVICE_POINTS = 60;
 /** The maximum age of the list of living processes. */
 const ALIVE_MAX_AGE_MS = 10_000;
 /** A table that takes longer to load than this is said to be late. */
@@ -62,6 +64,9 @@ export class Past {
   /** The OOM kills within the range. */
   ooms = $state.raw<OomKills | null>(null);
   oomProblem = $state("");
+  /** The disks and interfaces within the range. */
+  devices = $state.raw<Devices | null>(null);
+  deviceProblem = $state("");
   gaps = $state.raw<RecordGaps | null>(null);
   gapProblem = $state("");
   playing = $state(false);
@@ -171,6 +176,7 @@ export class Past {
     if (this.topProblem) void this.loadTop();
     if (this.oomProblem) void this.loadOoms();
     if (this.gapProblem) void this.loadGaps();
+    if (this.deviceProblem) void this.loadDevices();
     if (this.endedProblem) void this.loadEnded();
   }
 
@@ -213,6 +219,19 @@ export class Past {
     );
   }
 
+  async loadDevices(): Promise<void> {
+    const { from, to } = this.range;
+    await this.#runLatest(
+      "devices",
+      0,
+      async (signal) => {
+        this.devices = await api.devices(this.host().host_id, from, to, DEVICE_POINTS, signal);
+        this.deviceProblem = "";
+      },
+      (text) => (this.deviceProblem = text),
+    );
+  }
+
   async loadTable(): Promise<void> {
     const cursorMs = this.cursorMs;
     if (cursorMs === null) return;
@@ -226,9 +245,9 @@ export class Past {
         const { host_id, booted_ms, boot_id, mem_total } = this.host();
         const instant = await api.instant(host_id, cursorMs, this.sampleNs, signal);
         const { frame } = instant;
-        const uptimeS = frame.host?.uptime_s;
+        const uptimeS = frame.host?.uptime_s ?? NaN;
         const bootedMs =
-          frame.bootId === boot_id || uptimeS === undefined ? booted_ms : frame.wallMs - uptimeS * 1000;
+          frame.bootId === boot_id || !Number.isFinite(uptimeS) ? booted_ms : frame.wallMs - uptimeS * 1000;
         this.table.apply(frame, {
           memTotal: frame.host?.mem_total || mem_total,
           bootedMs,

@@ -16,7 +16,7 @@ from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
 from tukur.hub.errors import ProblemError
 from tukur.hub.history.difference import DifferenceBy
-from tukur.hub.models.history import Difference, FleetTopList, Series, TopList
+from tukur.hub.models.history import Devices, Difference, FleetTopList, Series, TopList
 from tukur.hub.models.host import Host, Hosts
 from tukur.hub.models.keys import process_key
 from tukur.hub.models.process import ProcessDetail, ProcessTable
@@ -29,6 +29,7 @@ FRAME_TYPE = "application/vnd.tukur.frame"
 Pid = Annotated[int, PathParameter(ge=0, le=2**22)]
 StartNs = Annotated[str, PathParameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
 Points = Annotated[int, QueryParameter(ge=2, le=4000, description="Maximum number of points")]
+DeviceLimit = Annotated[int, QueryParameter(ge=1, le=64, description="Maximum number of devices")]
 TopBy = Annotated[
     Literal["cpu", "rss", "read", "write", "io"],
     QueryParameter(description="Sort by CPU time, peak RSS, bytes read, bytes written, or both"),
@@ -98,6 +99,26 @@ async def get_series(
     """Minimum, mean and maximum of each figure per step, so that a spike of one second is never lost."""
     begin, end = range_ms(from_, to)
     return await hub.history.series(host_id, begin, end, points)
+
+
+@get(
+    "/api/hosts/{host_id:str}/devices",
+    operation_id="getDevices",
+    summary="What each disk and network interface did over time",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_devices(
+    host_id: FromPath[str],
+    from_: From,
+    to: To,
+    hub: NamedDependency[Hub],
+    points: Points = 600,
+    limit: DeviceLimit = 16,
+) -> Devices:
+    """Mean and maximum per step of the devices with the most traffic, as far as the agent reported them."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.devices(host_id, begin, end, points, limit)
 
 
 @get(

@@ -38,6 +38,7 @@ from tukur.hub.store.schema import (
     FIGURES,
     block,
     boot,
+    device_minute,
     host,
     host_minute,
     image,
@@ -413,6 +414,13 @@ async def _put_rest(
         summed=_ADDED,
         maxima=_HIGHEST,
         minima=_LOWEST,
+    )
+    await merge(
+        connection,
+        device_minute,
+        [row for entry in blocks for row in rows.device_minute_rows(entry.host_no, entry.content)],
+        summed=("samples", "read_total", "write_total", "busy_total"),
+        maxima=("read_high", "write_high", "busy_high"),
     )
     await merge(
         connection,

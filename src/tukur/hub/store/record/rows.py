@@ -9,7 +9,7 @@ import msgspec
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import FIGURES, UNKNOWN_PEAK
-from tukur.protocol.messages import Block, Ended, Gap, Image, Lost
+from tukur.protocol.messages import Block, DeviceMinute, Ended, Gap, Image, Lost
 
 GROUP_MS = 10_000
 """The period over which lives are aggregated."""
@@ -37,6 +37,19 @@ def check(content: Block | Gap) -> None:
         # No database stores NaN, and a sum with it stays NaN.
         if not all(map(math.isfinite, msgspec.structs.astuple(spread))):
             raise BadBlockError(f"its figure {name[:_FIGURE]!r} is {spread}; finite numbers expected")
+    _check_devices(content.devices)
+
+
+def _check_devices(devices: Sequence[DeviceMinute]) -> None:
+    for device in devices:
+        numbers = (
+            *(device.read_sum, device.read_high, device.write_sum, device.write_high),
+            *(device.busy_sum or 0.0, device.busy_high or 0.0),
+        )
+        if not all(map(math.isfinite, numbers)):
+            raise BadBlockError(
+                f"its device {device.name[:_FIGURE]!r} has {numbers}; finite numbers expected"
+            )
 
 
 def booted_ms(content: Block | Gap) -> int:
@@ -179,6 +192,26 @@ def host_minute_row(host_no: int, content: Block) -> Row:
         for part, name in _PARTS:
             row[f"{figure}_{part}"] = None if spread is None else getattr(spread, name)
     return row
+
+
+def device_minute_rows(host_no: int, content: Block) -> list[Row]:
+    """What each disk and interface did in it."""
+    minute_ms = minute_of(content)
+    return [
+        {
+            "host": host_no,
+            "minute_ms": minute_ms,
+            "device": f"{each.kind}.{each.name}",
+            "samples": each.samples,
+            "read_total": each.read_sum,
+            "read_high": each.read_high,
+            "write_total": each.write_sum,
+            "write_high": each.write_high,
+            "busy_total": each.busy_sum,
+            "busy_high": each.busy_high,
+        }
+        for each in content.devices
+    ]
 
 
 def process_minute_rows(boot_no: int, content: Block) -> list[Row]:
