@@ -1,5 +1,6 @@
 /** Decodes frames, of the live feed and of the record: see src/tukur/protocol/frames.py. */
 import { decode } from "@msgpack/msgpack";
+import { readable } from "../format/readable";
 import { FRAME_VERSION, HOST_FIELDS, IMAGE_FIELDS, OPTIONAL_IMAGES, ROW_FIELDS } from "./fields";
 
 /** The types of the values in `HOST_FIELDS` and `IMAGE_FIELDS`. */
@@ -105,6 +106,7 @@ function toImages(values: Values): Images {
       throw new FrameError(`images.${name}: a list of ${length} expected`);
     }
     for (const value of column) checked(value, kind, `images.${name}`);
+    if (kind === "string") values[name] = (column as string[]).map(readable);
   }
   return values as Images;
 }
