@@ -73,6 +73,12 @@ describe("decodeFrame", () => {
     expect(frame.key).toBe(false);
   });
 
+  it("escapes what an agent should have escaped", () => {
+    const odd = raw();
+    Object.assign(odd.images as object, { name: ["\u202ea\x1b"] });
+    expect(decodeFrame(encode(odd)).images.name).toEqual(["\\u202ea\\x1b"]);
+  });
+
   it("reads frames of an agent that sends no pods and slices", () => {
     expect(decodeFrame(encode(raw())).images.pod).toEqual([""]);
     const newer = raw();

@@ -1,5 +1,6 @@
 /** Decodes frames, of the live feed and of the record: see src/tukur/protocol/frames.py. */
 import { decode } from "@msgpack/msgpack";
+import { readable } from "../format/readable";
 import {
   DEVICE_FIELDS,
   FRAME_VERSION,
@@ -121,6 +122,7 @@ function toImages(values: Values): Images {
       throw new FrameError(`images.${name}: a list of ${length} expected`);
     }
     for (const value of column) checked(value, kind, `images.${name}`);
+    if (kind === "string") values[name] = (column as string[]).map(readable);
   }
   return values as Images;
 }

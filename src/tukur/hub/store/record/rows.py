@@ -10,6 +10,7 @@ from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import FIGURES, UNKNOWN_PEAK
 from tukur.protocol.messages import Block, DeviceMinute, Ended, Gap, Image, Lost
+from tukur.text import readable
 
 GROUP_MS = 10_000
 """The period over which lives are aggregated."""
@@ -146,18 +147,18 @@ def image_row(boot_no: int, entry: Image, command_no: int) -> Row:
 
 
 def command_texts(entry: Image) -> Row:
-    """What an image's life runs."""
+    """What an image's life runs; passed through the gate again, for an agent may have been tampered with."""
     return {
-        "name": entry.name[:_NAME],
+        "name": readable(entry.name)[:_NAME],
         "uid": entry.uid,
-        "user": entry.user[:_NAME],
-        "exe": entry.exe,
-        "cmdline": entry.cmdline,
-        "cgroup": entry.cgroup,
-        "unit": entry.unit[:_NAME],
-        "container": entry.container[:_NAME],
-        "pod": entry.pod[:_NAME],
-        "slice": entry.slice[:_NAME],
+        "user": readable(entry.user)[:_NAME],
+        "exe": readable(entry.exe),
+        "cmdline": readable(entry.cmdline),
+        "cgroup": readable(entry.cgroup),
+        "unit": readable(entry.unit)[:_NAME],
+        "container": readable(entry.container)[:_NAME],
+        "pod": readable(entry.pod)[:_NAME],
+        "slice": readable(entry.slice)[:_NAME],
     }
 
 
@@ -245,7 +246,7 @@ def group_rows(boot_no: int, content: Block) -> list[Row]:
             "at_ms": at_ms,
             "parent_start_ns": entry.parent_start_ns,
             "ppid": entry.ppid,
-            "name": entry.name[:_GROUP_NAME],
+            "name": readable(entry.name)[:_GROUP_NAME],
             "uid": entry.uid,
             "lives": entry.lives,
             "cpu_ns": entry.cpu_ns,
