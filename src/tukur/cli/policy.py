@@ -49,12 +49,15 @@ def _words(selection: "Selection") -> str:
 
 
 def _test(policy: "Policy", pid: int, signal: str) -> int:
+    from tukur.agent.orders.results import ended_already
     from tukur.agent.policy.subject import subject_of
     from tukur.sources.proc import read_stat
 
     stat = read_stat(pid)
     if stat is None:
         raise CommandError(Exit.FAILED, f"no process has PID {pid}")
+    if stat.ended:
+        raise CommandError(Exit.FAILED, f"nothing can be sent to PID {pid}: {ended_already(stat)}")
     code, detail = policy.refuses(subject_of(pid, stat), "signal", signal)
     if code:
         print(f"refused ({code}): {detail}")

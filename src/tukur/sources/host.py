@@ -3,13 +3,13 @@
 import logging
 import os
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tukur.records import CPU_MODES, HostSample, metrics_of
+from tukur.sources import boot_clock
 from tukur.sources.proc import CLOCK_TICK_NS
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class HostReader:
 
     def read(self) -> HostSample:
         """The counters now. A collector that fails is left out of this sample and counted."""
-        values: Values = {"uptime": time.clock_gettime_ns(time.CLOCK_BOOTTIME)}
+        values: Values = {"uptime": boot_clock.now_ns()}
         for name, file, parse in self._files:
             try:
                 content = file.read()

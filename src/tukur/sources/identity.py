@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tukur.sources.cgroups import parse_cgroup_path
-from tukur.sources.proc import parse_cgroup, parse_cmdline, read
+from tukur.sources.proc import live_threads, parse_cgroup, parse_cmdline, read, read_stat
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,26 @@ class Identity:
 
 def read_identity(pid: int) -> Identity | None:
     """The process that has this PID now; None where there is none any more."""
-    folder = f"/proc/{pid}"
+    identity = _read_identity(f"/proc/{pid}")
+    if identity is None or identity.argv:
+        return identity
+    # A kernel thread, a zombie, or a process whose main thread has ended while others live.
+    stat = read_stat(pid)
+    if stat is None or not stat.main_ended:
+        return identity
+    try:
+        for folder, _ in live_threads(pid):
+            found = _read_identity(folder)
+            # One that ends at this moment has none either.
+            if found is not None and (found.argv or found.exe):
+                return found
+    except OSError:
+        return None
+    return identity
+
+
+def _read_identity(folder: str) -> Identity | None:
+    """`folder`: /proc/PID, or that of one of its threads."""
     try:
         cgroup = read(f"{folder}/cgroup")
         argv = read(f"{folder}/cmdline")

@@ -1,6 +1,7 @@
 """Recorded texts of /proc/PID."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cgroups import cgroups
+from tests.support.mainless import mainless
+from tests.support.waiting import eventually
 from tukur.sources.proc import (
     list_pids,
     parse_cgroup,
@@ -18,6 +22,7 @@ from tukur.sources.proc import (
     parse_status,
     read,
     read_cgroup,
+    read_cgroup_file,
     read_stat,
     read_status,
 )
@@ -174,3 +179,36 @@ def test_of_a_process_that_is_gone_nothing_is_read() -> None:
     assert read_status(child.pid) is None
     assert read_cgroup(child.pid) == ""
     assert child.pid not in list_pids()
+
+
+def test_a_process_whose_main_thread_ended_is_what_its_live_threads_are(tmp_path: Path) -> None:
+    with mainless(tmp_path, mib=20) as process:
+        main = parse_stat(read(f"/proc/{process.pid}/stat"))
+        assert (main.state, main.main_ended, main.vsize) == ("Z", True, 0)
+        eventually(lambda: (now := read_stat(process.pid)) is not None and now.state == "S")
+        stat, status = read_stat(process.pid), read_status(process.pid)
+        assert stat is not None
+        assert status is not None
+        assert (stat.state, stat.ended, stat.threads, stat.name) == ("S", False, 1, "worker")
+        assert (stat.start_ticks, stat.ppid) == (main.start_ticks, os.getpid())
+        assert stat.vsize > status.rss_anon > 20 << 20
+        assert (status.uid, status.ns_pid) == (os.geteuid(), process.pid)
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: (now := read_stat(process.pid)) is not None and now.state == "T")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        zombie = read_stat(process.pid)
+        assert zombie is not None
+        assert (zombie.state, zombie.ended, zombie.threads, zombie.vsize) == ("Z", True, 1, 0)
+
+
+def test_a_process_that_moved_after_its_main_thread_ended_is_where_its_threads_are(tmp_path: Path) -> None:
+    with cgroups() as made, mainless(tmp_path) as process:
+        made.place("tukur-test-moved", process.pid)
+        found = read_cgroup_file(process.pid, main_ended=True)
+        assert (parse_cgroup_v2(found) or b"").endswith(b"/tukur-test-moved")
+        assert found == read(f"/proc/{process.pid}/task/{_last_thread(process.pid)}/cgroup")
+
+
+def _last_thread(pid: int) -> int:
+    return max(int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir())
