@@ -1,8 +1,9 @@
 /*
  * NAME MIB: a process whose main thread ends while another goes on, with so much memory of its own.
  *
- * It calls itself "worker", and says "ready" once its main thread has ended. Each "child" on its standard
- * input makes one child that ends at once and is never collected, whose PID it says.
+ * It calls itself "worker", and says "ready" once its main thread has ended. It answers each line of its
+ * standard input by one: "child" by the PID of a child that ended at once and is never collected, "uid" by
+ * that of the user 1234, which it has become.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int main_lives(void)
@@ -37,11 +39,18 @@ static void *worker(void *mib)
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		pid_t child = fork();
+		long said = 1234;
 
-		if (!child)
-			_exit(3);
-		printf("%d\n", child);
+		if (!strcmp(line, "uid\n")) {
+			/* The C library's own would do it in every thread. */
+			if (syscall(SYS_setresuid, said, said, said))
+				exit(1);
+		} else {
+			said = fork();
+			if (!said)
+				_exit(3);
+		}
+		printf("%ld\n", said);
 		fflush(stdout);
 	}
 	for (;;)

@@ -32,8 +32,22 @@ def mainless(folder: Path, name: str = "mainless", mib: int = 0) -> Iterator["su
 
 def zombie_of(process: "subprocess.Popen[str]") -> int:
     """Makes a child of it that has ended and is not collected; its PID."""
+    return _ask(process, "child")
+
+
+def change_user(process: "subprocess.Popen[str]") -> int:
+    """Its living thread becomes another user; that user's number. Needs root."""
+    return _ask(process, "uid")
+
+
+def live_tid(process: "subprocess.Popen[str]") -> int:
+    """The number of its living thread."""
+    return max(int(entry.name) for entry in Path(f"/proc/{process.pid}/task").iterdir())
+
+
+def _ask(process: "subprocess.Popen[str]", what: str) -> int:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("child\n")
+    process.stdin.write(f"{what}\n")
     process.stdin.flush()
     return int(process.stdout.readline())

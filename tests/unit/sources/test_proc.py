@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cgroups import cgroups
-from tests.support.mainless import mainless
+from tests.support.mainless import live_tid, mainless
 from tests.support.waiting import eventually
 from tukur.sources.proc import (
     list_pids,
@@ -207,8 +207,4 @@ def test_a_process_that_moved_after_its_main_thread_ended_is_where_its_threads_a
         made.place("tukur-test-moved", process.pid)
         found = read_cgroup_file(process.pid, main_ended=True)
         assert (parse_cgroup_v2(found) or b"").endswith(b"/tukur-test-moved")
-        assert found == read(f"/proc/{process.pid}/task/{_last_thread(process.pid)}/cgroup")
-
-
-def _last_thread(pid: int) -> int:
-    return max(int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir())
+        assert found == read(f"/proc/{process.pid}/task/{live_tid(process)}/cgroup")
