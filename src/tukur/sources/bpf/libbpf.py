@@ -1,4 +1,4 @@
-"""The little of the system's ``libbpf.so.1`` that a source needs, through ctypes: one object file, loaded.
+"""The little of the system's ``libbpf.so.1`` that a source needs, through ctypes.
 
 Nothing is loaded at import. Every failure is a SourceUnavailableError that says what is missing.
 """
@@ -22,7 +22,7 @@ _LOG_LINES = 6
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 """libbpf_print_fn_t. A va_list is passed as a pointer on x86-64 and on arm64 alike."""
 
-SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 """ring_buffer_sample_fn: (context, data, size)."""
 
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -47,7 +47,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_map_delete_elem": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p)),
     "ring_buffer__new": (
         ctypes.c_void_p,
-        (ctypes.c_int, SAMPLE, ctypes.c_void_p, ctypes.c_void_p),
+        (ctypes.c_int, _SAMPLE, ctypes.c_void_p, ctypes.c_void_p),
     ),
     "ring_buffer__consume": (ctypes.c_int, (ctypes.c_void_p,)),
     "ring_buffer__free": (None, (ctypes.c_void_p,)),
@@ -230,6 +230,106 @@ class BpfObject:
         if self._object:
             self.library.bpf_object__close(self._object)
             self._object = None
+
+
+class EventPrograms:
+    """Programs that write what happens into a ring, and into a table what the ring has no room for."""
+
+    def __init__(
+        self,
+        image: bytes,
+        settings: bytes,
+        programs: Sequence[str],
+        optional: Sequence[str] = (),
+        ring_bytes: int | None = None,
+    ) -> None:
+        """Loads all `programs`, and the `optional` ones where this kernel has their hook.
+
+        The object has the maps ``ring``, ``groups`` and ``.bss``. `ring_bytes`: a power of two, at least a
+        page; None: as the object says. Raises SourceUnavailableError.
+        """
+        self._object, self.missing = _load_most(image, settings, programs, optional, ring_bytes)
+        self._library = self._object.library
+        self._programs = [name for name in (*programs, *optional) if name not in self.missing]
+        self._taken: list[bytes] = []
+        self._callback = _SAMPLE(self._take)
+        self._ring = self._library.ring_buffer__new(self._fd("ring"), self._callback, None, None)
+        if not self._ring:
+            self._object.close()
+            raise SourceUnavailableError("the ring cannot be mapped into memory")
+
+    def _fd(self, name: str) -> int:
+        fd: int = self._library.bpf_map__fd(self._object.map(name))
+        return fd
+
+    def _take(self, _context: int | None, data: int, size: int) -> int:
+        self._taken.append(ctypes.string_at(data, size))
+        return 0
+
+    def spent_ns(self) -> int:
+        """Time in all the programs so far; see BpfObject.spent_ns()."""
+        return sum(map(self._object.spent_ns, self._programs))
+
+    def events(self) -> bytes:
+        """All that is in the ring, one event after the other. Raises OSError where it fails or is closed."""
+        if not self._ring:
+            raise OSError(errno.EBADF, "the ring of events is closed")
+        count = self._library.ring_buffer__consume(self._ring)
+        if count < 0:
+            raise OSError(-count, f"ring_buffer__consume: {os.strerror(-count)}")
+        taken = b"".join(self._taken)
+        self._taken.clear()
+        return taken
+
+    def drain(self, name: str, key_size: int, value_size: int) -> list[tuple[bytes, bytes]]:
+        """All keys and values of a hash map, which is empty then."""
+        fd = self._fd(name)
+        found = []
+        key, value = ctypes.create_string_buffer(key_size), ctypes.create_string_buffer(value_size)
+        while self._library.bpf_map_get_next_key(fd, None, key) == 0:
+            if self._library.bpf_map_lookup_elem(fd, key, value) == 0:
+                found.append((key.raw, value.raw))
+            if self._library.bpf_map_delete_elem(fd, key):
+                break
+        return found
+
+    def variables(self, size: int) -> bytes:
+        """The object's zero-initialised global variables, `size` bytes. Raises OSError."""
+        value = ctypes.create_string_buffer(size)
+        if self._library.bpf_map_lookup_elem(self._fd(".bss"), bytes(4), value):
+            raise OSError(ctypes.get_errno(), "the program's variables cannot be read")
+        return value.raw
+
+    def close(self) -> None:
+        """Detaches and unloads; may be called twice."""
+        if self._ring:
+            self._library.ring_buffer__free(self._ring)
+            self._ring = None
+        self._object.close()
+
+
+def _load_most(
+    image: bytes,
+    settings: bytes,
+    programs: Sequence[str],
+    optional: Sequence[str],
+    ring_bytes: int | None,
+) -> tuple[BpfObject, list[str]]:
+    """The object with all programs, or with those that are not optional; and which are missing then."""
+    for left_out in ([], list(optional)):
+        made = BpfObject(image)
+        for name in left_out:
+            made.leave_out(name)
+        if ring_bytes is not None:
+            made.library.bpf_map__set_max_entries(made.map("ring"), ring_bytes)
+        try:
+            made.load(settings, [name for name in (*programs, *optional) if name not in left_out])
+        except SourceUnavailableError:
+            if left_out or not optional:
+                raise
+        else:
+            return made, left_out
+    raise AssertionError("the last try returns or raises")
 
 
 def _failure(what: str, number: int, log: _Log) -> SourceUnavailableError:

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tukur.records import GROUP, GROUP_EVENT, LOST, LOST_EVENT
-from tukur.sources.bpf.libbpf import object_image
-from tukur.sources.bpf.programs import EventPrograms
+from tukur.sources.bpf.libbpf import EventPrograms, object_image
 
 OBJECT = "lives.bpf.o"
 _GROUP_KEY = struct.Struct("=QII16s")

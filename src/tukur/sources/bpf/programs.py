@@ -1,18 +1,17 @@
-"""Loaded programs by how they run: opened as an iterator, called, or attached to what happens."""
+"""Loaded programs that run when they are asked to: opened as an iterator, or called."""
 
 import ctypes
 import errno
 import mmap
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tukur.sources.base import SourceUnavailableError
-from tukur.sources.bpf.libbpf import SAMPLE, BpfObject
+from tukur.sources.bpf.libbpf import BpfObject
 
 
 class IterProgram:
@@ -115,99 +114,3 @@ class _RunOptions(ctypes.Structure):
         ("cpu", ctypes.c_uint32),
         ("batch_size", ctypes.c_uint32),
     )
-
-
-class EventPrograms:
-    """Programs that write what happens into a ring, and into a table what the ring has no room for."""
-
-    def __init__(
-        self,
-        image: bytes,
-        settings: bytes,
-        programs: Sequence[str],
-        optional: Sequence[str] = (),
-        ring_bytes: int | None = None,
-    ) -> None:
-        """Loads all `programs`, and the `optional` ones where this kernel has their hook.
-
-        The object has the maps ``ring``, ``groups`` and ``.bss``. `ring_bytes`: a power of two, at least a
-        page; None: as the object says. Raises SourceUnavailableError.
-        """
-        self._object, self.missing = _load_most(image, settings, programs, optional, ring_bytes)
-        self._library = self._object.library
-        self._programs = [name for name in (*programs, *optional) if name not in self.missing]
-        self._taken: list[bytes] = []
-        self._callback = SAMPLE(self._take)
-        self._ring = self._library.ring_buffer__new(self._object.map_fd("ring"), self._callback, None, None)
-        if not self._ring:
-            self._object.close()
-            raise SourceUnavailableError("the ring cannot be mapped into memory")
-
-    def _take(self, _context: int | None, data: int, size: int) -> int:
-        self._taken.append(ctypes.string_at(data, size))
-        return 0
-
-    def spent_ns(self) -> int:
-        """Time in all the programs so far; see BpfObject.spent_ns()."""
-        return sum(map(self._object.spent_ns, self._programs))
-
-    def events(self) -> bytes:
-        """All that is in the ring, one event after the other. Raises OSError where it fails or is closed."""
-        if not self._ring:
-            raise OSError(errno.EBADF, "the ring of events is closed")
-        count = self._library.ring_buffer__consume(self._ring)
-        if count < 0:
-            raise OSError(-count, f"ring_buffer__consume: {os.strerror(-count)}")
-        taken = b"".join(self._taken)
-        self._taken.clear()
-        return taken
-
-    def drain(self, name: str, key_size: int, value_size: int) -> list[tuple[bytes, bytes]]:
-        """All keys and values of a hash map, which is empty then."""
-        fd = self._object.map_fd(name)
-        found = []
-        key, value = ctypes.create_string_buffer(key_size), ctypes.create_string_buffer(value_size)
-        while self._library.bpf_map_get_next_key(fd, None, key) == 0:
-            if self._library.bpf_map_lookup_elem(fd, key, value) == 0:
-                found.append((key.raw, value.raw))
-            if self._library.bpf_map_delete_elem(fd, key):
-                break
-        return found
-
-    def variables(self, size: int) -> bytes:
-        """The object's zero-initialised global variables, `size` bytes. Raises OSError."""
-        value = ctypes.create_string_buffer(size)
-        if self._library.bpf_map_lookup_elem(self._object.map_fd(".bss"), bytes(4), value):
-            raise OSError(ctypes.get_errno(), "the program's variables cannot be read")
-        return value.raw
-
-    def close(self) -> None:
-        """Detaches and unloads; may be called twice."""
-        if self._ring:
-            self._library.ring_buffer__free(self._ring)
-            self._ring = None
-        self._object.close()
-
-
-def _load_most(
-    image: bytes,
-    settings: bytes,
-    programs: Sequence[str],
-    optional: Sequence[str],
-    ring_bytes: int | None,
-) -> tuple[BpfObject, list[str]]:
-    """The object with all programs, or with those that are not optional; and which are missing then."""
-    for left_out in ([], list(optional)):
-        made = BpfObject(image)
-        for name in left_out:
-            made.leave_out(name)
-        if ring_bytes is not None:
-            made.set_entries("ring", ring_bytes)
-        try:
-            made.load(settings, [name for name in (*programs, *optional) if name not in left_out])
-        except SourceUnavailableError:
-            if left_out or not optional:
-                raise
-        else:
-            return made, left_out
-    raise AssertionError("the last try returns or raises")

@@ -1,4 +1,4 @@
-"""Programs that are asked after their end say so; running ones are in tests/kernel."""
+"""The memory that a program shares; running programs are in tests/kernel."""
 
 import mmap
 import os
@@ -7,13 +7,6 @@ import numpy as np
 import pytest
 
 from tukur.sources.bpf import programs
-
-
-def test_events_that_are_asked_for_after_the_end_are_an_error_and_no_null_pointer() -> None:
-    events = programs.EventPrograms.__new__(programs.EventPrograms)
-    events._ring = None
-    with pytest.raises(OSError, match="closed"):
-        events.events()
 
 
 def test_mapped_memory_shows_what_is_written_later_and_stays_while_it_is_used() -> None:
