@@ -48,9 +48,10 @@ def device_rates(current: HostSample, previous: HostSample, seconds: float) -> l
     ]
 
 
-def are_known(sample: HostSample, kind: str) -> bool:
-    """Whether the devices of a kind could be read; older agents do not say so where there were none."""
-    return sample.get(_COUNTS[kind], -1) >= 0 or bool(_devices(sample.names)[kind])
+def known_kinds(sample: HostSample) -> set[str]:
+    """The kinds of devices that could be read; older agents do not say so where there were none."""
+    devices = _devices(sample.names)
+    return {kind for kind in _COUNTS if devices[kind] or sample.get(_COUNTS[kind], -1) >= 0}
 
 
 def _rates(kind: str, name: str, now: dict[str, int], before: dict[str, int], seconds: float) -> DeviceRates:
