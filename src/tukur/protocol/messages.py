@@ -91,8 +91,9 @@ class Ended(Struct, gc=False, frozen=True, kw_only=True):
     """boot_ns of its death where ``exact``, else of the last sample that had it."""
     last_wall_ns: Time
     cpu_ns: U64
-    rss_peak: U64
-    """The largest RSS, bytes: where ``exact`` by the kernel's own account, else that a sample saw."""
+    rss_peak: U64 | None
+    """The largest RSS, bytes: where ``exact`` by the kernel's own account, else that a sample saw; None:
+    unknown."""
     read_bytes: U64
     write_bytes: U64
     exact: bool = False
@@ -116,7 +117,8 @@ class LifeGroup(Struct, gc=False, frozen=True, kw_only=True):
     lives: U64
     """0: how many is not known."""
     cpu_ns: U64
-    rss_peak: U64
+    rss_peak: U64 | None
+    """None: unknown of each of them."""
     read_bytes: U64
     write_bytes: U64
 
@@ -164,7 +166,8 @@ class ProcessMinute(Struct, gc=False, frozen=True, kw_only=True, array_like=True
     pid: Pid
     start_ns: U64
     cpu_ns: U64
-    rss_peak: U64
+    rss_peak: U64 | None
+    """None: unknown, as of a life that no sample has."""
     read_bytes: U64
     write_bytes: U64
 

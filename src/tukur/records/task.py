@@ -17,6 +17,8 @@ THREAD = 1 << 1
 """Flag: a thread's share, to be added to its process (TUKUR_TASK_THREAD); never leaves a source."""
 ENDED = 1 << 2
 """Flag: the life is over, the counters are final (TUKUR_TASK_ENDED); such a row stands in one sample."""
+PEAK_UNKNOWN = 1 << 3
+"""Flag, beside ``ENDED``: its peak of memory is not known (TUKUR_TASK_PEAK_UNKNOWN)."""
 
 TASK = np.dtype(
     [

@@ -180,7 +180,10 @@ def _rates(snapshot: Snapshot, before: Snapshot | None) -> HostRates:
 
 
 def _life_groups(groups: GroupArray) -> list[LifeGroup]:
-    names = ("ppid", "start_ns", "comm", "uid", "lives", "cpu_ns", "rss_peak", "read_bytes", "write_bytes")
+    names = (
+        *("ppid", "start_ns", "comm", "uid", "lives", "cpu_ns"),
+        *("rss_peak", "peaks", "read_bytes", "write_bytes"),
+    )
     return [
         LifeGroup(
             ppid=ppid,
@@ -189,11 +192,11 @@ def _life_groups(groups: GroupArray) -> list[LifeGroup]:
             uid=uid,
             lives=lives,
             cpu_ns=cpu_ns,
-            rss_peak=rss_peak,
+            rss_peak=rss_peak if peaks else None,
             read_bytes=read,
             write_bytes=write,
         )
-        for ppid, start_ns, comm, uid, lives, cpu_ns, rss_peak, read, write in zip(
+        for ppid, start_ns, comm, uid, lives, cpu_ns, rss_peak, peaks, read, write in zip(
             *(groups[name].tolist() for name in names), strict=True
         )
     ]

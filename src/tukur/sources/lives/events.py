@@ -17,6 +17,7 @@ from tukur.records import (
     FREE_EVENT,
     GROUP,
     GROUP_EVENT,
+    GROUP_SIZE_1,
     LOST,
     LOST_EVENT,
     GroupArray,
@@ -94,15 +95,17 @@ _MIN_SIZES = {
     EXIT_EVENT: EXIT.itemsize,
     FREE_EVENT: EXIT.itemsize,
     CGROUP_EVENT: CGROUP.itemsize,
-    GROUP_EVENT: GROUP.itemsize,
+    GROUP_EVENT: GROUP_SIZE_1,
     LOST_EVENT: LOST.itemsize,
 }
 
 
 def _gather(data: bytes, places: list[tuple[int, int]], dtype: "np.dtype[Any]") -> npt.NDArray[np.void]:
-    """The fixed part of each, as an array that can be written to."""
+    """The fixed part of each, as an array that can be written to; what an older kernel side lacks is zero."""
     size = dtype.itemsize
-    whole = bytearray().join(data[offset : offset + size] for offset, _ in places)
+    whole = bytearray().join(
+        data[offset : offset + min(size, length)].ljust(size, b"\0") for offset, length in places
+    )
     return np.frombuffer(whole, dtype=dtype)
 
 

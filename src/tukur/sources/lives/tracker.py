@@ -3,16 +3,29 @@
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import ENDED, EXIT, TASK, Departed, GroupArray, Losses, TaskArray, merge_groups, take_rows
+from tukur.records import (
+    ENDED,
+    EXIT,
+    KTHREAD,
+    OWN_PEAK,
+    PEAK_UNKNOWN,
+    TASK,
+    Departed,
+    GroupArray,
+    Losses,
+    TaskArray,
+    merge_groups,
+    take_rows,
+)
 from tukur.sources.lives.events import Events, LifeKey
 
 _MAX_AGE = 2
 """Readings for which a death waits for its reaping: that comes a grace period of RCU after the wait()."""
 _USAGE = (
     *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
-    *("read_bytes", "write_bytes", "nvcsw", "nivcsw", "rss_peak", "status"),
+    *("read_bytes", "write_bytes", "nvcsw", "nivcsw", "status"),
 )
-"""What a reaping knows better than the death before it."""
+"""What a reaping knows better than the death before it: not the memory, which is gone by then."""
 _SAME = (
     *("start_ns", "cpu_ns", "minflt", "majflt", "read_bytes", "write_bytes", "nvcsw", "nivcsw"),
     *("cgroup_id", "pid", "ppid", "uid", "gid", "ns_pid", "comm"),
@@ -126,7 +139,10 @@ def _tasks(deaths: npt.NDArray[np.void], flag: int) -> TaskArray:
     share = deaths["stime_ns"] / np.maximum(deaths["utime_ns"] + deaths["stime_ns"], 1)
     tasks["stime_ns"] = np.minimum((tasks["cpu_ns"] * share).astype(np.uint64), tasks["cpu_ns"])
     tasks["utime_ns"] = tasks["cpu_ns"] - tasks["stime_ns"]
-    tasks["rss_anon"] = deaths["rss_peak"]
-    tasks["flags"] = deaths["flags"] | flag
+    own_peak = deaths["flags"] & OWN_PEAK != 0
+    tasks["rss_anon"] = np.where(own_peak, deaths["rss_peak"], 0)
+    tasks["flags"] = deaths["flags"] & KTHREAD | flag
+    if flag:
+        tasks["flags"][~own_peak] |= PEAK_UNKNOWN
     tasks["state"] = ord("X")
     return tasks
