@@ -97,33 +97,8 @@ class Accounts:
         peaks, known = self._life_peaks(departed)
         shown = match_previous(tasks, snapshot.tasks) >= 0
         self._rows.extend(_whole_rows(take_rows(tasks, ~shown), peaks[~shown], known[~shown]))
-        columns = zip(
-            *(tasks[name].tolist() for name in ("pid", "start_ns", "cpu_ns", "read_bytes", "write_bytes")),
-            _optional(peaks, known),
-            departed.end_ns.tolist(),
-            departed.status.tolist(),
-            strict=True,
-        )
-        reported = set()
-        for pid, start_ns, cpu_ns, read, write, peak, end_ns, status in columns:
-            reported.add((pid, start_ns))
-            code, sign = exit_of(status)
-            self._ended.append(
-                Ended(
-                    pid=pid,
-                    start_ns=start_ns,
-                    last_ns=end_ns,
-                    last_wall_ns=snapshot.wall_ns - max(snapshot.boot_ns - end_ns, 0),
-                    cpu_ns=cpu_ns,
-                    rss_peak=peak,
-                    read_bytes=read,
-                    write_bytes=write,
-                    exact=True,
-                    exit_code=code,
-                    exit_signal=sign,
-                )
-            )
-        return reported
+        self._ended.extend(_ends(departed, _optional(peaks, known), snapshot))
+        return set(zip(tasks["pid"].tolist(), tasks["start_ns"].tolist(), strict=True))
 
     def _life_peaks(self, departed: Departed) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
         """The most memory of each, as the kernel says or as a sample saw it; and whether that is known."""
@@ -173,6 +148,37 @@ class Accounts:
                 self._account[name] = tasks[name]
             self._account["rss"] = self._account["peak"] = rss_of(tasks)
         return ended, rows
+
+
+def _ends(departed: Departed, peaks: list[int | None], snapshot: Snapshot) -> list[Ended]:
+    tasks, end_ns = departed.tasks, departed.end_ns.astype(np.int64)
+    wall_ns = snapshot.wall_ns - np.maximum(snapshot.boot_ns - end_ns, 0)
+    # Of thousands of lives nearly all end in the same few ways.
+    exits = {status: exit_of(status) for status in np.unique(departed.status).tolist()}
+    columns = zip(
+        *(tasks[name].tolist() for name in ("pid", "start_ns", "cpu_ns", "read_bytes", "write_bytes")),
+        peaks,
+        end_ns.tolist(),
+        wall_ns.tolist(),
+        map(exits.__getitem__, departed.status.tolist()),
+        strict=True,
+    )
+    return [
+        Ended(
+            pid=pid,
+            start_ns=start_ns,
+            last_ns=last_ns,
+            last_wall_ns=last_wall_ns,
+            cpu_ns=cpu_ns,
+            rss_peak=peak,
+            read_bytes=read,
+            write_bytes=write,
+            exact=True,
+            exit_code=code,
+            exit_signal=sign,
+        )
+        for pid, start_ns, cpu_ns, read, write, peak, last_ns, last_wall_ns, (code, sign) in columns
+    ]
 
 
 def exit_of(status: int) -> tuple[int | None, int | None]:

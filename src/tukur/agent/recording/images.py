@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tukur.agent.recording.ended_images import EndedImages
 from tukur.agent.recording.scrub import Scrubber
 from tukur.protocol.messages import Image
 from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray, comm_text, take_rows
 from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.identity import Identity, read_identity, user_name
-from tukur.sources.proc import parse_cmdline
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Images:
         """`cgroup_path`: from a cgroup's id to its path in the v2 hierarchy, None where it is not known."""
         self._scrubber = scrubber
         self._read = reader
-        self._cgroup_path = cgroup_path
+        self._ended = EndedImages(scrubber, cgroup_path, self._user)
         self._images: dict[int, Image] = {}
         self._texts: dict[str, str] = {}
         self._users: dict[int, str] = {}
@@ -48,64 +48,13 @@ class Images:
         self._users.clear()
         tasks = snapshot.tasks
         # First, so that where a PID is another's by now, that one's image is the last.
-        ended = self._ended(departed, snapshot)
+        ended = self._ended.make(departed, self._images, snapshot)
         wanted = np.concatenate((change.new, _renewed(tasks, previous, change)))
         wanted = wanted[(tasks["flags"][wanted] & ENDED) == 0]
         fresh = ended + [self._make(tasks[row], snapshot) for row in np.sort(wanted)]
         for image in fresh:
             self._images[image.pid] = image
         return fresh
-
-    def _ended(self, departed: Departed, snapshot: Snapshot) -> list[Image]:
-        """Images of lives that ended, where they are new or became another program since."""
-        fresh = []
-        born: dict[int, Image] = {}
-        for task, args in zip(departed.tasks, departed.args, strict=True):
-            known = self._images.get(int(task["pid"]))
-            if known is not None and known.start_ns != int(task["start_ns"]):
-                known = None
-            name = comm_text(bytes(task["comm"]))
-            if known is None or args or known.name != name:
-                parent = born.get(int(task["ppid"])) or self._images.get(int(task["ppid"]))
-                # What no sample saw holds from its beginning, not from the sample after its end.
-                since = snapshot.boot_ns if known else min(int(task["start_ns"]), snapshot.boot_ns)
-                image = self._make_ended(task, args, known or parent, snapshot, since)
-                born[image.pid] = image
-                fresh.append(image)
-        return fresh
-
-    def _make_ended(
-        self, task: Any, args: bytes, like: Image | None, snapshot: Snapshot, since_ns: int
-    ) -> Image:
-        """`like`: its older image or its parent's: without exec a fork has the same arguments and program."""
-        uid, kthread = int(task["uid"]), bool(int(task["flags"]) & KTHREAD)
-        cgroup = self._cgroup_path(int(task["cgroup_id"])) or ""
-        if cgroup in ("", "/") and like is not None:
-            # On a v1 hierarchy the id tells nothing.
-            cgroup = like.cgroup
-        membership = parse_cgroup_path(cgroup)
-        if args:
-            exe, cmdline = "", self._once(self._scrubber.scrub(parse_cmdline(args)))
-        else:
-            exe, cmdline = (like.exe, like.cmdline) if like is not None and not kthread else ("", "")
-        return Image(
-            pid=int(task["pid"]),
-            start_ns=int(task["start_ns"]),
-            since_ns=since_ns,
-            since_wall_ns=snapshot.wall_ns - (snapshot.boot_ns - since_ns),
-            ppid=int(task["ppid"]),
-            uid=uid,
-            user=self._user(uid),
-            name=self._once(comm_text(bytes(task["comm"]))),
-            exe=exe,
-            cmdline=cmdline,
-            cgroup=self._once(cgroup),
-            unit=membership.unit,
-            container=membership.container,
-            pod=membership.pod,
-            slice=membership.slice,
-            kthread=kthread,
-        )
 
     def get(self, pid: int) -> Image | None:
         """The image of the process that has this PID in the newest snapshot."""
