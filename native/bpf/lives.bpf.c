@@ -38,6 +38,7 @@ struct {
 	__u64 lives;
 	__u64 cpu_ns;
 	__u64 finals;
+	__u64 grouped; /* not lost: how often something was added to a group */
 } lost;
 
 struct {
@@ -244,6 +245,7 @@ static __always_inline void add_to_group(const struct group_key *key,
 {
 	struct tukur_group fresh = {}, *group;
 
+	__sync_fetch_and_add(&lost.grouped, 1);
 	group = bpf_map_lookup_elem(&groups, key);
 	if (!group) {
 		fresh.first_ns = event->at_ns;

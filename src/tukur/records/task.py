@@ -128,7 +128,7 @@ def take_rows(rows: Any, which: Any) -> Any:
 def compare(current: TaskArray, previous: TaskArray) -> Change:
     """How `current` came out of `previous`; both sorted by pid, both contiguous."""
     if len(current) == len(previous):
-        rows = np.flatnonzero(row_bytes(current) != row_bytes(previous))
+        rows = _differing(current, previous)
         now, before = take_rows(current, rows), take_rows(previous, rows)
         # Most seconds nobody comes or goes: then one pass over both tables is all it takes.
         if np.array_equal(now["pid"], before["pid"]) and np.array_equal(now["start_ns"], before["start_ns"]):
@@ -137,8 +137,16 @@ def compare(current: TaskArray, previous: TaskArray) -> Change:
     known = np.flatnonzero(index >= 0)
     stayed = np.zeros(len(previous), dtype=bool)
     stayed[index[known]] = True
-    differs = row_bytes(current)[known] != row_bytes(previous)[index[known]]
+    differs = _differing(take_rows(current, known), take_rows(previous, index[known]))
     return Change(index, known[differs], np.flatnonzero(index < 0), np.flatnonzero(~stayed))
+
+
+def _differing(current: TaskArray, previous: TaskArray) -> IntArray:
+    """Indices of the rows that are not the same in both tables, which are as long as each other."""
+    # As one long row of numbers: many times faster than row by row.
+    words = np.flatnonzero(as_words(current).ravel() != as_words(previous).ravel())
+    rows = words // (TASK.itemsize // 8)
+    return rows[np.diff(rows, prepend=-1) > 0]
 
 
 def match_previous(current: TaskArray, previous: TaskArray) -> IntArray:

@@ -57,9 +57,16 @@ class Events:
     groups: GroupArray = field(default_factory=no_groups)
     lost: Losses = field(default_factory=Losses)
 
+    def __bool__(self) -> bool:
+        return bool(
+            self.execs or len(self.exits) or len(self.frees) or self.cgroups or len(self.groups) or self.lost
+        )
+
 
 def parse_events(data: bytes) -> Events:
     """The events of a reading. Those of an unknown kind are skipped. Raises BadEventsError."""
+    if not data:
+        return Events()
     places = _places(data)
     words = np.frombuffer(data, dtype=np.uint64, count=len(data) // 8)
     return Events(

@@ -49,6 +49,8 @@ class LifeTracker:
 
     def feed(self, events: Events) -> None:
         """Takes in what happened since the last call."""
+        if not events:
+            return
         self._args.update((key, (args, 0)) for key, args in events.execs.items())
         self._add_deaths(events.exits)
         self._finish(events.frees)
@@ -78,6 +80,8 @@ class LifeTracker:
 
     def departed(self, living: TaskArray) -> Departed:
         """The lives whose account is closed: reaped, or waited for long enough; none of the living."""
+        if not (len(self._deaths) or self._args or self._groups or self._lost or self._cgroups):
+            return Departed()
         gone = ~_among(self._deaths, living)
         ready = (self._final | (self._age >= _MAX_AGE)) & gone
         deaths = _ordered(take_rows(self._deaths, ready))
