@@ -1,6 +1,7 @@
 """Gaps that agents tell, and stretches that nobody tells of."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.hub import HOST
 from tests.support.record import BOOT, BOOTED, SECOND, WALL, Machine
@@ -83,15 +84,85 @@ async def test_where_nobody_recorded_there_is_a_hole(store: Store) -> None:
     assert await holes(store, 40, 60) == []
 
 
-@pytest.mark.parametrize("jump_s", [3600, -15])
-async def test_a_wall_clock_that_is_set_makes_no_hole_within_a_boot(store: Store, jump_s: int) -> None:
+async def reasons(store: Store) -> list[tuple[int, int, str]]:
+    found = await store.facts.gaps.holes(1, START - 1000, START + 10_000_000, 100)
+    return [((hole.last_ms - START) // 1000, (hole.first_ms - START) // 1000, hole.reason) for hole in found]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+async def test_where_a_block_pauses_there_is_a_hole(store: Store, merged: bool) -> None:
+    machine = Machine()
+    machine.start(10, "x")
+    first = machine.block(10)
+    for _ in range(4):
+        machine.sample()
+    machine.skip(15)
+    second = machine.block(3)
+    machine.sample()
+    machine.skip(1)  # a single one is missing: that is none
+    await store.facts.blocks.put([(HOST, block) for block in (first, second, machine.block(5))])
+    if merged:
+        (number,) = await store.facts.lives.boots(1)
+        done = await store.merging.merge(number, 2**62)
+        assert done is not None
+        assert (done.blocks, done.made) == (3, 1)
+    assert await reasons(store) == [(13, 29, "not_sampled")]
+    assert await holes(store, 20, 21) == [(13, 29)]
+
+
+async def test_an_agent_that_missed_samples_between_two_blocks_did_not_stop_running(store: Store) -> None:
+    machine = Machine()
+    machine.start(10, "x")
+    blocks = [machine.block(10)]
+    machine.skip(15)
+    blocks += [replace(machine.block(10), missed=15), machine.block(10)]
+    await store.facts.blocks.put([(HOST, block) for block in blocks])
+    assert await reasons(store) == [(9, 25, "not_sampled")]
+
+
+async def test_blocks_that_are_missing_and_an_agent_that_was_restarted_are_not_recorded(store: Store) -> None:
+    machine = Machine()
+    machine.start(10, "x")
+    blocks = [machine.block(10)]
+    machine.block(10)  # it has not come
+    blocks.append(machine.block(10))
+    machine.skip(5)
+    machine.restart_agent()
+    blocks.append(replace(machine.block(10), missed=5))
+    await store.facts.blocks.put([(HOST, block) for block in blocks])
+    assert await reasons(store) == [(9, 20, "not_recorded"), (29, 35, "not_recorded")]
+
+
+async def test_a_wall_clock_that_is_set_forward_leaves_a_hole_and_its_reason(store: Store) -> None:
     machine = Machine()
     machine.start(10, "x")
     blocks = [machine.block(10), machine.block(10)]
-    machine.wall_ns += jump_s * SECOND
+    machine.wall_ns += 3600 * SECOND
     blocks += [machine.block(10), machine.block(10)]
     await store.facts.blocks.put([(HOST, block) for block in blocks])
-    assert await holes(store) == []
+    assert await reasons(store) == [(19, 3620, "clock_set")]
+
+
+async def test_a_wall_clock_that_is_set_back_leaves_none(store: Store) -> None:
+    machine = Machine()
+    machine.start(10, "x")
+    blocks = [machine.block(10), machine.block(10)]
+    machine.wall_ns -= 15 * SECOND
+    blocks += [machine.block(10), machine.block(10)]
+    await store.facts.blocks.put([(HOST, block) for block in blocks])
+    assert await reasons(store) == []
+
+
+async def test_a_stretch_that_is_recorded_after_the_clock_was_set_back_is_no_hole(store: Store) -> None:
+    machine = Machine()
+    machine.start(10, "x")
+    blocks = [machine.block(10)]
+    machine.wall_ns += 30 * SECOND
+    blocks.append(machine.block(10))
+    machine.wall_ns -= 40 * SECOND
+    blocks += [machine.block(10) for _ in range(3)]
+    await store.facts.blocks.put([(HOST, block) for block in blocks])
+    assert await reasons(store) == []
 
 
 async def test_a_reboot_leaves_a_hole(store: Store) -> None:

@@ -49,7 +49,10 @@ def history() -> list[Block]:
     machine.execute(13, "execs-again", "execs-again", "--now")
     machine.start(15, "late", ppid=11)
     machine.work(10, cpu_s=0.5, read_bytes=4096)
+    machine.work(12, cpu_s=0.5, read_bytes=4096)
+    machine.set(12, rss_anon=2**30)
     blocks.append(machine.block(3))
+    machine.set(12, rss_anon=2**20)
     machine.exit(11, status=256, utime_ns=SECOND, cpu_ns=SECOND)
     machine.flash(16, "flash", "flash", "--quick", status=9)
     machine.together("forked", lives=5, cpu_ns=100)
@@ -145,6 +148,8 @@ async def test_in_reverse_order(deliver: Deliver) -> None:
     lives = {row["pid"]: row for row in in_order["process"]}
     assert {pid for pid, row in lives.items() if row["ended"]} == {11, 12, 13, 15, 16, 17, 18}
     assert lives[12]["last_ms"] == in_order["block"][3]["last_ms"]
+    assert (lives[12]["cpu_ns"], lives[12]["rss_peak"], lives[12]["exact"]) == (SECOND // 2, 2**30, False)
+    assert (lives[10]["cpu_ns"], lives[10]["rss_peak"]) == (None, None), "it lives"
 
 
 async def test_in_shuffled_order(deliver: Deliver) -> None:

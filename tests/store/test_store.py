@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from msgspec.structs import replace
+from sqlalchemy import func, select, update
 
 from tests.support.hub import HOST, OTHER
 from tests.support.record import BOOT, GIB, SECOND, WALL, Machine, facts_of
@@ -324,6 +325,71 @@ async def test_what_a_new_run_of_the_agent_does_not_see_has_ended(store: Store) 
         (reused_ns, 10): False,
     }
     assert lives[gone_ns, 10].last_ms == START + 4000
+
+
+async def test_a_life_that_ended_unseen_has_the_totals_that_were_last_recorded(store: Store) -> None:
+    machine = Machine()
+    begun = machine.start(10, "worker"), machine.start(11, "idle", ppid=0, cpu_ns=SECOND, rss_anon=4096)
+    machine.sample()
+    machine.work(10, cpu_s=2, read_bytes=7, write_bytes=9)
+    machine.set(10, rss_anon=GIB)
+    blocks = [machine.block(8)]
+    machine.set(10, rss_anon=4096)
+    blocks.append(machine.block(10))
+    machine.end(10)
+    machine.end(11)
+    machine.skip(30)
+    machine.restart_agent()
+    await put(store, *blocks, machine.block(2))
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
+    lives = await store.facts.lives.rows(number, begun)
+    worker, idle = lives[begun[0], 10], lives[begun[1], 11]
+    assert (worker.ended, worker.exact) == (True, False)
+    assert worker[8:12] == (2 * SECOND, GIB, 7, 9), "the peak was in a minute, and not in the last sample"
+    assert (idle.cpu_ns, idle.rss_peak) == (SECOND, 4096), "it is in no minute, and in the last sample"
+
+
+async def test_what_a_life_used_that_only_its_minutes_know_is_kept_when_its_seconds_are_not(
+    store: Store,
+) -> None:
+    machine = Machine()
+    begun = machine.start(10, "worker"), machine.start(11, "idle")
+    machine.sample()
+    machine.work(10, cpu_s=2)
+    machine.set(10, rss_anon=GIB)
+    await put(store, machine.block(8))
+    (number,) = await store.facts.lives.boots((await the_host(store)).number)
+    async with store.database.write() as connection:
+        await connection.execute(update(schema.block).values(tasks=b"TKT1 damaged"))
+    machine.end(10)
+    machine.end(11)
+    machine.restart_agent()
+    await put(store, machine.block(2))
+    lives = await store.facts.lives.rows(number, begun)
+    assert (lives[begun[0], 10].cpu_ns, lives[begun[0], 10].rss_peak) == (2 * SECOND, GIB)
+    assert (lives[begun[1], 11].ended, lives[begun[1], 11].cpu_ns, lives[begun[1], 11].rss_peak) == (
+        True,
+        None,
+        None,
+    ), "what is unknown is not zero"
+
+
+async def test_a_peak_that_the_agent_does_not_know_is_unknown(store: Store) -> None:
+    machine = Machine()
+    machine.sample()
+    start_ns = machine.flash(10, "sleep", cpu_s=0.5)
+    block = machine.block(2)
+    block = replace(
+        block,
+        ended=[replace(end, rss_peak=None) for end in block.ended],
+        process_minutes=[replace(row, rss_peak=None) for row in block.process_minutes],
+    )
+    await put(store, block)
+    host_no = (await the_host(store)).number
+    (number,) = await store.facts.lives.boots(host_no)
+    assert (await store.facts.lives.rows(number, [start_ns]))[start_ns, 10].rss_peak is None
+    (sums,) = await store.facts.rollups.process_sums(host_no, 0, START + 60_000)
+    assert (sums.cpu_ns, sums.rss_peak) == (SECOND // 2, schema.UNKNOWN_PEAK)
 
 
 async def test_a_life_that_ended_keeps_its_totals(store: Store) -> None:

@@ -39,7 +39,7 @@ SELECT
         WHERE i.boot = m.boot AND i.start_ns = m.start_ns AND i.pid = m.pid ORDER BY i.since_ns DESC LIMIT 1
     ) AS name,
     m.cpu_ns / 1e9 AS cpu_seconds,
-    m.rss_peak AS memory_peak,
+    NULLIF(m.rss_peak, -1) AS memory_peak,
     m.read_bytes,
     m.write_bytes
 FROM tukur.process_minute m

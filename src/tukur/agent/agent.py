@@ -191,7 +191,7 @@ class Agent:
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._lost += departed.lost
-        if self._recorder.clock_stepped(at):
+        if self._recorder.clock_stepped(at) or self._recorder.interrupted(at):
             self._flush()
         with self._cost.part("account"):
             sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())

@@ -112,13 +112,14 @@ def top_of(snapshot: Snapshot, rows: Any) -> list[tuple[int, str, float, int]]:
     count = min(TOP, len(rows))
     if count == 0:
         return []
-    busiest = np.argpartition(-rows["cpu"], count - 1)[:count]
-    busiest = busiest[np.argsort(-rows["cpu"][busiest], kind="stable")]
+    shares = np.nan_to_num(rows["cpu"])
+    busiest = np.argpartition(-shares, count - 1)[:count]
+    busiest = busiest[np.argsort(-shares[busiest], kind="stable")]
     return [
         (
             int(rows["pid"][at]),
             comm_text(bytes(snapshot.tasks["comm"][at])),
-            round(float(rows["cpu"][at]), 4),
+            round(float(shares[at]), 4),
             int(rows["rss"][at]),
         )
         for at in busiest

@@ -11,6 +11,7 @@ from tukur.blocks.layout import HOST_MAGIC, MAX_SAMPLES, TASK_MAGIC, WORDS, Host
 from tukur.records import (
     ENDED,
     RECORD_VERSION,
+    START_TOLERANCE_NS,
     TASK,
     HostRates,
     HostSample,
@@ -40,8 +41,6 @@ MAX_ROWS = 1 << 23
 in a minute."""
 
 _COUNTERS = ("cpu_ns", "read_bytes", "write_bytes")
-_TICK_NS = 20_000_000
-"""A source that knows a start only to the clock tick (procfs) may place it this much too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ def _bases(block: _Tasks, begin: int) -> dict[str, npt.NDArray[np.uint64]]:
     # A life that began after the sample before its first is counted whole; one that had been running
     # (the agent has just begun, or a source had missed it) only from where it was first seen.
     sample_before = np.where(born > 0, block.boot_ns[np.maximum(born - 1, 0)], np.iinfo(np.int64).max)
-    fresh = first_records["start_ns"].astype(np.int64) >= sample_before - _TICK_NS
+    fresh = first_records["start_ns"].astype(np.int64) >= sample_before - START_TOLERANCE_NS
     # A death that was reported late: no sample saw it alive.
     fresh |= (born > 0) & (first_records["flags"] & ENDED != 0)
     late = born >= begin

@@ -26,6 +26,11 @@ CLOCK_SET_NS = 100_000_000
 """Wall clock and boot clock that drew apart by more between two samples: somebody set the wall clock. Agents
 end a block there."""
 
+GAP_NS = 2_500_000_000
+"""Two samples that lie further apart have a gap between them, for agent, record, API and page alike. Samples
+are a second apart: a single missing one is counted, and is no gap. The wall clock measures it, as a person
+looks for it there; the boot clock says why it is there."""
+
 U64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """Unsigned and within what every database holds in a BIGINT."""
 Pid = Annotated[int, Meta(ge=0, le=2**22)]

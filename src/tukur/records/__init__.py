@@ -27,7 +27,15 @@ from tukur.records.lives import (
     merge_groups,
     no_groups,
 )
-from tukur.records.process import PROCESS_FIELDS, PROCESS_RATES, ROW, ProcessField, rss_of, task_rows
+from tukur.records.process import (
+    PROCESS_FIELDS,
+    PROCESS_RATES,
+    ROW,
+    START_TOLERANCE_NS,
+    ProcessField,
+    rss_of,
+    task_rows,
+)
 from tukur.records.rates import LIVE_ONLY, HostRates, host_rates
 from tukur.records.task import (
     ENDED,
@@ -74,6 +82,7 @@ __all__ = [
     "PROCESS_RATES",
     "RECORD_VERSION",
     "ROW",
+    "START_TOLERANCE_NS",
     "TASK",
     "THREAD",
     "Change",

@@ -26,7 +26,7 @@ class ProcessField:
     sources: tuple[str, ...]
     """Fields of the task record, added up."""
     kind: Literal["value", "rate"] = "value"
-    """rate: growth per second since the sample before."""
+    """rate: growth per second since the sample before; NaN where that is unknown."""
     divisor: float = 1.0
     api: type[int | float | str] | None = int
     """Its type in the API; None: the API does not give it as such."""
@@ -36,9 +36,11 @@ class ProcessField:
     """Its description in the API."""
 
     def to_api(self, values: npt.NDArray[Any]) -> list[Any]:
-        """A column of rows as the API gives it."""
+        """A column of rows as the API gives it; None: a rate that is unknown."""
         plain: list[Any] = values.tolist()
         make = self.convert or self.api
+        if self.kind == "rate" and make is not None:
+            return [None if value != value else make(value) for value in plain]  # noqa: PLR0124 (NaN)
         # Most are of the right type already, and a table has ten thousand rows.
         if make is None or not plain or (make is type(plain[0])):
             return plain
@@ -72,10 +74,14 @@ PROCESS_RATES = tuple(field.name for field in PROCESS_FIELDS if field.kind == "r
 ROW = np.dtype([(field.name, field.dtype) for field in PROCESS_FIELDS])
 """One row of the process table: :data:`PROCESS_FIELDS`, with memory in bytes and I/O in bytes of storage.
 
-cpu is a share of one core (1.0 is one core busy). Rates are over the time since the sample before; of a
-process that was not there then, since its start. A row whose flags have ``ENDED`` is of a life that is over:
-its rates are over the time since the sample before, its rss is the most it held.
+cpu is a share of one core (1.0 is one core busy). All rates of a table are over one interval, the time since
+the sample before, also those of a process that began or ended within it: so a column adds up to what the host
+did. NaN: unknown, because the sample before does not have a process that was there already. A row whose flags
+have ``ENDED`` is of a life that is over: its rss is the most it held.
 """
+
+START_TOLERANCE_NS = 20_000_000
+"""A source that knows a start only to the clock tick (procfs) may place it this much too early."""
 
 
 def rss_of(tasks: TaskArray) -> npt.NDArray[np.uint64]:
@@ -87,36 +93,36 @@ def rss_of(tasks: TaskArray) -> npt.NDArray[np.uint64]:
 def task_rows(current: TaskArray, previous: TaskArray, boot_ns: int, previous_boot_ns: int) -> Any:
     """The process table (an array of :data:`ROW`) of one instant.
 
-    `previous` is the sample before, taken at `previous_boot_ns`. A counter that seems to have gone
-    back (a thread that ended between two readings) gives a rate of zero, never a negative one.
+    `previous` is the sample before, taken at `previous_boot_ns`; where there is none both times are equal and
+    every rate is unknown. A counter that seems to have gone back (a thread that ended between two readings)
+    gives a rate of zero, never a negative one.
     """
     rows: Any = np.zeros(len(current), dtype=ROW)
     index = match_previous(current, previous)
     known = index >= 0
-    seconds = _seconds(current, known, boot_ns, previous_boot_ns)
+    seconds = max(boot_ns - previous_boot_ns, 1) / _NS
+    unknown = ~known
+    if boot_ns > previous_boot_ns:
+        unknown &= ~began_within(current, previous_boot_ns)
     for field in PROCESS_FIELDS:
         if field.kind == "rate":
             grown: Any = sum(_grown(current[name], previous[name], index, known) for name in field.sources)
             rows[field.name] = grown / field.divisor / seconds
+            rows[field.name][unknown] = np.nan
         else:
             total: Any = sum(current[name] for name in field.sources)
             rows[field.name] = total if field.divisor == 1 else total / field.divisor
     return rows
 
 
-def _seconds(
-    current: TaskArray, known: npt.NDArray[np.bool_], boot_ns: int, previous_boot_ns: int
-) -> npt.NDArray[np.float64]:
-    interval = max(boot_ns - previous_boot_ns, 1) / _NS
-    if known.all():
-        return np.full(len(current), interval)
-    age = (np.float64(boot_ns) - current["start_ns"].astype(np.float64)) / _NS
-    # The first sample of all has no sample before it: then a rate is the mean since the start.
-    # A newborn's age is at least a millisecond here, so that no rate explodes.
-    rates = np.where(known, interval, np.maximum(age, 1e-3))
-    # What came and went between two samples: its share of that time, so that the shares add up.
-    rates[(current["flags"] & ENDED != 0) & (boot_ns > previous_boot_ns)] = interval
-    return rates
+def began_within(tasks: TaskArray, since_ns: int) -> npt.NDArray[np.bool_]:
+    """Of lives that the sample at `since_ns` does not have: which did everything they did after it.
+
+    A life whose death was reported late did not, but no sample before counted any of it.
+    """
+    began: npt.NDArray[np.bool_] = tasks["start_ns"] >= np.uint64(max(since_ns - START_TOLERANCE_NS, 0))
+    began |= tasks["flags"] & ENDED != 0
+    return began
 
 
 def _grown(

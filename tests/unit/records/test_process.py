@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tukur.records import PROCESS_FIELDS, ROW, TASK, task_rows
+from tukur.records import ENDED, PROCESS_FIELDS, PROCESS_RATES, ROW, TASK, task_rows
 
 SECOND = 1_000_000_000
 
@@ -24,11 +24,52 @@ def test_a_core_kept_busy_is_a_cpu_of_one() -> None:
     assert row["cpu_time"] == pytest.approx(12.0)
 
 
-def test_a_newborn_counts_from_its_start() -> None:
+def test_a_newborn_counts_over_the_same_interval_as_all_others() -> None:
     now = task(pid=7, start_ns=100 * SECOND, cpu_ns=SECOND // 4)
     before = task(pid=7, start_ns=3, cpu_ns=50 * SECOND)
     row = task_rows(now, before, 100 * SECOND + SECOND // 2, 99 * SECOND)[0]
-    assert row["cpu"] == pytest.approx(0.5)
+    assert row["cpu"] == pytest.approx(0.25 / 1.5)
+
+
+def test_processes_one_after_another_add_up_to_one_core() -> None:
+    # Each works 50 ms and begins the next; those that ended within the second are rows too.
+    chain = [
+        task(
+            pid=at + 10,
+            start_ns=100 * SECOND + at * SECOND // 20,
+            cpu_ns=SECOND // 20,
+            flags=ENDED if at % 3 == 0 else 0,
+        )
+        for at in range(20)
+    ]
+    rows = task_rows(np.concatenate(chain), chain[0][:0], 101 * SECOND, 100 * SECOND)
+    assert rows["cpu"].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("start_ns", "flags", "share"),
+    [
+        (100 * SECOND - 10_000_000, 0, 0.25),  # as /proc says it, to the clock tick
+        (99 * SECOND, 0, np.nan),  # a source had missed it
+        (99 * SECOND, ENDED, 0.25),  # its death was reported late: no sample has it
+    ],
+)
+def test_what_a_process_did_before_a_sample_without_it_is_no_rate(
+    start_ns: int, flags: int, share: float
+) -> None:
+    now = task(pid=7, start_ns=start_ns, cpu_ns=SECOND // 4, flags=flags)
+    assert task_rows(now, now[:0], 101 * SECOND, 100 * SECOND)["cpu"].tolist() == pytest.approx(
+        [share], nan_ok=True
+    )
+
+
+def test_without_a_sample_before_every_rate_is_unknown() -> None:
+    now = task(pid=7, start_ns=5, cpu_ns=50 * SECOND, read_bytes=4096)
+    rows = task_rows(now, now[:0], 100 * SECOND, 100 * SECOND)
+    assert all(np.isnan(rows[name]).all() for name in PROCESS_RATES)
+    assert rows["cpu_time"].tolist() == [50.0]
+    shown = {each.name: each.to_api(rows[each.name]) for each in PROCESS_FIELDS}
+    assert [shown[name] for name in PROCESS_RATES] == [[None]] * len(PROCESS_RATES)
 
 
 def test_a_counter_that_went_back_gives_no_rate() -> None:
@@ -63,7 +104,7 @@ def test_the_row_on_the_wire_keeps_its_columns() -> None:
 
 def test_a_row_is_given_in_the_types_of_the_api() -> None:
     now = task(pid=7, start_ns=2**63, state=ord("S"), cpu_ns=SECOND // 3, vsz=4096)
-    rows = task_rows(now, now[:0], 2**63 + SECOND, 2**63 + SECOND)
+    rows = task_rows(now, now[:0], 2**63 + SECOND, 2**63)
     shown = {field.name: field.to_api(rows[field.name])[0] for field in PROCESS_FIELDS if field.api}
     assert (shown["start_ns"], shown["state"], shown["vsz"], shown["cpu"]) == (str(2**63), "S", 4096, 0.33333)
     assert {name: type(value) for name, value in shown.items()} == {

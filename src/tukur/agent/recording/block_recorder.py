@@ -13,7 +13,16 @@ from tukur.agent.recording.departures import Quota, limited, with_departed
 from tukur.agent.recording.images import Images
 from tukur.agent.recording.ooms import Ooms
 from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
-from tukur.protocol.messages import CLOCK_SET_NS, Block, HostMinute, Image, LifeGroup, Lost, MinMaxMean
+from tukur.protocol.messages import (
+    CLOCK_SET_NS,
+    GAP_NS,
+    Block,
+    HostMinute,
+    Image,
+    LifeGroup,
+    Lost,
+    MinMaxMean,
+)
 from tukur.records import (
     TASK,
     Departed,
@@ -138,6 +147,10 @@ class BlockRecorder:
             return False
         distance = self._last.wall_ns - self._last.boot_ns
         return abs(at.wall_ns - at.boot_ns - distance) > CLOCK_SET_NS
+
+    def interrupted(self, at: Instant) -> bool:
+        """Whether there is a gap since the last sample: the block ends with that one, within its minute."""
+        return self._last is not None and at.boot_ns - self._last.boot_ns > GAP_NS
 
     def flush(self) -> Block | None:
         """The block; None where nothing was sampled since the last one."""

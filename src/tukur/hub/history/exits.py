@@ -4,6 +4,7 @@ import re
 from typing import Any, Literal
 
 from tukur.hub.errors import ProblemError
+from tukur.hub.history.totals import known_peak, seconds
 from tukur.hub.models.exit import Exit, ExitGroup, Exits, LostLives
 from tukur.hub.store.record.exits import ExitCursor
 from tukur.hub.store.store import HostRow
@@ -91,7 +92,7 @@ def _exit(row: Any, image: Any, boot_id: str, booted_ms: int) -> Exit:
         exit_code=row.exit_code,
         exit_signal=row.exit_signal,
         cause=row.cause,
-        cpu_s=row.cpu_ns / 1e9,
+        cpu_s=seconds(row.cpu_ns),
         rss_peak=row.rss_peak,
         read_bytes=row.read_bytes,
         write_bytes=row.write_bytes,
@@ -107,7 +108,7 @@ def _group(row: Any, parent: str | None) -> ExitGroup:
         uid=row.uid,
         lives=int(row.lives) or None,
         cpu_s=int(row.cpu_ns) / 1e9,
-        rss_peak=int(row.rss_peak),
+        rss_peak=known_peak(row.rss_peak),
         read_bytes=int(row.read_bytes),
         write_bytes=int(row.write_bytes),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tukur.hub.models.record import RecordGap, RecordGaps
-from tukur.hub.store.record.gaps import MISSING_NS, Hole
+from tukur.hub.store.record.gaps import GAP_MS, Hole
 from tukur.hub.store.store import HostRow
 from tukur.hub.store.waists import Facts
 
@@ -22,7 +22,7 @@ async def gaps(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int
     reported = await facts.gaps.reported(list(boots), from_ms, to_ms, _MAX_GAPS)
     holes = await facts.gaps.holes(host.number, from_ms, to_ms, _MAX_GAPS)
     listed = [_reported(row, boots[row.boot][0]) for row in reported]
-    listed += [_unreported(begin, end) for begin, end in unexplained(holes, reported)]
+    listed += [_unreported(hole) for hole in unexplained(holes, reported)]
     listed = [gap for gap in listed if gap.from_ms < to_ms and gap.to_ms >= from_ms]
     listed.sort(key=lambda gap: (gap.from_ms, gap.to_ms))
     return RecordGaps(
@@ -30,16 +30,16 @@ async def gaps(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int
     )
 
 
-def unexplained(holes: Sequence[Hole], reported: Sequence[Any]) -> list[Stretch]:
+def unexplained(holes: Sequence[Hole], reported: Sequence[Any]) -> list[Hole]:
     """What of the holes no gap accounts for: pieces that are longer than a missed sample."""
-    pieces: list[Stretch] = []
+    pieces: list[Hole] = []
     for hole in holes:
         left = [(hole.last_ms, hole.first_ms)]
         for row in reported:
             begin, end = row.first_ms - _SECOND_MS, row.last_ms + _SECOND_MS
             left = [piece for stretch in left for piece in _without(stretch, begin, end)]
-        pieces += left
-    return [(begin, end) for begin, end in pieces if end - begin > MISSING_NS // 1_000_000]
+        pieces += [Hole(begin, end, hole.reason) for begin, end in left if end - begin > GAP_MS]
+    return pieces
 
 
 def _without(stretch: Stretch, begin: int, end: int) -> list[Stretch]:
@@ -60,7 +60,12 @@ def _reported(row: Any, boot_id: str) -> RecordGap:
     )
 
 
-def _unreported(from_ms: int, to_ms: int) -> RecordGap:
+def _unreported(hole: Hole) -> RecordGap:
     return RecordGap(
-        from_ms=from_ms, to_ms=to_ms, boot_id=None, reason="not_recorded", blocks=None, samples=None
+        from_ms=hole.last_ms,
+        to_ms=hole.first_ms,
+        boot_id=None,
+        reason=hole.reason,
+        blocks=None,
+        samples=None,
     )

@@ -22,6 +22,7 @@ from tukur.hub.history.exits import Only, exits
 from tukur.hub.history.gaps import gaps
 from tukur.hub.history.ooms import ooms
 from tukur.hub.history.top import By, Group
+from tukur.hub.history.totals import seconds
 from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
 from tukur.hub.models.exit import Exits, OomKills
@@ -49,6 +50,9 @@ SECONDS_MS = 30 * 60_000
 
 SETTLED_MS = 60_000
 """Before its newest sample by so much a host's record is taken for complete."""
+
+_MAX_HOLES = 1000
+"""Drawn in one chart."""
 
 _END_NS = 2**63 - 1
 """The last instant of 64-bit nanoseconds: in the year 2262."""
@@ -152,7 +156,8 @@ class History:
         coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
         unit = HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
         rows = await self._facts.rollups.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
-        return series.of_rollups(rows, begin, end, points, unit)
+        holes = await self._facts.gaps.holes(host_no, begin, end, _MAX_HOLES)
+        return series.of_rollups(rows, begin, end, points, unit, holes)
 
     # --- tables
 
@@ -349,7 +354,7 @@ class History:
             exit_code=life.exit_code if ended and life else None,
             exit_signal=life.exit_signal if ended and life else None,
             cause=life.cause if ended and life else "",
-            cpu_s=life.cpu_ns / 1e9 if ended and life else None,
+            cpu_s=seconds(life.cpu_ns) if ended and life else None,
             rss_peak=life.rss_peak if ended and life else None,
             read_bytes=life.read_bytes if ended and life else None,
             write_bytes=life.write_bytes if ended and life else None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tukur.hub.errors import ProblemError
+from tukur.hub.history.totals import seconds
 from tukur.hub.models.history import Life, Lives
 from tukur.hub.store.record.lives import LifeQuery
 from tukur.hub.store.search_tokens import split
@@ -83,6 +84,7 @@ def _life(row: Any, texts: Any, owner: tuple[str, str, str], life: Any) -> Life:
         exit_code=life.exit_code if ended else None,
         exit_signal=life.exit_signal if ended else None,
         cause=life.cause if ended else "",
-        cpu_s=life.cpu_ns / 1e9 if ended else None,
+        exact=bool(ended and life.exact),
+        cpu_s=seconds(life.cpu_ns) if ended else None,
         rss_peak=life.rss_peak if ended else None,
     )

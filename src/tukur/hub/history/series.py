@@ -1,12 +1,13 @@
 """The host's figures over time, in as many points as a chart has room for. Pure arithmetic."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tukur.hub.models.history import Figure, Gap, Series
+from tukur.hub.store.record.gaps import GAP_MS, Hole
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import FIGURES as KEPT
 
@@ -35,9 +36,6 @@ FIGURES = (
 )
 """Names of ``records.HostRates`` that a series has."""
 
-GAP_MS = 3000
-"""A longer stretch without a sample is a gap."""
-
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,8 +60,18 @@ def of_samples(
     return _series(begin, end, step, slots, figures, gaps)
 
 
-def of_rollups(rows: Iterable[Any], begin: int, end: int, points: int, unit: int = MINUTE_MS) -> Series:
-    """From rows of minutes and hours, which keep their lowest and highest second; unit: the longest."""
+def of_rollups(
+    rows: Iterable[Any],
+    begin: int,
+    end: int,
+    points: int,
+    unit: int = MINUTE_MS,
+    holes: Sequence[Hole] = (),
+) -> Series:
+    """From rows of minutes and hours, which keep their lowest and highest second; unit: the longest.
+
+    `holes`: where no sample lies, as far back as there are seconds; before, only whole units show as gaps.
+    """
     step = step_ms(begin, end, points, unit)
     begin -= begin % step
     # at_ms, samples, then low, high and total of each figure; what an agent does not tell is NaN.
@@ -75,7 +83,14 @@ def of_rollups(rows: Iterable[Any], begin: int, end: int, points: int, unit: int
         if name in FIGURES:
             figures[name] = (low, total, high, samples)
     slots = (times - begin) // step
-    return _series(begin, end, step, slots, figures, _gaps(times, unit))
+    known = [Gap(from_ms=hole.last_ms, to_ms=hole.first_ms) for hole in holes]
+    coarse = [gap for gap in _gaps(times, unit) if not any(_touch(gap, one) for one in known)]
+    gaps = sorted([*known, *coarse], key=lambda gap: gap.from_ms)
+    return _series(begin, end, step, slots, figures, gaps)
+
+
+def _touch(one: Gap, other: Gap) -> bool:
+    return one.from_ms < other.to_ms and other.from_ms < one.to_ms
 
 
 def _series(

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from tukur.blocks import BlockDamagedError, decode_totals
+from tukur.hub.history.totals import known_peak
 from tukur.hub.models.history import FleetTop, FleetTopList, Top, TopGroup, TopList
 from tukur.hub.store.record.blocks import BlockRow
 from tukur.hub.store.record.images import Key
 from tukur.hub.store.record.rollups import MINUTE_MS
+from tukur.hub.store.schema import UNKNOWN_PEAK
 from tukur.hub.store.store import HostRow
 from tukur.hub.store.waists import Facts
 
@@ -31,7 +33,7 @@ Group = Literal["process", "name", "user", "unit", "container", "pod", "slice"]
 @dataclass(slots=True)
 class _Sum:
     cpu_ns: int = 0
-    rss_peak: int = 0
+    rss_peak: int = UNKNOWN_PEAK
     read_bytes: int = 0
     write_bytes: int = 0
 
@@ -209,7 +211,7 @@ def _group(name: str, found: _GroupSum) -> TopGroup:
         name=name,
         lives=found.lives,
         cpu_s=found.cpu_ns / 1e9,
-        rss_peak=found.rss_peak,
+        rss_peak=known_peak(found.rss_peak),
         read_bytes=found.read_bytes,
         write_bytes=found.write_bytes,
     )
@@ -257,7 +259,7 @@ async def _named(facts: Facts, host: HostRow, chosen: list[tuple[tuple[int, Key]
                 pod=image.pod if image else "",
                 slice=image.slice if image else "",
                 cpu_s=entry.cpu_ns / 1e9,
-                rss_peak=entry.rss_peak,
+                rss_peak=known_peak(entry.rss_peak),
                 read_bytes=entry.read_bytes,
                 write_bytes=entry.write_bytes,
                 first_ms=life.first_ms if life else booted_ms + key[0] // 1_000_000,

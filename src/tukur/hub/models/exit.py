@@ -31,10 +31,18 @@ class Exit(Struct, kw_only=True):
     exit_code: int | None
     exit_signal: Annotated[int | None, Meta(description="Either this or `exit_code` is set, if known.")]
     cause: Annotated[str, Meta(description="``oom``: killed by the OOM killer.")]
-    cpu_s: float
-    rss_peak: int
-    read_bytes: int
-    write_bytes: int
+    cpu_s: Annotated[
+        float | None,
+        Meta(
+            description=(
+                "This and the next three: of the whole life if ``exact``, else what the record last knew of "
+                "it, which is a lower bound. Null: unknown."
+            )
+        ),
+    ]
+    rss_peak: int | None
+    read_bytes: int | None
+    write_bytes: int | None
 
 
 class ExitGroup(Struct, kw_only=True):
@@ -49,7 +57,7 @@ class ExitGroup(Struct, kw_only=True):
     uid: int
     lives: Annotated[int | None, Meta(description="Null: unknown.")]
     cpu_s: float
-    rss_peak: int
+    rss_peak: Annotated[int | None, Meta(description="The highest of any one of them. Null: unknown.")]
     read_bytes: int
     write_bytes: int
 

@@ -35,7 +35,9 @@ class Series(Struct, kw_only=True):
             )
         ),
     ]
-    gaps: Annotated[list[Gap], Meta(description="Periods of more than three seconds without a sample.")]
+    gaps: Annotated[
+        list[Gap], Meta(description="Periods of more than 2.5 seconds without a sample; `/gaps` says why.")
+    ]
 
 
 class Top(Struct, kw_only=True):
@@ -52,7 +54,7 @@ class Top(Struct, kw_only=True):
     pod: str
     slice: str
     cpu_s: Annotated[float, Meta(description="CPU time within the range, seconds.")]
-    rss_peak: int
+    rss_peak: Annotated[int | None, Meta(description="The highest RSS within the range. Null: unknown.")]
     read_bytes: int
     write_bytes: int
     first_ms: int
@@ -80,8 +82,13 @@ class TopGroup(Struct, kw_only=True):
     ]
     cpu_s: Annotated[float, Meta(description="Their CPU time within the range, seconds.")]
     rss_peak: Annotated[
-        int,
-        Meta(description=("Maximum of any one of them. Not a sum, since the peaks are at different times.")),
+        int | None,
+        Meta(
+            description=(
+                "Maximum of any one of them. Not a sum, since the peaks are at different times. Null: "
+                "unknown."
+            )
+        ),
     ]
     read_bytes: int
     write_bytes: int
@@ -166,8 +173,17 @@ class Life(Struct, kw_only=True):
     exit_code: int | None
     exit_signal: int | None
     cause: str
+    exact: Annotated[
+        bool, Meta(description="Whether the kernel reported the exit; then `cpu_s` and `rss_peak` are final.")
+    ]
     cpu_s: Annotated[
-        float | None, Meta(description="Of the whole life, once it has ended; likewise `rss_peak`.")
+        float | None,
+        Meta(
+            description=(
+                "Of the whole life, once it has ended; a lower bound unless ``exact``. Null: it lives, or "
+                "unknown. Likewise `rss_peak`."
+            )
+        ),
     ]
     rss_peak: int | None
 

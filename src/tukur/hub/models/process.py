@@ -6,16 +6,28 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tukur.protocol.messages import Scope
-from tukur.records import PROCESS_FIELDS
+from tukur.records import PROCESS_FIELDS, ProcessField
 
 StartNs = Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]
 
 
 _TYPES = {"start_ns": StartNs}
+
+
+def _type_of(figure: ProcessField) -> Any:
+    known: Any = _TYPES.get(figure.name, figure.api)
+    return known | None if figure.kind == "rate" else known
+
+
+def _text_of(figure: ProcessField) -> str | None:
+    since = "Per second since the previous sample; null: unknown, as in the first sample of an agent's run."
+    return f"{figure.text} {since}".strip() if figure.kind == "rate" else figure.text or None
+
+
 _ProcessFigures: Any = msgspec.defstruct(
     "_ProcessFigures",
     [
-        (each.name, Annotated[_TYPES.get(each.name, each.api), Meta(description=each.text or None)])
+        (each.name, Annotated[_type_of(each), Meta(description=_text_of(each))])
         for each in PROCESS_FIELDS
         if each.api is not None
     ],
@@ -103,7 +115,15 @@ class ProcessDetail(Struct, kw_only=True):
     exit_code: int | None
     exit_signal: int | None
     cause: str
-    cpu_s: Annotated[float | None, Meta(description="Of the whole life; null while it lives.")]
+    cpu_s: Annotated[
+        float | None,
+        Meta(
+            description=(
+                "This and the next three: of the whole life, a lower bound unless ``exact``; null while it "
+                "lives, and where unknown."
+            )
+        ),
+    ]
     rss_peak: int | None
     read_bytes: int | None
     write_bytes: int | None

@@ -6,15 +6,23 @@ from msgspec import Meta, Struct
 
 
 class RecordGap(Struct, kw_only=True):
-    """A period without samples."""
+    """A period of more than 2.5 seconds without a sample: a single missed one is no gap."""
 
     from_ms: Annotated[
         int,
-        Meta(description=("The first discarded sample; for `not_recorded` the last sample before the gap.")),
+        Meta(
+            description=(
+                "The last sample before the gap; of samples that were taken and discarded, the first of them."
+            )
+        ),
     ]
     to_ms: Annotated[
         int,
-        Meta(description=("The last discarded sample; for `not_recorded` the first sample after the gap.")),
+        Meta(
+            description=(
+                "The first sample after the gap; of samples that were taken and discarded, the last of them."
+            )
+        ),
     ]
     boot_id: Annotated[str | None, Meta(description="Null: not within one boot.")]
     reason: Annotated[
@@ -23,8 +31,10 @@ class RecordGap(Struct, kw_only=True):
             description=(
                 "``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was"
                 " unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its"
-                " spool was corrupted; ``not_recorded``: no agent was running, or the machine was off or "
-                "suspended."
+                " spool was corrupted; ``not_recorded``: no agent was running, or the machine was off; "
+                "``not_sampled``: the agent was running and took no samples: it was stopped or had no "
+                "CPU, its readings failed, or the machine was suspended; ``clock_set``: the host's clock was "
+                "set forward, or its virtual machine was paused, and no sample is missing by its own clock."
             )
         ),
     ]

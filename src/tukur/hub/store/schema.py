@@ -32,6 +32,9 @@ _UUID = String(36)
 _KEYED: dict[str, Any] = {"sqlite_with_rowid": False}
 """Of small rows that are found by their whole key: SQLite then keeps no second copy of it."""
 
+UNKNOWN_PEAK = -1
+"""In rollups, in place of NULL: the highest of several is then that of those that are known."""
+
 FIGURES = (
     *("cpu", "cpu_user", "cpu_system", "cpu_iowait", "cpu_steal"),
     *("mem_total", "mem_used", "mem_available", "mem_cached", "mem_free", "swap_total", "swap_used"),
@@ -154,10 +157,10 @@ process = Table(
     Column("first_ms", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=True),
     Column("ended", Boolean, nullable=False),
-    Column("cpu_ns", BigInteger, nullable=False),
-    Column("rss_peak", BigInteger, nullable=False),
-    Column("read_bytes", BigInteger, nullable=False),
-    Column("write_bytes", BigInteger, nullable=False),
+    Column("cpu_ns", BigInteger, nullable=True),
+    Column("rss_peak", BigInteger, nullable=True),
+    Column("read_bytes", BigInteger, nullable=True),
+    Column("write_bytes", BigInteger, nullable=True),
     Column("exact", Boolean, nullable=False, server_default=false()),
     Column("exit_code", SmallInteger, nullable=True),
     Column("exit_signal", SmallInteger, nullable=True),
@@ -169,7 +172,8 @@ process = Table(
     **_KEYED,
 )
 """One process life. last_ms and the totals are known when it has ended; see ``messages.Ended``. run_ns: the
-newest run of the agent that found it living; gone_ns: the one that found it gone, where no end was told."""
+newest run of the agent that found it living; gone_ns: the one that found it gone, where no end was told.
+Totals that are not ``exact`` are lower bounds; NULL: unknown."""
 
 command = Table(
     "command",
@@ -267,7 +271,8 @@ process_minute = Table(
     Column("write_bytes", BigInteger, nullable=False),
     **_KEYED,
 )
-"""What each active process did in a minute."""
+"""What each active process did in a minute. rss_peak, here and in the next two tables: ``UNKNOWN_PEAK`` where
+no sample saw it and the kernel does not tell."""
 
 host_hour = Table(
     "host_hour",

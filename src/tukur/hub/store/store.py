@@ -84,7 +84,7 @@ class SqlFacts:
         self.rollups = RollupStore(database)
         self.exits = ExitStore(database)
         self.ooms = OomStore(database)
-        self.gaps = GapStore(database)
+        self.gaps = GapStore(database, payloads)
 
 
 class Store:

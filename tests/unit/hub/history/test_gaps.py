@@ -101,5 +101,7 @@ class Told:
 async def test_a_hole_that_gaps_account_for_is_none() -> None:
     hole = Hole(9_000, 60_000)
     assert unexplained([hole], [Told(10_000, 39_000), Told(40_000, 59_000)]) == []
-    assert unexplained([hole], [Told(20_000, 59_000)]) == [(9_000, 19_000)]
-    assert unexplained([hole], [Told(0, 5_000), Told(70_000, 80_000)]) == [(9_000, 60_000)]
+    assert unexplained([hole], [Told(20_000, 59_000)]) == [Hole(9_000, 19_000)]
+    assert unexplained([hole], [Told(0, 5_000), Told(70_000, 80_000)]) == [hole]
+    paused = Hole(9_000, 60_000, "not_sampled")
+    assert unexplained([paused], [Told(20_000, 59_000)]) == [Hole(9_000, 19_000, "not_sampled")]

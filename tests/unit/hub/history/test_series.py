@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tukur.blocks.rollup import FIGURES as TOLD
 from tukur.hub.history.series import FIGURES, of_rollups, of_samples, step_ms
+from tukur.hub.store.record.gaps import Hole
 from tukur.hub.store.schema import FIGURES as KEPT
 
 MINUTE = 60_000
@@ -48,7 +49,7 @@ def test_where_there_is_room_each_second_is_a_point() -> None:
 def test_seconds_without_a_sample_are_unknown_and_longer_ones_a_gap() -> None:
     series = samples({10: 0.5, 11: 0.5, 14: 0.5, 19: 0.5}, 10, 20, 600)
     assert series.figures["cpu"].mean == [0.5, 0.5, None, None, 0.5, None, None, None, None, 0.5]
-    assert [(gap.from_ms, gap.to_ms) for gap in series.gaps] == [(14_000, 19_000)]
+    assert [(gap.from_ms, gap.to_ms) for gap in series.gaps] == [(11_000, 14_000), (14_000, 19_000)]
 
 
 def test_a_range_with_nothing_in_it_is_unknown_throughout() -> None:
@@ -68,6 +69,18 @@ def test_minutes_keep_their_spikes_and_weigh_by_their_samples() -> None:
     assert cpu.mean[0] == pytest.approx(10 / 70)
     assert cpu.mean[1:] == [None, 0.5]
     assert [(gap.from_ms, gap.to_ms) for gap in series.gaps] == [(11 * MINUTE, 14 * MINUTE)]
+
+
+def test_a_hole_of_seconds_is_a_gap_among_minutes_too() -> None:
+    rows = [minute(at, 0.0, 6.0, 1.0) for at in (10, 11, 20)]
+    short, whole = (
+        Hole(10 * MINUTE + 5000, 10 * MINUTE + 20_000, "not_sampled"),
+        Hole(12 * MINUTE - 500, 20 * MINUTE),
+    )
+    series = of_rollups(rows, 10 * MINUTE, 30 * MINUTE, 60, MINUTE, [short, whole])
+    assert [(gap.from_ms, gap.to_ms) for gap in series.gaps] == [
+        (hole.last_ms, hole.first_ms) for hole in (short, whole)
+    ]
 
 
 def test_a_figure_that_only_some_minutes_have_takes_none_of_the_others_away() -> None:

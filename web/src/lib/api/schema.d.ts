@@ -845,10 +845,11 @@ export interface components {
             exit_signal: number | null;
             /** @description ``oom``: killed by the OOM killer. */
             cause: string;
-            cpu_s: number;
-            rss_peak: number;
-            read_bytes: number;
-            write_bytes: number;
+            /** @description This and the next three: of the whole life if ``exact``, else what the record last knew of it, which is a lower bound. Null: unknown. */
+            cpu_s: number | null;
+            rss_peak: number | null;
+            read_bytes: number | null;
+            write_bytes: number | null;
         };
         /**
          * ExitGroup
@@ -864,7 +865,8 @@ export interface components {
             /** @description Null: unknown. */
             lives: number | null;
             cpu_s: number;
-            rss_peak: number;
+            /** @description The highest of any one of them. Null: unknown. */
+            rss_peak: number | null;
             read_bytes: number;
             write_bytes: number;
         };
@@ -1071,7 +1073,9 @@ export interface components {
             exit_code: number | null;
             exit_signal: number | null;
             cause: string;
-            /** @description Of the whole life, once it has ended; likewise `rss_peak`. */
+            /** @description Whether the kernel reported the exit; then `cpu_s` and `rss_peak` are final. */
+            exact: boolean;
+            /** @description Of the whole life, once it has ended; a lower bound unless ``exact``. Null: it lives, or unknown. Likewise `rss_peak`. */
             cpu_s: number | null;
             rss_peak: number | null;
         };
@@ -1314,20 +1318,21 @@ export interface components {
             start_ns: string;
             state: string;
             nice: number;
-            cpu: number;
+            /** @description Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            cpu: number | null;
             /** @description Since its start, seconds. */
             cpu_time: number;
             rss: number;
             swap: number;
             vsz: number;
-            /** @description Bytes read from storage. */
-            read_rate: number;
-            /** @description Bytes written to storage. */
-            write_rate: number;
-            /** @description Major page faults. */
-            fault_rate: number;
-            /** @description Context switches. */
-            switch_rate: number;
+            /** @description Bytes read from storage. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            read_rate: number | null;
+            /** @description Bytes written to storage. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            write_rate: number | null;
+            /** @description Major page faults. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            fault_rate: number | null;
+            /** @description Context switches. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
+            switch_rate: number | null;
             user: string;
             name: string;
             cmdline: string;
@@ -1367,7 +1372,7 @@ export interface components {
             exit_code: number | null;
             exit_signal: number | null;
             cause: string;
-            /** @description Of the whole life; null while it lives. */
+            /** @description This and the next three: of the whole life, a lower bound unless ``exact``; null while it lives, and where unknown. */
             cpu_s: number | null;
             rss_peak: number | null;
             read_bytes: number | null;
@@ -1414,16 +1419,16 @@ export interface components {
         };
         /**
          * RecordGap
-         * @description A period without samples.
+         * @description A period of more than 2.5 seconds without a sample: a single missed one is no gap.
          */
         RecordGap: {
-            /** @description The first discarded sample; for `not_recorded` the last sample before the gap. */
+            /** @description The last sample before the gap; of samples that were taken and discarded, the first of them. */
             from_ms: number;
-            /** @description The last discarded sample; for `not_recorded` the first sample after the gap. */
+            /** @description The first sample after the gap; of samples that were taken and discarded, the last of them. */
             to_ms: number;
             /** @description Null: not within one boot. */
             boot_id: string | null;
-            /** @description ``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its spool was corrupted; ``not_recorded``: no agent was running, or the machine was off or suspended. */
+            /** @description ``spool_full`` or ``spool_age``: the agent's spool was full, or too old, while the hub was unreachable; ``disk_full`` or ``disk_fault``: its disk was full or failed; ``damaged``: its spool was corrupted; ``not_recorded``: no agent was running, or the machine was off; ``not_sampled``: the agent was running and took no samples: it was stopped or had no CPU, its readings failed, or the machine was suspended; ``clock_set``: the host's clock was set forward, or its virtual machine was paused, and no sample is missing by its own clock. */
             reason: string;
             /** @description Number of discarded blocks; null: not known. */
             blocks: number | null;
@@ -1483,7 +1488,7 @@ export interface components {
             figures: {
                 [key: string]: components["schemas"]["Figure"];
             };
-            /** @description Periods of more than three seconds without a sample. */
+            /** @description Periods of more than 2.5 seconds without a sample; `/gaps` says why. */
             gaps: components["schemas"]["Gap"][];
         };
         /** Session */
@@ -1566,7 +1571,8 @@ export interface components {
             slice: string;
             /** @description CPU time within the range, seconds. */
             cpu_s: number;
-            rss_peak: number;
+            /** @description The highest RSS within the range. Null: unknown. */
+            rss_peak: number | null;
             read_bytes: number;
             write_bytes: number;
             first_ms: number;
@@ -1589,8 +1595,8 @@ export interface components {
             lives: number;
             /** @description Their CPU time within the range, seconds. */
             cpu_s: number;
-            /** @description Maximum of any one of them. Not a sum, since the peaks are at different times. */
-            rss_peak: number;
+            /** @description Maximum of any one of them. Not a sum, since the peaks are at different times. Null: unknown. */
+            rss_peak: number | null;
             read_bytes: number;
             write_bytes: number;
         };

@@ -9,7 +9,9 @@ const REASONS: Record<string, string> = {
   disk_full: "the agent's disk was full",
   disk_fault: "the agent could not write to its disk",
   damaged: "the data on the agent's disk was damaged",
-  not_recorded: "the agent was not running, or the machine was off or suspended",
+  not_recorded: "the agent was not running, or the machine was off",
+  not_sampled: "the agent took no samples: it was stopped or had no CPU, or the machine was suspended",
+  clock_set: "the host's clock was set forward, or its virtual machine was paused",
 };
 
 /** "14:02:10 to 14:05:00 (2 min 50 s): the agent's disk was full". */

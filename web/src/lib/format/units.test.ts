@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseInstant, started } from "./time";
-import { bytes, cpuTime, milliseconds, percent, shortBytes, span } from "./units";
+import { bytes, cpuTime, milliseconds, percent, shortBytes, span, total } from "./units";
 
 describe("units", () => {
   it.each([
@@ -49,6 +49,15 @@ describe("units", () => {
     [5240, "5.2 s"],
     [61_000, "1 min 1 s"],
   ])("%d ms read %s", (value, text) => expect(milliseconds(value)).toBe(text));
+  it.each([
+    [1024, true, "1.00 KiB"],
+    [1024, false, "≥ 1.00 KiB"],
+    [0, true, "0 B"],
+    [null, true, "—"],
+    [null, false, "—"],
+  ])("a total of %s, exact: %s, reads %s", (value, exact, text) =>
+    expect(total(value, exact, bytes)).toBe(text),
+  );
 });
 
 describe("instants", () => {

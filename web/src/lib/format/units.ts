@@ -71,6 +71,12 @@ export function shortSpan(seconds: number): string {
   return seconds < 10 ? milliseconds(seconds * 1000) : span(seconds);
 }
 
+/** A total of a life: "—" where it is unknown, "≥ …" where it is what was last known of a life whose end nobody saw. */
+export function total(value: number | null, exact: boolean, text: (value: number) => string): string {
+  if (value === null) return "—";
+  return exact ? text(value) : `≥ ${text(value)}`;
+}
+
 /** 12345 → "12,345". */
 export function count(value: number): string {
   return value.toLocaleString("en-US");

@@ -328,6 +328,11 @@ export function firstDescending(column: Column): boolean {
   return column.kind === "number" && !column.ascendingFirst;
 }
 
+/** A figure's text; "—": unknown, as a rate in the first sample of an agent's run. */
+export function figureText(column: NumberColumn, value: number, context: CellContext): string {
+  return Number.isNaN(value) ? "—" : column.text(value, context);
+}
+
 /** One cell's text; `sum` replaces the value for a collapsed branch. */
 export function cellText(
   column: Column,
@@ -337,7 +342,7 @@ export function cellText(
   sum?: number,
 ): string {
   if (column.kind === "number")
-    return column.text(sum ?? (store.numbers[column.field][slot] as number), context);
+    return figureText(column, sum ?? (store.numbers[column.field][slot] as number), context);
   if (column.id === "command") return commandText(store, slot);
   return store.texts[column.field][slot] ?? "";
 }

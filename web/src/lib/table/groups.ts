@@ -92,7 +92,7 @@ export class Groups {
       for (const field of SUMMED) {
         const values = this.store.numbers[field];
         let sum = 0;
-        for (const slot of current) sum += values[slot] as number;
+        for (const slot of current) sum += values[slot] || 0;
         (this.sums[field] as Float64Array)[id] = sum;
       }
     });

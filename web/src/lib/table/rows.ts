@@ -1,5 +1,5 @@
 /** The contents of the rendered rows, computed only for the visible ones. */
-import { type CellContext, type Column, type NumberColumn, cellText } from "./columns";
+import { type CellContext, type Column, type NumberColumn, cellText, figureText } from "./columns";
 import { groupingOf, shortName } from "./groups";
 import type { ProcessKey } from "./store";
 import { type TableView, lifeText } from "./view";
@@ -151,11 +151,11 @@ function cellOf(view: TableView, column: Column, slot: number, context: CellCont
 }
 
 function valueCell(column: NumberColumn, value: number, context: CellContext): Cell {
-  const text = column.text(value, context);
+  const text = figureText(column, value, context);
   return {
     text,
-    weight: column.weight ? Math.min(Math.max(column.weight(value, context), 0), 1) : null,
-    faint: text === "0" || text === "0.0",
+    weight: column.weight ? Math.min(Math.max(column.weight(value, context) || 0, 0), 1) : null,
+    faint: text === "0" || text === "0.0" || text === "—",
   };
 }
 

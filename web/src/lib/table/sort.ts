@@ -17,7 +17,7 @@ export function comparer(
   if (column.kind === "number") {
     const values = sums ?? store.numbers[column.field];
     const sign = descending ? -1 : 1;
-    return (a, b) => sign * ((values[a] as number) - (values[b] as number)) || tie(a, b);
+    return (a, b) => sign * ((values[a] || 0) - (values[b] || 0)) || tie(a, b);
   }
   const values = store.texts[column.field];
   return (a, b) => compareTexts(values[a] ?? "", values[b] ?? "", descending) || tie(a, b);

@@ -54,7 +54,7 @@ function branchSums(
 ): Pick<Forest, "sums" | "branch"> {
   const branch = new Float64Array(store.life.length).fill(1);
   const sums: Partial<Record<NumberField, Float64Array>> = {};
-  for (const field of SUMMED) sums[field] = store.numbers[field].slice();
+  for (const field of SUMMED) sums[field] = store.numbers[field].map((value) => value || 0);
   for (let index = topDown.length - 1; index >= 0; index -= 1) {
     const slot = topDown[index] as number;
     const parent = parents.get(slot);

@@ -50,6 +50,14 @@ describe("TableView as a list", () => {
     expect(pids(viewOf(made, { descending: false }))).toEqual([1, 2, 3]);
   });
 
+  it("shows a rate that is unknown as such, and as nothing in a sum", () => {
+    const view = viewOf([{ pid: 1, cpu: NaN }, ...FAMILY.slice(1)], { tree: true, collapsed: new Set() });
+    const [first] = rowViews(view, [columnOf("cpu")], CONTEXT, new Set(), 0, 1);
+    expect(first?.cells.map(({ text, weight }) => [text, weight])).toEqual([["—", 0]]);
+    expect(pids(viewOf([{ pid: 1, cpu: NaN }, ...FAMILY.slice(1)]))).toEqual([21, 30, 20, 1]);
+    expect(view.forest?.sums.cpu?.[view.order[0] as number]).toBeCloseTo(1.5);
+  });
+
   it("puts rows without a text last, whatever the direction", () => {
     const made = [{ pid: 1 }, { pid: 2, unit: "b.service" }, { pid: 3, unit: "a.service" }];
     expect(pids(viewOf(made, { sort: "place", descending: false }))).toEqual([3, 2, 1]);

@@ -293,7 +293,7 @@ async def put_in_order(connection: AsyncConnection, payloads: Payloads, blocks: 
             for (boot_no, one), number in zip(images, numbers, strict=True)
         ],
     )
-    await _put_rest(connection, blocks)
+    await _put_rest(connection, payloads, blocks)
 
 
 async def _put_rows(connection: AsyncConnection, payloads: Payloads, blocks: Sequence[Placed]) -> None:
@@ -351,10 +351,10 @@ async def _was_deleted(connection: AsyncConnection, host_no: int, content: Block
 async def _put_block(connection: AsyncConnection, payloads: Payloads, entry: Placed, place: Place) -> None:
     content, boot_no = entry.content, entry.boot_no
     if content.first_of_run:
-        await begin_run(connection, boot_no, content)
+        await begin_run(connection, payloads, boot_no, content)
     await _put_rows(connection, payloads, [entry])
     await _put_images(connection, entry, place)
-    await _put_rest(connection, [entry], place)
+    await _put_rest(connection, payloads, [entry], place)
     if place.late:
         await mark_victims(connection, boot_no, content.ended)
 
@@ -391,11 +391,11 @@ async def _put_lives(connection: AsyncConnection, blocks: Sequence[Placed]) -> N
 
 
 async def _put_rest(
-    connection: AsyncConnection, blocks: Sequence[Placed], place: Place | None = None
+    connection: AsyncConnection, payloads: Payloads, blocks: Sequence[Placed], place: Place | None = None
 ) -> None:
     """Everything but the blocks, their lives and images. `place`: of a single block."""
     if place is not None and place.next_run is not None:
-        await end_before_run(connection, blocks[0].boot_no, blocks[0].content, place.next_run)
+        await end_before_run(connection, payloads, blocks[0].boot_no, blocks[0].content, place.next_run)
     await merge(
         connection,
         host_minute,

@@ -8,7 +8,7 @@ import msgspec
 
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.record.rollups import MINUTE_MS
-from tukur.hub.store.schema import FIGURES
+from tukur.hub.store.schema import FIGURES, UNKNOWN_PEAK
 from tukur.protocol.messages import Block, Ended, Gap, Image, Lost
 
 GROUP_MS = 10_000
@@ -99,10 +99,10 @@ def _begun_row(boot_no: int, entry: Image, run_ns: int) -> Row:
         "first_ms": entry.since_wall_ns // 1_000_000,
         "last_ms": None,
         "ended": False,
-        "cpu_ns": 0,
-        "rss_peak": 0,
-        "read_bytes": 0,
-        "write_bytes": 0,
+        "cpu_ns": None,
+        "rss_peak": None,
+        "read_bytes": None,
+        "write_bytes": None,
         "run_ns": run_ns,
     }
 
@@ -191,7 +191,7 @@ def process_minute_rows(boot_no: int, content: Block) -> list[Row]:
             "start_ns": row.start_ns,
             "pid": row.pid,
             "cpu_ns": row.cpu_ns,
-            "rss_peak": row.rss_peak,
+            "rss_peak": _peak(row.rss_peak),
             "read_bytes": row.read_bytes,
             "write_bytes": row.write_bytes,
         }
@@ -216,9 +216,13 @@ def group_rows(boot_no: int, content: Block) -> list[Row]:
             "uid": entry.uid,
             "lives": entry.lives,
             "cpu_ns": entry.cpu_ns,
-            "rss_peak": entry.rss_peak,
+            "rss_peak": _peak(entry.rss_peak),
             "read_bytes": entry.read_bytes,
             "write_bytes": entry.write_bytes,
         }
         for entry in content.groups
     ]
+
+
+def _peak(found: int | None) -> int:
+    return UNKNOWN_PEAK if found is None else found

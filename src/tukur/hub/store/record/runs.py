@@ -13,6 +13,8 @@ from sqlalchemy import TextClause, bindparam, exists, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import chunks, insert_new
+from tukur.hub.store.payloads import Payloads
+from tukur.hub.store.record.last_known import of_minutes, of_record, of_samples, raise_totals
 from tukur.hub.store.record.rows import run_row
 from tukur.hub.store.schema import block, image, process, run
 from tukur.protocol.messages import Block, Image
@@ -90,7 +92,7 @@ def _places(number: int) -> TextClause:
     return text(" union all ".join(parts))
 
 
-async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -> None:
+async def begin_run(connection: AsyncConnection, payloads: Payloads, boot_no: int, content: Block) -> None:
     """Stores a run by its first block, which is not stored yet, and ends the lives that ended before it."""
     first_ns = content.first_ns
     await insert_new(connection, run, [run_row(boot_no, content)])
@@ -112,9 +114,13 @@ async def begin_run(connection: AsyncConnection, boot_no: int, content: Block) -
     living = {(entry.start_ns, entry.pid) for entry in content.images}
     gone = [key for row in found if (key := (row.start_ns, row.pid)) not in living]
     await _end(connection, boot_no, gone, first_ns)
+    known = await of_record(connection, payloads, boot_no, gone, first_ns)
+    await raise_totals(connection, boot_no, first_ns, known)
 
 
-async def end_before_run(connection: AsyncConnection, boot_no: int, content: Block, run_ns: int) -> None:
+async def end_before_run(
+    connection: AsyncConnection, payloads: Payloads, boot_no: int, content: Block, run_ns: int
+) -> None:
     """For a block that arrives after the next run's first one: ends the lives that this run did not find."""
     columns = process.c
     keys = [(entry.start_ns, entry.pid) for entry in content.images]
@@ -130,6 +136,8 @@ async def end_before_run(connection: AsyncConnection, boot_no: int, content: Blo
         )
         gone += [(row.start_ns, row.pid) for row in found]
     await _end(connection, boot_no, gone, run_ns)
+    known = await of_record(connection, payloads, boot_no, gone, run_ns)
+    await raise_totals(connection, boot_no, run_ns, known)
     last = await _last_before(connection, boot_no, run_ns)
     if last is not None and last.first_ns == content.first_ns:
         # Until now an earlier one was taken for the last before that run.
@@ -138,6 +146,8 @@ async def end_before_run(connection: AsyncConnection, boot_no: int, content: Blo
             .where(columns.boot == boot_no, columns.gone_ns == run_ns)
             .values(last_ms=last.last_ms)
         )
+        await raise_totals(connection, boot_no, run_ns, await of_samples(content.tasks))
+    await raise_totals(connection, boot_no, run_ns, of_minutes(content))
 
 
 async def _end(connection: AsyncConnection, boot_no: int, gone: Sequence[Life], run_ns: int) -> None:
