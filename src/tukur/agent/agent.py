@@ -12,7 +12,7 @@ import msgspec
 from tukur.agent.clock import SECOND, Instant, Ticker, now
 from tukur.agent.cost import Cost
 from tukur.agent.facts import boot_id, host_facts
-from tukur.agent.frames import FrameMaker, top_of
+from tukur.agent.frames import FrameMaker
 from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentityError, IdentitySource
@@ -194,7 +194,7 @@ class Agent:
         if self._recorder.clock_stepped(at) or self._recorder.interrupted(at):
             self._flush()
         with self._cost.part("account"):
-            sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
+            sampled = self._recorder.add(snapshot, missed, departed, self._oom.read(), rows=self._watched)
         with self._cost.part("encode"):
             self._publish(sampled)
 
@@ -240,7 +240,7 @@ class Agent:
             wall_ns=sampled.snapshot.wall_ns,
             boot_ns=sampled.snapshot.boot_ns,
             rates=msgspec.to_builtins(sampled.rates),
-            top=top_of(sampled.snapshot, sampled.rows),
+            top=sampled.top,
             missed=self._ticker.missed,
             spooled=self._outbox.spooled,
             faults=faults,

@@ -33,6 +33,7 @@ from tukur.records.process import (
     ROW,
     START_TOLERANCE_NS,
     ProcessField,
+    began_within,
     rss_of,
     task_rows,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "Snapshot",
     "TaskArray",
     "as_words",
+    "began_within",
     "bounded_groups",
     "comm_text",
     "compare",

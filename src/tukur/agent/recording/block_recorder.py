@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tukur.agent.clock import SECOND, Instant
-from tukur.agent.frames import RowKeeper
+from tukur.agent.frames import RowKeeper, top_of
 from tukur.agent.recording.accounts import Accounts
 from tukur.agent.recording.departures import Quota, limited, with_departed
 from tukur.agent.recording.images import Images
@@ -60,7 +60,9 @@ class Sampled:
     """With the lives that ended since the one before."""
     rates: HostRates
     rows: Any
-    """An array of ``records.ROW``."""
+    """An array of ``records.ROW``; None: not asked for."""
+    top: list[tuple[int, str, float, int]]
+    """See :func:`top_of`."""
     fresh: list[Image]
     """Images that are new with this snapshot."""
 
@@ -96,11 +98,13 @@ class BlockRecorder:
         missed: int,
         departed: Departed | None = None,
         kills: Sequence[Kill] = (),
+        *,
+        rows: bool = True,
     ) -> Sampled:
         """Records one snapshot; `missed` samples were due and not taken before it.
 
         `departed`: the lives that ended since the one before; they are in the snapshot that is returned.
-        `kills`: processes killed by the OOM killer since then.
+        `kills`: processes killed by the OOM killer since then. `rows`: whether the table is wanted.
         """
         before = self._last
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
@@ -121,7 +125,8 @@ class BlockRecorder:
         self._fresh.extend(fresh)
         self._missed += missed
         self._last = snapshot
-        return Sampled(snapshot, rates, self._rows.update(snapshot, before, change), fresh)
+        table = self._rows.update(snapshot, before, change) if rows else None
+        return Sampled(snapshot, rates, table, top_of(snapshot, before, change), fresh)
 
     def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
         limit = self._quota.limit(boot_ns)
