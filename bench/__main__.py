@@ -11,6 +11,7 @@ NAMES = (
     "collect",
     "collect_vm",
     "agent",
+    "bursts",
     "block",
     "instant",
     "month",

@@ -92,7 +92,7 @@ def _agent(count: int, seconds: int) -> dict[str, Any]:
             # Past the first reading of every image, and the first block.
             time.sleep(12)
             before, began = parts.us(), time.monotonic()
-            observed = _observe("tukur agent", _child(up.pid, "agent"), count, seconds)
+            observed = _observe("tukur agent", child_of(up.pid, "agent"), count, seconds)
             spent_s = time.monotonic() - began
             return observed | {
                 "parts": {
@@ -105,7 +105,8 @@ def _agent(count: int, seconds: int) -> dict[str, Any]:
             up.wait(20)
 
 
-def _child(parent: int, word: str) -> int:
+def child_of(parent: int, word: str) -> int:
+    """The child of a `tukur up` that runs that command."""
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         if word in Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0"):
             return int(child)

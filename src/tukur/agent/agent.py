@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tukur import heap
 from tukur.agent.clock import SECOND, Instant, Ticker, now
 from tukur.agent.cost import Cost
 from tukur.agent.facts import boot_id, host_facts
@@ -105,6 +106,7 @@ class Agent:
         if on_google():
             self._supervisor.run("memory metric", MemoryMetric(self._memory_used).run)
         sampling = self._supervisor.run("sampling", self._sample_forever)
+        self._supervisor.run("heap", heap.run)
         try:
             await stop.wait()
         finally:

@@ -10,7 +10,7 @@ from tukur.records import KTHREAD, Departed, Snapshot, comm_text
 from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.proc import parse_cmdline
 
-_REMEMBERED = 4096
+_REMEMBERED = 2048
 _REMEMBERED_BYTES = 512
 """Longer arguments, such as a compiler's, seldom come twice."""
 

@@ -97,7 +97,7 @@ class Images:
 
     def _once(self, text: str) -> str:
         """The same object for equal texts: ten thousand workers share one command line."""
-        if len(self._texts) > 50_000:
+        if len(self._texts) > 5_000:
             self._texts.clear()
         return self._texts.setdefault(text, text)
 
