@@ -7,6 +7,9 @@ ARGS ?=
 # For `make images`: where the images belong, and another Docker-compatible command.
 IMAGE_PREFIX ?= docker.io/tukur
 DOCKER ?= docker
+# Python's bytecode is kept, whatever the environment says: without it each start of tukur compiles 700 files again.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 
 EBPF_SOURCES := $(wildcard native/bpf/*.c native/bpf/*.h native/include/*.h) build_tools/ebpf.py
 PAGE_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null) build_tools/page.py
@@ -89,6 +92,10 @@ cloud-rehearsal: .cache/built .cache/venv-test ## walk through Google Cloud on t
 .PHONY: bench
 bench: .cache/built .cache/venv-test ## run a benchmark (ARGS: its name, --quick; without ARGS: list them)
 	@$(PY) -m bench $(ARGS)
+
+.PHONY: measurements
+measurements: .cache/built .cache/venv-test ## run the benchmarks and make docs/measurements.md of them (ARGS: names, --quick)
+	@$(PY) -m build_tools.measurements $(ARGS)
 
 ##@ Maintain
 

@@ -82,7 +82,11 @@ class FleetAgent:
                 self._free.set()
 
     async def _beat(self, socket: ClientConnection, begin: float) -> None:
-        rates: dict[str, float | int | list[float]] = {"cpu": 0.25, "mem_used": 1 << 30, "cores": [0.2] * 4}
+        rates: dict[str, float | int | list[float] | None] = {
+            "cpu": 0.25,
+            "mem_used": 1 << 30,
+            "cores": [0.2] * 4,
+        }
         top = [(pid, f"worker-{pid}", 0.1, 1 << 20) for pid in range(5)]
         for at in range(1 << 30):
             await asyncio.sleep(max(begin + at - time.monotonic(), 0))

@@ -26,15 +26,23 @@ def running_hub(data: Path, address: ServerAddress | None) -> Iterator[int]:
         environment["TUKUR_DATABASE"] = mariadb.url_of(address)
     hub = subprocess.Popen([*command, "--log-level", "error"], env=environment)
     try:
-        for _ in range(400):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == 200:
-                    break
-            time.sleep(0.05)
+        await_answer(f"http://127.0.0.1:{PORT}/healthz")
         yield hub.pid
     finally:
         hub.terminate()
         hub.wait(30)
+
+
+def await_answer(url: str) -> None:
+    """Returns once it answers with 200. Raises TimeoutError."""
+    # One client: a new one would read the machine's certificates each time.
+    with httpx.Client() as client:
+        for _ in range(600):
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(url).status_code == 200:
+                    return
+            time.sleep(0.05)
+    raise TimeoutError(f"{url} does not answer")
 
 
 def cpu_s(pid: int) -> float:

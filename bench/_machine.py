@@ -4,9 +4,21 @@ import os
 import platform
 from pathlib import Path
 
+import msgspec
 
-def machine() -> dict[str, str | int]:
-    """Kernel, Python, CPU model and count, memory."""
+
+class Machine(msgspec.Struct):
+    """Kernel, Python, processors and memory of the machine that was measured on."""
+
+    kernel: str
+    python: str
+    cpu: str
+    cpus: int
+    mem_mib: int
+
+
+def machine() -> Machine:
+    """This one."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -15,10 +27,10 @@ def machine() -> dict[str, str | int]:
         ),
         platform.machine(),
     )
-    return {
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "cpu": model,
-        "cpus": os.cpu_count() or 1,
-        "mem_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-    }
+    return Machine(
+        kernel=platform.release(),
+        python=platform.python_version(),
+        cpu=model,
+        cpus=os.cpu_count() or 1,
+        mem_mib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+    )

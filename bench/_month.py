@@ -32,7 +32,8 @@ COMMANDS = 5000
 class Month:
     """Days of history, the newest first; `began_ms` is a whole hour."""
 
-    def __init__(self, path: Path, hour: Iterable[Snapshot], end_ms: int) -> None:
+    def __init__(self, path: Path, hour: Iterable[Snapshot], end_ms: int, hosts: int = HOSTS) -> None:
+        self._hosts = hosts
         self._database = sqlite3.connect(path)
         self._database.execute("PRAGMA synchronous=OFF")
         self._database.execute("PRAGMA foreign_keys=OFF")
@@ -44,7 +45,7 @@ class Month:
         """Boots and commands."""
         boots = [
             (host, host, f"{host:08d}-2222-3333-4444-555555555555", self._end_ms - 40 * DAY_MS)
-            for host in range(1, HOSTS + 1)
+            for host in range(1, self._hosts + 1)
         ]
         self._insert("boot", ("id", "host", "boot_id", "booted_ms"), boots)
         for number in range(1, COMMANDS + 1):
@@ -72,11 +73,11 @@ class Month:
         self._figures("host_hour", "hour_ms", [1], hours, HOUR_MS)
         self._figures("host_minute", "minute_ms", [1], range(begin, end, MINUTE_MS), MINUTE_MS)
         self._sums("process_minute", "minute_ms", [1], range(begin, end, MINUTE_MS), ACTIVE // 3)
-        self._sums("process_hour", "hour_ms", range(1, HOSTS + 1), hours, ACTIVE)
+        self._sums("process_hour", "hour_ms", range(1, self._hosts + 1), hours, ACTIVE)
         if first_day == 0:
             recent = range(self._end_ms - 2 * HOUR_MS, self._end_ms, MINUTE_MS)
-            self._sums("process_minute", "minute_ms", range(2, HOSTS + 1), recent, ACTIVE // 3)
-        rows = [(host, hour_ms, 0) for host in range(1, HOSTS + 1) for hour_ms in hours]
+            self._sums("process_minute", "minute_ms", range(2, self._hosts + 1), recent, ACTIVE // 3)
+        rows = [(host, hour_ms, 0) for host in range(1, self._hosts + 1) for hour_ms in hours]
         self._insert("recorded_hour", ("host", "hour_ms", "stale"), rows)
         self._lives(begin, end)
         self._database.commit()
@@ -157,7 +158,7 @@ class Month:
 
     def _lives(self, begin: int, end: int) -> None:
         number = LIVES_A_DAY * (end - begin) // DAY_MS
-        for boot in range(1, HOSTS + 1):
+        for boot in range(1, self._hosts + 1):
             since = np.sort(self._dice.choice((end - begin) // 10, number, replace=False)) * 10 + begin
             start = ((since - (self._end_ms - 40 * DAY_MS)) * 1_000_000).tolist()
             commands = self._dice.integers(1, COMMANDS + 1, number).tolist()

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ import numpy as np
 
 from bench._load import processes
 from bench._mixed import mixed
+from tests.support.waiting import eventually
 from tukur.agent.spool.spool import Spool, Ticket
 from tukur.blocks.container import PlaneReader, pack, to_planes, unpack, vector_planes
 from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, HostHeader, TaskHeader
@@ -23,8 +26,15 @@ from tukur.protocol.messages import Block, Ended, Image, ProcessMinute
 _KEY = "0" * 64
 
 
+@cache
+def recorded(count: int, seconds: int, pause_s: float = 0.7) -> list[Block]:
+    """The blocks of an agent that ran for so long under `load()`; recorded once in a run."""
+    with tempfile.TemporaryDirectory(prefix="tukur-record-") as folder, load(count, pause_s):
+        return record(Path(folder), seconds)
+
+
 @contextlib.contextmanager
-def load(count: int, pause_s: float = 0.7) -> Iterator[None]:
+def load(count: int, pause_s: float) -> Iterator[None]:
     """A machine of some `count` processes, a hundred of which do now and then what real ones do.
 
     `pause_s`: see ``mixed()``.
@@ -35,7 +45,7 @@ def load(count: int, pause_s: float = 0.7) -> Iterator[None]:
 
 
 def record(folder: Path, seconds: int) -> list[Block]:
-    """Whole ten-second blocks of an agent that runs for so long, and finds no hub."""
+    """The first block and the whole ten-second blocks of an agent that runs for so long, and finds no hub."""
     command = [
         sys.executable,
         "-m",
@@ -50,15 +60,19 @@ def record(folder: Path, seconds: int) -> list[Block]:
     agent = subprocess.Popen(
         [*command, "--order-key", _KEY, "--log-level", "error"], stderr=subprocess.DEVNULL
     )
-    time.sleep(seconds + 12)
+    time.sleep(seconds)
+    spool = folder / "spool"
+    eventually(
+        lambda: sum(file.stat().st_size for file in spool.glob("*")) > 4096, 30, "a block is in the spool"
+    )
     agent.send_signal(signal.SIGTERM)
     agent.wait(30)
-    spool = Spool(folder / "spool")
+    recorded = Spool(spool)
     blocks: list[Block] = []
     skip: set[Ticket] = set()
-    while (ticket := spool.newest(skip)) is not None:
+    while (ticket := recorded.newest(skip)) is not None:
         skip.add(ticket)
-        if (found := spool.read(ticket)) is not None:
+        if (found := recorded.read(ticket)) is not None:
             message = messages.from_agent.decode(found[1][1:])
             assert isinstance(message, Block)
             blocks.append(message)

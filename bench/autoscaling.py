@@ -8,11 +8,19 @@ import json
 import subprocess
 import sys
 
+from bench._report import Row
+from bench._size import Size
 
-def run(quick: bool) -> list[dict[str, object]]:
-    """One row for the whole walk. `quick`: two VMs in place of four."""
-    command = [sys.executable, "-m", "tests.rehearsal", "--most", "2" if quick else "4"]
+
+def run(size: Size) -> list[Row]:
+    """One row for the whole walk, with four VMs, or two."""
+    command = [sys.executable, "-m", "tests.rehearsal", "--most", size.of("2", "2", "4")]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         return [{"subject": "rehearsal", "skipped": "the rehearsal failed: its last lines say why"}]
-    return [{"subject": "rehearsal", **json.loads(done.stdout.splitlines()[-1])}]
+    return [row_of(done.stdout)]
+
+
+def row_of(printed: str) -> Row:
+    """The figures in what the rehearsal printed."""
+    return {"subject": "rehearsal", **json.loads(printed.splitlines()[-1])}

@@ -8,24 +8,30 @@ import zstandard
 
 from bench._load import processes
 from bench._mixed import mixed
+from bench._report import Row
+from bench._size import Size
 from tukur.agent.clock import SECOND, Ticker, now
 from tukur.blocks import BlockBuilder, decode_samples, decode_table, decode_totals
 from tukur.records import TASK, Snapshot
 from tukur.sources.host import HostReader
 from tukur.sources.registry import choose
 
+HOW_TO_READ = (
+    "The agent writes ten-second blocks, so that a crash costs no more than that; the hub merges them to "
+    "a minute later."
+)
+
 PROCESSES = 300
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """Samples once, then packs the same snapshots in every way."""
-    seconds = 30 if quick else 120
+    seconds, (short, long) = size.of((4, (2, 4)), (30, (10, 30)), (120, (10, 60)))
     with processes(PROCESSES, busy=2), mixed():
         snapshots = _sample(seconds)
-    longest = 30 if quick else 60
     return [
-        *(_tukur(snapshots, block_s) for block_s in (10, longest)),
-        *(_zstd_of_records(snapshots, block_s) for block_s in (10, longest)),
+        *(_tukur(snapshots, block_s) for block_s in (short, long)),
+        *(_zstd_of_records(snapshots, block_s) for block_s in (short, long)),
         _row_a_sample(snapshots),
     ]
 

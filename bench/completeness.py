@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from bench._load import compile_static
+from bench._report import Row
+from bench._size import Size
 from bench._watchers import WATCHERS
 
-SHORT = (3000, 500)
-"""Lives, and microseconds that each spins: about a millisecond with fork, exec and exit."""
-LONGER = (200, 20_000)
+HOW_TO_READ = (
+    "The reference is what wait4() returns for each PID: some that use half a millisecond of CPU time, "
+    "some that use 20 ms, and a parallel compile. The compilers live for seconds, so tools that see "
+    "nothing else still get most of the CPU time right. procfs attributes the rest to the parents that "
+    "waited. A machine share over 100 % is time that a tool counts twice."
+)
+
+SHORT_US, LONGER_US = 500, 20_000
+"""What one life spins: with fork, exec and exit the short one lives about a millisecond."""
 SETTLE_S = 4
 """Before the storm, so that everyone has a first sample; after it, so that everyone has a last one."""
 
@@ -37,15 +45,16 @@ double f{at}(double x, int n)
 """
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """One row for each watcher; all watch the same storm."""
+    settle_s = size.of(1.5, SETTLE_S, SETTLE_S)
     with tempfile.TemporaryDirectory(prefix="tukur-storm-") as name:
         folder = Path(name)
         program = compile_static(Path(__file__).with_name("_storm.c"), folder / "storm")
         watching = {name: _watch(name) for name in WATCHERS}
-        time.sleep(SETTLE_S)
-        truth = _storm(program, folder, units=6 if quick else 24)
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
+        truth = _storm(program, folder, *size.of((30, 3, 1), (3000, 200, 6), (3000, 200, 24)))
+        time.sleep(settle_s)
         return [_row(name, _report(child), truth) for name, child in watching.items()]
 
 
@@ -60,11 +69,11 @@ def _report(child: "subprocess.Popen[bytes]") -> dict[str, Any]:
     return report
 
 
-def _storm(program: Path, folder: Path, units: int) -> dict[str, dict[int, float]]:
+def _storm(program: Path, folder: Path, short: int, longer: int, units: int) -> dict[str, dict[int, float]]:
     """What really happened: by kind, PID to seconds of CPU time."""
     parallel = str(os.cpu_count() or 1)
     truth = {}
-    for kind, (count, spin_us) in (("short", SHORT), ("longer", LONGER)):
+    for kind, count, spin_us in (("short", short, SHORT_US), ("longer", longer, LONGER_US)):
         out = folder / kind
         subprocess.run([program, "run", out, str(count), str(spin_us), parallel], check=True)
         truth[kind] = _read(out)

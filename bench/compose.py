@@ -17,8 +17,12 @@ import httpx
 
 from bench._hub import cpu_s, rss
 from bench._load import processes
+from bench._report import Row
+from bench._size import Size
 from build_tools.wheel import build_wheel
 from tests.support.docker import ADDRESS, ROOT, Docker, Stack, running_docker, why_not
+
+HOW_TO_READ = "Do not compare these shares with those of the agent alone: here two agents run on one machine."
 
 URL = f"https://{ADDRESS}:8787"
 TUKUR = [sys.executable, "-m", "tukur"]
@@ -29,7 +33,7 @@ ROUNDS = 3
 """Of measuring both agents, at the same time."""
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """Seconds until the page is there with empty volumes and again; CPU and memory of both agents."""
     if reason := why_not():
         return [{"subject": "compose", "skipped": reason}]
@@ -37,15 +41,17 @@ def run(quick: bool) -> list[dict[str, Any]]:
         docker.build_images(build_wheel(ROOT, Path(folder) / "dist"))
         stack = Stack(docker)
         try:
-            rows = [_start(stack, "from nothing")]
+            rows = [start(stack, "from nothing")]
             stack.compose("down", "--timeout", "30")
-            rows.append(_start(stack, "with its volumes"))
-            return rows + _agents(stack, docker, *((5, 10, 1) if quick else (WARM_S, MEASURE_S, ROUNDS)))
+            rows.append(start(stack, "with its volumes"))
+            measured = size.of((1, 2, 1), (5, 10, 1), (WARM_S, MEASURE_S, ROUNDS))
+            return rows + _agents(stack, docker, *measured)
         finally:
             stack.close()
 
 
-def _start(stack: Stack, what: str) -> dict[str, Any]:
+def start(stack: Stack, what: str) -> dict[str, Any]:
+    """Brings the project up and waits for the page."""
     began = time.monotonic()
     stack.compose("up", "-d")
     commanded = time.monotonic() - began
@@ -80,11 +86,16 @@ def _agents(stack: Stack, docker: Docker, warm: int, seconds: int, rounds: int) 
         stack.compose("--profile", "agent", "up", "-d")
         within = stack.pid("agent")
         time.sleep(warm)
-        rows = [_both(within, on_host, seconds) for _ in range(rounds)]
-    return [_summary(subject, [row[at] for row in rows], seconds) for at, subject in enumerate(_SUBJECTS)]
+        return compared(within, on_host, seconds, rounds)
 
 
 _SUBJECTS = ("agent in its container", "agent on the host")
+
+
+def compared(within: int, on_host: int, seconds: int, rounds: int) -> list[dict[str, Any]]:
+    """What the agents with these PIDs cost, at the same time."""
+    rows = [_both(within, on_host, seconds) for _ in range(rounds)]
+    return [_summary(subject, [row[at] for row in rows], seconds) for at, subject in enumerate(_SUBJECTS)]
 
 
 @contextlib.contextmanager

@@ -4,16 +4,19 @@ import os
 import shutil
 import subprocess
 
+from bench._report import Row
+from bench._size import Size
+
 PREFIX = os.environ.get("IMAGE_PREFIX", "docker.io/tukur")
 GOALS_MB = {"tukur": 200, "tukur-agent": 100}
 
 
-def run(quick: bool) -> list[dict[str, object]]:  # noqa: ARG001 - it is quick
+def run(size: Size) -> list[Row]:  # noqa: ARG001 - it is quick
     """A row for each image; megabytes are of 10**6 bytes."""
     return [_row(image, goal) for image, goal in GOALS_MB.items()]
 
 
-def _row(image: str, goal_mb: int) -> dict[str, object]:
+def _row(image: str, goal_mb: int) -> Row:
     docker = shutil.which("docker")
     if docker is None:
         return {"subject": image, "skipped": "docker is not installed"}

@@ -16,6 +16,9 @@ from typing import Any
 import httpx
 import numpy as np
 
+from bench._hub import await_answer
+from bench._report import Row
+from bench._size import Size
 from tukur.agent.recording.accounts import Accounts
 from tukur.blocks import BlockBuilder, HostRollup
 from tukur.hub.auth.identity import Rights, Role
@@ -23,6 +26,8 @@ from tukur.hub.console.tokens import TokenConsole
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block, HostMinute, Image, MinMaxMean
 from tukur.records import TASK, Departed, HostSample, Snapshot, compare, host_rates
+
+HOW_TO_READ = "Over HTTP, with random seconds. The plain table of SQLite is asked without HTTP."
 
 PROCESSES = 1000
 SAMPLES = 1_000_000
@@ -32,10 +37,10 @@ BOOT = "99999999-2222-3333-4444-555555555555"
 _NAMES = ("cpu.total.user", "cpu.total.idle", "mem.total", "mem.available", "uptime")
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """The hub in both its forms, then the peers."""
-    samples = SAMPLES // 5 if quick else SAMPLES
-    asked = 100 if quick else 400
+    samples = size.of(20_000, SAMPLES // 5, SAMPLES)
+    asked = size.of(3, 100, 400)
     with tempfile.TemporaryDirectory(prefix="tukur-instant-") as folder:
         data = Path(folder)
         began = time.time_ns() // SECOND * SECOND - (samples // PROCESSES + 60) * SECOND
@@ -48,7 +53,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 _ask("tukur hub, frame", url, token, "application/vnd.tukur.frame", walls, asked, data),
             ]
         rows.append(_row_a_sample(data, snapshots, asked))
-        rows.append(_atop())
+        rows.append(_atop(size.of(2, 12, 12)))
         return rows
 
 
@@ -146,11 +151,7 @@ def running_hub(data: Path, port: int = 18_788) -> Iterator[tuple[str, str]]:
     hub = subprocess.Popen([*command, "--log-level", "warning"])
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{url}/healthz").status_code == 200:
-                    break
-            time.sleep(0.05)
+        await_answer(f"{url}/healthz")
         yield url, token
     finally:
         hub.terminate()
@@ -211,13 +212,13 @@ def _row_a_sample(data: Path, snapshots: list[Snapshot], asked: int) -> dict[str
     return _row("SQLite, a row a sample: query only", samples, spent, 0, path.stat().st_size)
 
 
-def _atop() -> dict[str, Any]:
+def _atop(seconds: int) -> dict[str, Any]:
     subject = "atop -r"
     if shutil.which("atop") is None:
         return {"subject": subject, "skipped": "atop is not installed"}
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw"
-        subprocess.run(["atop", "-w", str(raw), "1", "12"], check=True, capture_output=True)
+        subprocess.run(["atop", "-w", str(raw), "1", str(seconds)], check=True, capture_output=True)
         spent = []
         for _ in range(5):
             began = time.perf_counter()

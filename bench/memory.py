@@ -11,12 +11,19 @@ from typing import Any
 
 from bench._fleet import BLOCK_S, FleetAgent, Told
 from bench._hub import PORT, anonymous, rss, running_hub
-from bench._recorded import load, record
+from bench._recorded import recorded
+from bench._report import Row
+from bench._size import Size
 from tests.support import mariadb
 from tests.support.record import facts_of
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
+
+HOW_TO_READ = (
+    "Resident size with mapped files; anonymous: what belongs to no file. The Compose file limits hub and "
+    "database to 1 GiB each."
+)
 
 PROCESSES = 300
 HOSTS = (4, 100)
@@ -24,15 +31,14 @@ MEASURE_S = 60
 MIB = 1 << 20
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """A row for each database and each number of hosts; the memory at the end, and its peak."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    seconds = 3 if quick else MEASURE_S
-    with tempfile.TemporaryDirectory(prefix="tukur-record-") as folder, load(PROCESSES):
-        blocks = record(Path(folder), 0 if quick else seconds + 20)
-    if quick:
+    seconds = size.of(1, 3, MEASURE_S)
+    blocks = recorded(PROCESSES, size.of(0, 12, seconds + 32))
+    if size is not Size.FULL:
         # One hub for both: the second figure then holds what the first left.
-        return [*_rows(HOSTS, blocks, seconds, None), {"subject": "mariadb", "skipped": "--quick"}]
+        return [*_rows(size.of((2, 4), HOSTS, HOSTS), blocks, seconds, None)]
     rows = [row for hosts in HOSTS for row in _rows((hosts,), blocks, seconds, None)]
     if reason := mariadb.why_not():
         return [*rows, {"subject": "mariadb", "skipped": reason}]

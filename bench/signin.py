@@ -12,14 +12,16 @@ import httpx
 import numpy as np
 from argon2 import PasswordHasher
 
+from bench._report import Row
+from bench._size import Size
 from tests.support.running import running, the_host
 
 USER = "admin"
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """The whole way over HTTP, then Argon2id alone with the same parameters."""
-    rounds = 20 if quick else 100
+    rounds = size.of(2, 20, 100)
     password = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="tukur-signin-") as folder, running(Path(folder) / "data") as up:
         with contextlib.closing(up.sign_in()) as browser:
@@ -53,4 +55,4 @@ def _measured(name: str, rounds: int, do: Callable[[], object]) -> dict[str, Any
         do()
         took.append((time.perf_counter() - began) * 1000)
     p50, p99 = np.percentile(took, (50, 99))
-    return {"what": name, "rounds": rounds, "p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+    return {"subject": name, "rounds": rounds, "p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}

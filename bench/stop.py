@@ -13,17 +13,24 @@ from typing import Any
 import httpx
 import numpy as np
 
+from bench._report import Row
+from bench._size import Size
 from tests.support.running import running, the_host, tukur
 from tests.support.waiting import eventually
 from tukur.agent.facts import boot_id
 from tukur.sources.proc import CLOCK_TICK_NS, read_stat
 
+HOW_TO_READ = (
+    "One process after another, with the embedded database. This includes three commits to disk: the "
+    "order, its entry in the audit log before it is sent, and its outcome."
+)
+
 GOAL_MS = 100.0
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """The hub and its agent; then a signal by the bare system call."""
-    rounds = 60 if quick else 400
+    rounds = size.of(3, 60, 400)
     with tempfile.TemporaryDirectory(prefix="tukur-stop-") as folder, running(Path(folder) / "data") as up:
         token = tukur("token", "create", "--role", "operator", "--data", str(up.data)).stdout.strip()
         with httpx.Client(base_url=up.url, headers={"Authorization": f"Bearer {token}"}) as client:
@@ -66,9 +73,9 @@ def _measured(name: str, rounds: int, stop: Callable[[int], None]) -> dict[str, 
         collected.join()
     p50, p99 = np.percentile(took, (50, 99))
     return {
-        "what": name,
+        "subject": name,
         "rounds": rounds,
-        "p50_ms": round(p50, 2),
-        "p99_ms": round(p99, 2),
+        "p50_ms": round(float(p50), 2),
+        "p99_ms": round(float(p99), 2),
         "max_ms": round(max(took), 2),
     }

@@ -14,13 +14,21 @@ from typing import Any
 
 import httpx
 
-from bench._recorded import load, moved, record
+from bench._hub import await_answer
+from bench._recorded import moved, recorded
+from bench._report import Row
+from bench._size import Size
 from tukur.blocks import decode_samples
 from tukur.hub.store.backends.sqlite import DATABASE
 from tukur.hub.store.record.rollups import HOUR_MS
 from tukur.hub.store.store import Store
 from tukur.protocol.messages import Block
 from tukur.records import ENDED, comm_text, rss_of
+
+HOW_TO_READ = (
+    "Prometheus and VictoriaMetrics are given 8 of the 36 fields. The agents report several boots one "
+    "after another, and each boot reports all its processes again: a host that keeps running needs less."
+)
 
 PROCESSES = 300
 FACTS = ("cpu_ns", "rss", "read_bytes", "write_bytes", "threads", "vsz", "minflt", "majflt")
@@ -30,21 +38,21 @@ CALM_S = 10.0
 SECOND = 1_000_000_000
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(size: Size) -> list[Row]:
     """Records once, then keeps it as twenty hosts for an hour (the quick run: as two for a minute)."""
-    seconds, hosts, times = (20, 2, 2) if quick else (300, 20, 12)
+    seconds, hosts, times = size.of((0, 1, 1), (32, 2, 2), (312, 20, 12))
     with tempfile.TemporaryDirectory(prefix="tukur-store-") as name:
         folder = Path(name)
-        with load(PROCESSES), _atop(folder / "atop.raw") as atop:
-            blocks = record(folder / "agent", seconds)
+        with _atop(folder / "atop.raw") as atop:
+            blocks = recorded(PROCESSES, seconds)
         samples = sum(_living(block) for block in blocks)
         (folder / "hub").mkdir()
         rows = asyncio.run(_tukur(folder / "hub", blocks, hosts, times, "busy"))
-        size = (folder / "atop.raw").stat().st_size if atop else 0
+        written = (folder / "atop.raw").stat().st_size if atop else 0
         # atop ran twelve seconds longer than the whole blocks last.
         share = len(blocks) * 10 / (len(blocks) * 10 + 12)
         rows.append(
-            _row("atop -w, 1 s", samples, size * share)
+            _row("atop -w, 1 s", samples, written * share)
             if atop
             else {"subject": "atop -w, 1 s", "skipped": "atop is not installed"}
         )
@@ -53,8 +61,9 @@ def run(quick: bool) -> list[dict[str, Any]]:
         facts = samples * len(FACTS)
         rows.append(_prometheus(folder, text, samples, facts))
         rows.append(_victoria(folder, blocks, samples, facts))
-        with load(PROCESSES, CALM_S):
-            blocks = record(folder / "calm agent", seconds)
+        if size is Size.SMALLEST:
+            return rows
+        blocks = recorded(PROCESSES, seconds, CALM_S)
         (folder / "calm hub").mkdir()
         rows += asyncio.run(_tukur(folder / "calm hub", blocks, hosts, times, "calm"))
         return rows
@@ -212,7 +221,7 @@ def _victoria(folder: Path, blocks: list[Block], samples: int, facts: int) -> di
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            _await(url)
+            await_answer(f"{url}/health")
             for lines in _batches(blocks):
                 httpx.post(f"{url}/api/v1/import/prometheus", content=lines, timeout=60).raise_for_status()
             httpx.get(f"{url}/internal/force_flush", timeout=60)
@@ -222,14 +231,6 @@ def _victoria(folder: Path, blocks: list[Block], samples: int, facts: int) -> di
             server.terminate()
             server.wait(60)
     return _row(subject, samples, _size(into), facts=facts)
-
-
-def _await(url: str) -> None:
-    for _ in range(200):
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        time.sleep(0.05)
 
 
 def _batches(blocks: list[Block]) -> Iterator[str]:

@@ -22,7 +22,7 @@ TARGET = ROOT / "web" / "src" / "lib" / "frame" / "fields.ts"
 OPTIONAL_IMAGES = ("pod", "slice")
 """Columns that agents of earlier versions do not send."""
 
-_HOST_KINDS = {float: "number", int: "number", list[float]: "numbers"}
+_HOST_KINDS = {float: "number", int: "number", list[float]: "numbers", list[int]: "numbers"}
 _IMAGE_KINDS = {bool: "boolean", int: "number", str: "string"}
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 UNIT = "tests/unit"
 IN_MACHINES = "tests/kernel/vm"
 ON_DATABASES = ("tests/store", "tests/fuzz")
-BESIDE_SYSTEM = (
+BESIDE = (
     "tests/browser",
+    "tests/system/test_benches.py",
     "tests/system/test_cloud_rehearsal.py",
     "tests/system/test_docker.py",
     "tests/system/test_installer.py",
@@ -27,7 +29,7 @@ BESIDE_SYSTEM = (
     "tests/system/test_spool.py",
     "tests/system/test_start_scripts.py",
 )
-"""About half of what is tested on the whole system."""
+"""About half of what is tested on the whole system; it runs beside the rest, after the virtual machines."""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of its own is used
 _ENOUGH = 6 << 30
 """Bytes free in memory for the files of tests that make thousands of databases."""
@@ -59,27 +61,44 @@ def files_in_memory() -> Iterator[Mapping[str, str]]:
             shutil.rmtree(folder)
 
 
-@contextmanager
-def beside(*folders: str, niceness: int = 0) -> Iterator[list[int]]:
-    """A run of pytest beside what runs meanwhile; it is printed, and its code in the list, at the end."""
-    codes: list[int] = []
+class Lane:
+    """Runs of pytest, one after the other, beside what runs meanwhile."""
+
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(1)
+        self._runs: list[tuple[tuple[str, ...], Future[int]]] = []
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def add(self, *folders: str, niceness: int = 0) -> None:
+        """A further run."""
+        self._runs.append((folders, self._worker.submit(self._run, folders, niceness)))
+
+    def _run(self, folders: tuple[str, ...], niceness: int) -> int:
+        command = ["nice", "-n", str(niceness), sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        with _log(folders).open("wb") as log:
+            self._running = subprocess.Popen([*command, *folders], cwd=ROOT, stdout=log, stderr=log)
+            return self._running.wait()
+
+    def results(self) -> list[int]:
+        """The exit codes of all; what each printed is printed."""
+        codes = []
+        for folders, done in self._runs:
+            codes.append(done.result())
+            print(f"--- {', '.join(folders)}, meanwhile", flush=True)
+            print(_log(folders).read_text(encoding="utf-8", errors="replace"), flush=True)
+        return codes
+
+    def close(self) -> None:
+        """Ends those that have not ended."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+        if self._running is not None:
+            self._running.kill()
+
+
+def _log(folders: tuple[str, ...]) -> Path:
     path = ROOT / ".cache" / f"{Path(folders[0]).name}-tests.log"
     path.parent.mkdir(exist_ok=True)
-    with path.open("wb") as log:
-        tests = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *folders],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.nice(niceness),  # noqa: PLW1509 - there are no threads
-        )
-    try:
-        yield codes
-        codes.append(tests.wait())
-    finally:
-        tests.kill()
-    print(f"--- {', '.join(folders)}, meanwhile", flush=True)
-    print(path.read_text(encoding="utf-8", errors="replace"), flush=True)
+    return path
 
 
 def report_coverage() -> int:
@@ -97,16 +116,19 @@ def main() -> int:
     """The worst of the exit codes."""
     if sys.argv[1:]:
         return run(*sys.argv[1:])
-    with beside(IN_MACHINES, niceness=_NICENESS) as in_machines, files_in_memory() as variables:
-        codes = [
-            run(UNIT, by=("-m", "coverage", "run"), variables=variables),
-            report_coverage(),
-            run(*ON_DATABASES, variables=variables),
-        ]
-    with beside(*BESIDE_SYSTEM) as beside_system:
-        others = (UNIT, IN_MACHINES, *ON_DATABASES, *BESIDE_SYSTEM)
+    lane = Lane()
+    lane.add(IN_MACHINES, niceness=_NICENESS)
+    lane.add(*BESIDE)
+    with contextlib.closing(lane):
+        with files_in_memory() as variables:
+            codes = [
+                run(UNIT, by=("-m", "coverage", "run"), variables=variables),
+                report_coverage(),
+                run(*ON_DATABASES, variables=variables),
+            ]
+        others = (UNIT, IN_MACHINES, *ON_DATABASES, *BESIDE)
         codes.append(run("tests", *(f"--ignore={folder}" for folder in others)))
-    return max(*codes, *in_machines, *beside_system)
+        return max(*codes, *lane.results())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The whole walk through Google Cloud on one machine, with two virtual machines in place of four."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bench._report import checked, report
+from bench._size import Size
+from bench.autoscaling import row_of
 from tests.support.machine import missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,5 +24,6 @@ def test_a_group_is_made_grows_under_load_shrinks_and_is_deleted_and_no_host_is_
         ["unshare", "--net", *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=380
     )
     assert walk.returncode == 0, walk.stderr + walk.stdout
-    measured = json.loads(walk.stdout.splitlines()[-1])
+    measured = row_of(walk.stdout)
+    checked(report("autoscaling", Size.SMALLEST, [measured]))
     assert (measured["vms"], measured["false_alarms"], measured["resources_left"]) == (2, [], [])

@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench import compose, images
+from bench._report import checked, report
+from bench._size import Size
 from tests.support.docker import ADDRESS, PREFIX, Docker, Stack
 from tests.support.running import newest_ms, next_sample, row_of, the_host
 from tests.support.waiting import eventually
@@ -161,6 +164,18 @@ def test_the_health_check_fails_while_the_database_is_away(stack: Stack, agent: 
     finally:
         stack.compose("start", "db")
     eventually(works, 60, "the health check succeeds")
+
+
+def test_the_benchmarks_of_images_and_compose_measure_them(
+    docker: Docker, stack: Stack, agent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "PREFIX", PREFIX)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{docker.folder}/docker.sock")
+    sizes = checked(report("images", Size.SMALLEST, images.run(Size.SMALLEST))).results
+    assert all(int(str(row["unpacked_mb"]).partition(".")[0]) > 50 for row in sizes), sizes
+    agents = compose.compared(stack.pid("agent"), os.getpid(), seconds=1, rounds=1)
+    found = checked(report("compose", Size.SMALLEST, [compose.start(stack, "again"), *agents])).results
+    assert [row["subject"] for row in found[1:]] == ["agent in its container", "agent on the host"]
 
 
 def test_volumes_outlast_down_and_up(stack: Stack, client: httpx.Client, agent: str, sleeper: int) -> None:

@@ -118,12 +118,20 @@ def samples(blocks: dict[int, bytes]) -> list[int]:
 
 
 async def gaps_of(hub: RunningHub) -> list[dict[str, Any]]:
-    async with await hub.bearer("viewer") as viewer:
+    # A name for each time that it is asked.
+    async with await hub.bearer("viewer", f"viewer {time.monotonic_ns()}") as viewer:
         now = int(time.time() * 1000)
         query = {"from": now - 3_600_000, "to": now + 3_600_000}
         answer = await viewer.get(f"/api/hosts/{HOST}/gaps", params=query)
     found: list[dict[str, Any]] = answer.json()["gaps"]
     return found
+
+
+async def each_second_is_accounted_for(hub: RunningHub) -> bool:
+    """Whether what is stored and what the gaps name are all seconds from the first to the last."""
+    found = samples(await stored(hub))
+    lost = sum(int(gap["samples"]) for gap in await gaps_of(hub))
+    return found[-1] - found[0] + 1 - len(found) == pytest.approx(lost, abs=3)
 
 
 @pytest.mark.timeout(60 + 8 * ROUNDS)
@@ -165,12 +173,14 @@ async def test_over_a_cut_that_is_too_long_for_the_spool_each_second_is_there_or
             await until(partial(stored, hub), 20, "something is stored before the cut")
             cut.cut()
             await until(lambda: agent.log.count("the spool gives up") >= 3, 150, "the spool is full")
-            assert sum(path.stat().st_size for path in (agent.data / "spool").glob("*.seg")) < 64 * 1024
+            # A block can be larger than the limit on a busy machine: the newest is kept all the same.
+            sizes = [path.stat().st_size for path in (agent.data / "spool").glob("*.seg")]
+            assert sum(sizes) - max(sizes, default=0) <= 30 * 1024
             cut.mend()
             await until(lambda: hub.parts.presence.online(HOST), 20)
             await until(partial(drained, hub), 30, "the spool is drained")
-            # The gaps go after the blocks, and nothing reports that they are there.
-            await asyncio.sleep(2)
+            # The gaps go after the blocks.
+            await until(partial(each_second_is_accounted_for, hub), 30, "the gaps are stored")
             await asyncio.to_thread(agent.stop)
             left = Spool(agent.data / "spool", Bounds(limit=30 * 1024))
             assert (len(left), left.gaps) == (0, [])
@@ -178,8 +188,7 @@ async def test_over_a_cut_that_is_too_long_for_the_spool_each_second_is_there_or
         lost = await gaps_of(hub)
         assert {gap["reason"] for gap in lost} == {"spool_full"}
         assert len(found) == len(set(found))
-        seconds = found[-1] - found[0] + 1
-        assert seconds - len(found) == pytest.approx(sum(gap["samples"] for gap in lost), abs=3)
+        assert await each_second_is_accounted_for(hub)
 
 
 @pytest.mark.timeout(120)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import math
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentityError, IdentitySource
 from tukur.agent.link import Link
+from tukur.agent.machine import MachineWatch
 from tukur.agent.memory_metric import MemoryMetric, on_google
 from tukur.agent.orders.answers import inspection, order_results
 from tukur.agent.orders.executor import Executor
@@ -33,11 +35,12 @@ from tukur.agent.spool.drain import DEFAULT_RATE
 from tukur.agent.spool.spool import Bounds, Spool
 from tukur.protocol import auth, messages
 from tukur.protocol.agent_side import AgentSession
-from tukur.records import Departed, Losses, Snapshot, TaskArray
+from tukur.records import Departed, Losses, Snapshot, TaskArray, host_rates
 from tukur.sources.base import Source
 from tukur.sources.cgroups import CgroupPaths
 from tukur.sources.host import HostReader
 from tukur.sources.oom import OomReader
+from tukur.sources.users import Users
 from tukur.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -73,13 +76,14 @@ class Agent:
         self._cost = Cost()
         self._cgroups = CgroupPaths()
         self._oom = OomReader()
-        self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path)
+        self._users = Users()
+        self._images = Images(settings.scrubber, cgroup_path=self._cgroups.path, users=self._users)
         self._recorder = BlockRecorder(self._boot_id, self._images)
         self._frames = FrameMaker(self._boot_id)
         self._watched = False
         self._gate = OrderGate(identity.host_id, self._boot_id, identity.order_key)
         self._frozen = FrozenCgroups(settings.spool.parent / "frozen")
-        self._executor = Executor(settings.policy, self._exact_start, frozen=self._frozen)
+        self._executor = Executor(settings.policy, self._exact_start, frozen=self._frozen, users=self._users)
         self._spool = Spool(settings.spool, settings.spool_bounds)
         self._outbox = Outbox(self._spool, self._frames.request_key, settings.drain_rate, self._cost)
         self._link = Link(
@@ -95,6 +99,7 @@ class Agent:
         self._source_faults = 0
         self._source_name = source.name
         self._reported_policy = settings.policy.current()
+        self._machine = MachineWatch()
         self._lost = Losses()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -190,6 +195,8 @@ class Agent:
         if policy != self._reported_policy:
             self._reported_policy = policy
             self._supervisor.spawn("renew", self._link.renew())
+        if self._machine.is_due(snapshot.host, at.boot_ns):
+            self._supervisor.spawn("renew", self._link.renew())
         for cgroup_id, path in departed.cgroups:
             self._cgroups.learn(cgroup_id, path)
         self._lost += departed.lost
@@ -202,9 +209,11 @@ class Agent:
 
     def _memory_used(self) -> float | None:
         newest = self._recorder.newest
-        total = newest.host.get("mem.total") if newest is not None else None
-        available = newest.host.get("mem.available") if newest is not None else None
-        return 1 - available / total if total and available is not None else None
+        if newest is None:
+            return None
+        used = host_rates(newest.host, newest.host, 0, 0)
+        share = used.mem_used / used.mem_total if used.mem_total else math.nan
+        return None if math.isnan(share) else share
 
     def _departed(self, living: TaskArray) -> Departed:
         """The lives that ended; none where that cannot be read: the snapshot is good all the same."""
@@ -237,6 +246,7 @@ class Agent:
             faults["spool.unwritable"] = 1
         if self._outbox.refused:
             faults["messages.dropped"] = self._outbox.refused
+        faults |= self._images.faults()
         faults |= {f"task.{name}": count for name, count in self._supervisor.crashes().items()}
         return messages.Heartbeat(
             wall_ns=sampled.snapshot.wall_ns,
@@ -261,9 +271,9 @@ class Agent:
         # A new connection begins unwatched: the hub says so again where somebody watches.
         self._watched = False
         newest = self._recorder.newest
-        mem_total = newest.host.get("mem.total") if newest is not None else self._host.read().get("mem.total")
+        machine = self._machine.report(newest.host if newest is not None else self._host.read())
         self._reported_policy = self._settings.policy.current()
-        facts = host_facts(self._source, self._reported_policy, mem_total, self._oom_blind())
+        facts = host_facts(self._source, self._reported_policy, machine, self._oom_blind())
         identity = self._settings.identity.load()
         # While a new key is put in place of the old one, either may be the one that the hub knows.
         keys = [key for key in (identity.key, identity.next_key) if key]
@@ -318,7 +328,7 @@ class Agent:
     async def _inspect(self, request: messages.Inspect) -> None:
         def answer() -> Coroutine[None, None, messages.Inspection]:
             policy = self._settings.policy.current()
-            return inspect(request, self._boot_id, self._source.read(), self._images, policy)
+            return inspect(request, self._boot_id, self._source.read(), self._images, policy, self._users)
 
         self._outbox.send(await inspection(request, self._boot_id, answer))
 

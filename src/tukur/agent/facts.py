@@ -7,34 +7,43 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tukur import __version__
+from tukur.agent.machine import Machine
 from tukur.agent.policy.policy import Policy, Selection
 from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
 from tukur.sources.base import Source
+from tukur.text import readable
 
 
 def boot_id() -> str:
     """The kernel's UUID of this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return readable(Path("/proc/sys/kernel/random/boot_id").read_bytes().strip())
+
+
+def host_name() -> str:
+    """The name of this machine as text: the kernel takes any bytes for it."""
+    return readable(os.uname().nodename)
 
 
 def os_name() -> str:
     """PRETTY_NAME of os-release(5); "Linux" where it has none, or is not readable."""
     try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
+        return readable(platform.freedesktop_os_release()["PRETTY_NAME"])
     except (OSError, UnicodeDecodeError):
         return "Linux"
 
 
-def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequence[str] = ()) -> HostFacts:
-    """The facts for a hello; `mem_total` in bytes; `blind_spots` beyond the source's own."""
+def host_facts(
+    source: Source, policy: Policy, machine: Machine, blind_spots: Sequence[str] = ()
+) -> HostFacts:
+    """The facts for a hello; `blind_spots` beyond the source's own."""
     return HostFacts(
-        hostname=platform.node(),
-        kernel=platform.release(),
+        hostname=host_name(),
+        kernel=readable(platform.release()),
         os=os_name(),
         architecture=platform.machine(),
-        cpus=os.cpu_count() or 1,
-        mem_total=mem_total,
+        cpus=machine.cpus,
+        mem_total=machine.mem_total,
         boot_id=boot_id(),
         booted_wall_ns=time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME),
         agent_version=__version__,
@@ -51,6 +60,8 @@ def host_facts(source: Source, policy: Policy, mem_total: int, blind_spots: Sequ
             ],
             problem=policy.problem,
         ),
+        mem_limit=machine.limit.size if machine.limit is not None else 0,
+        mem_limit_of=machine.limit.cgroup if machine.limit is not None else "",
     )
 
 

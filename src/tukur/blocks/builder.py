@@ -176,21 +176,40 @@ class BlockBuilder:
 def _encode_host(steps: list[_Step], baseline: bool) -> bytes:
     names = _union([step.host.names for step in steps])
     values = np.zeros((len(steps), len(names)), dtype=np.int64)
+    present = np.ones_like(values, dtype=bool)
     column = {name: index for index, name in enumerate(names)}
     for row, step in enumerate(steps):
         if step.host.names == names:
             values[row] = step.host.values
         else:
-            values[row, [column[name] for name in step.host.names]] = step.host.values
+            columns = [column[name] for name in step.host.names]
+            values[row, columns] = step.host.values
+            present[row] = False
+            present[row, columns] = True
+    absent = {names[index]: np.flatnonzero(~present[:, index]).tolist() for index in _incomplete(present)}
+    for name in absent:
+        _fill(values[:, column[name]], present[:, column[name]])
     header = HostHeader(
         steps=len(steps),
         baseline=baseline,
         names=list(names),
         processes=[step.processes for step in steps],
+        absent=absent,
     )
     times = np.array([[step.wall_ns, step.boot_ns] for step in steps], dtype=np.int64)
     matrix = np.hstack([times, values]).view(np.uint64)
     return pack(HOST_MAGIC, header, to_planes(np.diff(matrix, axis=0, prepend=np.zeros_like(matrix[:1]))))
+
+
+def _incomplete(present: npt.NDArray[np.bool_]) -> list[int]:
+    """The columns that some step does not have."""
+    return np.flatnonzero(~present.all(axis=0)).tolist()
+
+
+def _fill(values: npt.NDArray[np.int64], present: npt.NDArray[np.bool_]) -> None:
+    """Puts the value before, or else the first one, where there is none: no difference costs nothing."""
+    known = np.flatnonzero(present)
+    values[:] = values[known[np.maximum(np.searchsorted(known, np.arange(len(values)), side="right") - 1, 0)]]
 
 
 def _union(sets: list[tuple[str, ...]]) -> tuple[str, ...]:

@@ -50,6 +50,9 @@ class HostHeader(msgspec.Struct, frozen=True, kw_only=True):
     names: list[str]
     processes: list[int]
     """Processes at each step."""
+    absent: dict[str, list[int]] | None = None
+    """Name to the steps that do not have it: there its column holds the value beside. None: an older agent,
+    which wrote 0 there."""
 
 
 def without_cpu(words: Words) -> Words:

@@ -260,16 +260,60 @@ def decode_host_samples(host: bytes, first_ms: int | None = None) -> HostSamples
         raise BlockDamagedError(f"{len(header.processes)} process counts for {header.steps} steps")
     matrix = PlaneReader(body).words(header.steps, len(header.names) + 2)
     values = np.cumsum(matrix, axis=0, dtype=np.uint64).view(np.int64)
-    names = tuple(header.names)
     values[:, 0] += _shift(int(values[int(header.baseline), 0]), first_ms)
-    samples = [(int(row[0]), int(row[1]), HostSample(names, row[2:])) for row in values]
+    sets = _present(header, values[:, 2:])
+    samples = [
+        (int(row[0]), int(row[1]), HostSample(names, row[2:] if columns is None else row[2:][columns]))
+        for row, (names, columns) in zip(values, sets, strict=True)
+    ]
     return HostSamples(bool(header.baseline), samples, header.processes)
+
+
+_Present = tuple[tuple[str, ...], npt.NDArray[np.intp] | None]
+"""The names that a step has, and their columns; None: all."""
+
+
+def _present(header: HostHeader, values: npt.NDArray[np.int64]) -> list[_Present]:
+    """What each step has; the tuple of names is the same object while the set stays the same."""
+    names = tuple(header.names)
+    absent = _absent_before(names, values) if header.absent is None else header.absent
+    if not absent:
+        return [(names, None)] * header.steps
+    column = {name: index for index, name in enumerate(names)}
+    there = np.ones((header.steps, len(names)), dtype=bool)
+    for name, steps in absent.items():
+        if name not in column or not all(0 <= step < header.steps for step in steps):
+            raise BlockDamagedError(f"{name[:80]!r} is absent in steps {steps[:5]} of {header.steps}")
+        there[steps, column[name]] = False
+    sets: dict[bytes, _Present] = {}
+    for row in there:
+        if row.tobytes() not in sets:
+            columns = np.flatnonzero(row)
+            sets[row.tobytes()] = tuple(names[index] for index in columns), columns
+    return [sets[row.tobytes()] for row in there]
+
+
+def _absent_before(names: tuple[str, ...], values: npt.NDArray[np.int64]) -> dict[str, list[int]]:
+    """The same of a block of an older agent, which wrote 0 for what a sample did not have.
+
+    A device, or a core, of which every counter is 0 was not there, or had done nothing so far.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        if name.startswith(("cpu.", "disk.", "net.")):
+            groups.setdefault(name.rpartition(".")[0], []).append(index)
+    absent: dict[str, list[int]] = {}
+    for columns in groups.values():
+        steps = np.flatnonzero(~values[:, columns].any(axis=1)).tolist()
+        if steps and len(steps) < len(values):
+            absent |= {names[index]: steps for index in columns}
+    return absent
 
 
 def decode_host(host: bytes, first_ms: int | None = None) -> list[HostPoint]:
     """The host's figures at each sample of the block. Raises BlockDamagedError.
 
-    The first sample of an agent's run has no sample before it: its rates are zero.
+    The first sample of an agent's run has no sample before it: its rates are NaN.
     """
     found = decode_host_samples(host, first_ms)
     points = []

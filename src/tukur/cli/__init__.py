@@ -1,6 +1,7 @@
 """The command line: one file for each command, imported when it is called."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -11,6 +12,7 @@ from tukur import __version__
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.settings.parser import Parser
 from tukur.cli.settings.resolve import resolve
+from tukur.cli.terminal import plain
 
 
 class Command(NamedTuple):
@@ -52,9 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if arguments is None else arguments)
     command = _called(argv)
     try:
-        return _run(command, argv)
+        with contextlib.redirect_stdout(plain(sys.stdout)):
+            return _run(command, argv)
     except CommandError as error:
-        print(f"tukur {command.name if command else ''}: {error}", file=sys.stderr)
+        print(f"tukur {command.name if command else ''}: {error}", file=plain(sys.stderr))
         return error.exit_code
     except KeyboardInterrupt:
         return 130

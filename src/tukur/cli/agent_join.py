@@ -4,12 +4,12 @@ import argparse
 import asyncio
 import contextlib
 import os
-import platform
 import sys
 from collections.abc import Iterator
 
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import data_dir
+from tukur.text import readable
 
 
 def join_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,9 @@ def join_arguments(parser: argparse.ArgumentParser) -> None:
         help="what `tukur join-token create` printed; -: read it from standard input",
     )
     parser.add_argument(
-        "--hostname", default=platform.node(), help="the name of this host (default: %(default)s)"
+        "--hostname",
+        default=readable(os.uname().nodename),
+        help="the name of this host (default: %(default)s)",
     )
     parser.add_argument("--again", action="store_true", help="join again, as a new host")
 

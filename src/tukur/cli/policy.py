@@ -49,13 +49,15 @@ def _words(selection: "Selection") -> str:
 
 
 def _test(policy: "Policy", pid: int, signal: str) -> int:
-    from tukur.agent.policy.subject import subject_of
+    from tukur.agent.policy.subject import subjects_of
     from tukur.sources.proc import read_stat
+    from tukur.sources.users import Users
 
     stat = read_stat(pid)
     if stat is None:
         raise CommandError(Exit.FAILED, f"no process has PID {pid}")
-    code, detail = policy.refuses(subject_of(pid, stat), "signal", signal)
+    subject = subjects_of([(pid, stat)], Users())[0]
+    code, detail = policy.refuses(subject, "signal", signal)
     if code:
         print(f"refused ({code}): {detail}")
         return 1

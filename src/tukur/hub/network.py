@@ -21,8 +21,9 @@ def own_names(listen_host: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
     listen_host = listen_host.strip("[]")
     if not is_loopback(listen_host):
         names += [listen_host] if listen_host not in _WILDCARD else _addresses()
-        with contextlib.suppress(OSError):
-            names += [socket.gethostname(), socket.getfqdn()]
+        # The kernel takes any bytes for a host's name, which no resolver and no browser would.
+        with contextlib.suppress(OSError, UnicodeError):
+            names += [name for name in (socket.gethostname(), socket.getfqdn()) if name.isascii()]
     names += [name.strip("[]") for name in extra]
     return tuple(dict.fromkeys(name.lower() for name in names if name))
 

@@ -82,7 +82,7 @@ class Frame(msgspec.Struct, frozen=True):
 
     wall_ms: float
     boot_id: str
-    host: dict[str, float | int | list[float]] | None
+    host: dict[str, float | int | list[float] | None] | None
     rows: dict[str, bytes]
     images: dict[str, list[str | int | bool]]
 

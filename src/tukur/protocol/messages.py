@@ -240,6 +240,11 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     """PIDs that the agent will never signal, such as its own."""
     policy: PolicyFacts | None = None
     """None: an older agent."""
+    mem_limit: U64 = 0
+    """Bytes: the lowest limit of the agent's cgroup and those above it, where it is less than mem_total, as
+    in a container; 0: none."""
+    mem_limit_of: Text = ""
+    """The cgroup that has it."""
 
 
 # --- agent to hub
@@ -312,8 +317,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
 
     wall_ns: Time
     boot_ns: Time
-    rates: dict[str, float | int | list[float]]
-    """The fields of ``tukur.records.HostRates``."""
+    rates: dict[str, float | int | list[float] | None]
+    """The fields of ``tukur.records.HostRates``; NaN: not known."""
     top: Annotated[list[tuple[Pid, Text, float, int]], Meta(max_length=16)]
     """(pid, name, cpu, rss) of the busiest."""
     missed: U64

@@ -64,6 +64,10 @@ HOST_METRICS: tuple[HostMetric, ...] = (
             ("committed", "Committed_AS"),
         )
     ),
+    *(
+        HostMetric(f"mem.{name}", "bytes", "gauge", "/proc/spl/kstat/zfs/arcstats", key)
+        for name, key in (("arc", "size"), ("arc_min", "c_min"))
+    ),
     HostMetric("load.1", "1/1000", "gauge", "/proc/loadavg", "0"),
     HostMetric("load.5", "1/1000", "gauge", "/proc/loadavg", "1"),
     HostMetric("load.15", "1/1000", "gauge", "/proc/loadavg", "2"),
@@ -77,6 +81,8 @@ HOST_METRICS: tuple[HostMetric, ...] = (
     HostMetric("procs.blocked", "1", "gauge", "/proc/stat", "procs_blocked"),
     HostMetric("procs.forks", "1", "counter", "/proc/stat", "processes"),
     HostMetric("context_switches", "1", "counter", "/proc/stat", "ctxt"),
+    HostMetric("disks", "1", "gauge", "/proc/diskstats"),
+    HostMetric("interfaces", "1", "gauge", "/proc/net/dev"),
     *(
         HostMetric(f"disk.*.{name}", unit, "counter", "/proc/diskstats", column)
         for name, unit, column in (

@@ -1,11 +1,18 @@
-"""From two samples of the host counters to what a person reads: per-second rates. Pure arithmetic."""
+"""From two samples of the host counters to what a person reads: per-second rates. Pure arithmetic.
 
+What a sample does not have is NaN, never 0: a collector failed, this kernel does not have the file, or there
+was no sample before this one to take a difference from.
+"""
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, get_type_hints
 
-from tukur.records.host import CPU_MODES, HostSample
+from tukur.records.cpu_time import CpuShares, cpu_shares
+from tukur.records.devices import DeviceRates, are_known, device_rates
+from tukur.records.host import HostSample
 
 
 @dataclass(frozen=True)
@@ -15,45 +22,63 @@ class Interval:
     current: HostSample
     previous: HostSample
     seconds: float
-    """Between the two."""
+    """Between the two; 0: there is no sample before, and no rate."""
     processes: int
     """At the second."""
 
-    def gauge(self, name: str) -> int:
-        """The value now."""
-        return self._now.get(name, 0)
+    def gauge(self, name: str) -> float:
+        """The value now, an integer; NaN where the sample does not have it."""
+        return self._now.get(name, math.nan)
 
-    def rate(self, prefix: str, suffix: str) -> float:
-        """Growth per second of a counter, over all its instances."""
-        grown = self.current.total(prefix, suffix) - self.previous.total(prefix, suffix)
-        return max(grown, 0) * self._per_second
+    def known(self, *names: str) -> float:
+        """The sum of those that the sample has: of parts that not every kernel tells apart."""
+        return sum(self._now.get(name, 0) for name in names)
+
+    def rate(self, kind: str, what: str) -> float:
+        """Bytes a second over all devices of a kind, ``read`` or ``write``: the sum of what each did."""
+        known = are_known(self.current, kind) and are_known(self.previous, kind)
+        if not known or self.seconds <= 0:
+            return math.nan
+        each = (getattr(device, what) for device in self.devices if device.kind == kind)
+        return sum((value for value in each if not math.isnan(value)), 0.0)
 
     def stalled(self, name: str) -> float:
         """Share of the interval that a counter of microseconds grew by."""
-        grown = self._now.get(name, 0) - self._before.get(name, 0)
-        return min(max(grown, 0) * self._per_second / 1e6, 1.0)
+        grown = self._now.get(name, math.nan) - self._before.get(name, math.nan)
+        if not grown >= 0 or self.seconds <= 0:
+            return math.nan
+        return min(grown / 1e6 / self.seconds, 1.0)
 
     def mode(self, *modes: str) -> float:
-        """Share of the CPU time of the whole machine that went to these modes."""
-        return sum(self._total[mode] for mode in modes)
+        """Share of the machine's CPU time that went to these modes, as far as the kernel has them."""
+        known = [share for mode in modes if not math.isnan(share := self.cpus.modes[mode])]
+        return sum(known) if known else math.nan
 
     @property
-    def busy(self) -> float:
-        """Share of the CPU time of the whole machine that was neither idle nor waiting for I/O."""
-        return _busy(self._total)
+    def available(self) -> float:
+        """Bytes that programs can have: what the kernel says, and what the ARC of ZFS would give back.
 
-    @property
-    def cores(self) -> list[float]:
-        """The busy share of each core."""
-        return [_busy(self._cpu_shares(core)) for core in _cores(self.current)]
+        Kernels before 3.14, and some containers, have no ``MemAvailable``: then it is estimated, as htop and
+        procps do, as free, buffers, reclaimable slab and the page cache without what is shared memory.
+        """
+        available: float | None = self._now.get("mem.available")
+        if available is None:
+            page_cache = self.gauge("mem.cached") - self.known("mem.shmem")
+            reclaimable = self.known("mem.buffers", "mem.sreclaimable")
+            available = self.gauge("mem.free") + page_cache + reclaimable
+        shrinkable = max(self.known("mem.arc") - self.known("mem.arc_min"), 0)
+        total = self.gauge("mem.total")
+        return math.nan if math.isnan(available + total) else max(min(available + shrinkable, total), 0)
 
     @cached_property
-    def _per_second(self) -> float:
-        return 1.0 / max(self.seconds, 1e-6)
+    def cpus(self) -> CpuShares:
+        """The CPU time of the machine and of each core."""
+        return cpu_shares(self.current, self.previous, self.seconds)
 
     @cached_property
-    def _total(self) -> dict[str, float]:
-        return self._cpu_shares("total")
+    def devices(self) -> list[DeviceRates]:
+        """Each disk and each interface."""
+        return device_rates(self.current, self.previous, self.seconds)
 
     # HostSample.get hashes the tuple of all names at each call: with dictionaries that is spared.
     @cached_property
@@ -64,15 +89,8 @@ class Interval:
     def _before(self) -> dict[str, int]:
         return dict(zip(self.previous.names, self.previous.values.tolist(), strict=True))
 
-    def _cpu_shares(self, core: str) -> dict[str, float]:
-        """Each mode's share of the time that passed; guest modes are left in user and nice."""
-        names = [(mode, f"cpu.{core}.{mode}") for mode in CPU_MODES]
-        grown = {mode: max(self._now.get(name, 0) - self._before.get(name, 0), 0) for mode, name in names}
-        whole = sum(grown.values()) - grown["guest"] - grown["guest_nice"]
-        return {mode: value / whole if whole else 0.0 for mode, value in grown.items()}
 
-
-LIVE_ONLY = frozenset({"cores"})
+LIVE_ONLY = frozenset({"cores", "core_numbers"})
 """Figures of :class:`HostRates` without a past: in frames and heartbeats, not in the record."""
 
 
@@ -80,33 +98,34 @@ LIVE_ONLY = frozenset({"cores"})
 class HostRates:
     """The host at one instant, derived: each figure with how it is made of an :class:`Interval`.
 
-    CPU figures are shares of the whole machine (0 to 1). The fields, in this order, are what frames and
-    heartbeats hold and what the page's type is generated from.
+    CPU figures are shares of the whole machine (0 to 1). NaN: not known; 0 is a measurement. The fields,
+    in this order, are what frames and heartbeats hold and what the page's type is generated from.
     """
 
-    cpu: Annotated[float, lambda interval: interval.busy]
+    cpu: Annotated[float, lambda interval: interval.cpus.busy]
     """Not idle and not waiting for I/O."""
     cpu_user: Annotated[float, lambda interval: interval.mode("user", "nice")]
     cpu_system: Annotated[float, lambda interval: interval.mode("system", "irq", "softirq")]
     """Kernel, interrupts included."""
     cpu_iowait: Annotated[float, lambda interval: interval.mode("iowait")]
     cpu_steal: Annotated[float, lambda interval: interval.mode("steal")]
-    cores: Annotated[list[float], lambda interval: interval.cores]
-    """The busy share of each core."""
-    mem_total: Annotated[int, lambda interval: interval.gauge("mem.total")]
-    """Bytes, as are all of mem_* and swap_*."""
-    mem_used: Annotated[int, lambda interval: interval.gauge("mem.total") - interval.gauge("mem.available")]
+    cores: Annotated[list[float], lambda interval: interval.cpus.cores]
+    """The busy share of each core that was there in both samples, by ascending number."""
+    mem_total: Annotated[float, lambda interval: interval.gauge("mem.total")]
+    """Bytes, as are all of mem_* and swap_*: integers, or NaN."""
+    mem_used: Annotated[float, lambda interval: interval.gauge("mem.total") - interval.available]
     """Total less available."""
-    mem_available: Annotated[int, lambda interval: interval.gauge("mem.available")]
+    mem_available: Annotated[float, lambda interval: interval.available]
+    """What programs can have: see :attr:`Interval.available`."""
     mem_cached: Annotated[
-        int,
-        lambda interval: sum(interval.gauge(f"mem.{name}") for name in ("cached", "buffers", "sreclaimable")),
+        float,
+        lambda interval: interval.gauge("mem.cached") + interval.known("mem.buffers", "mem.sreclaimable"),
     ]
     """Page cache, buffers and reclaimable slab."""
-    mem_free: Annotated[int, lambda interval: interval.gauge("mem.free")]
-    swap_total: Annotated[int, lambda interval: interval.gauge("mem.swap_total")]
+    mem_free: Annotated[float, lambda interval: interval.gauge("mem.free")]
+    swap_total: Annotated[float, lambda interval: interval.gauge("mem.swap_total")]
     swap_used: Annotated[
-        int, lambda interval: interval.gauge("mem.swap_total") - interval.gauge("mem.swap_free")
+        float, lambda interval: interval.gauge("mem.swap_total") - interval.gauge("mem.swap_free")
     ]
     load1: Annotated[float, lambda interval: interval.gauge("load.1") / 1000]
     load5: Annotated[float, lambda interval: interval.gauge("load.5") / 1000]
@@ -115,13 +134,17 @@ class HostRates:
     """Share of the interval in which some task waited for a CPU; likewise the next two."""
     psi_memory: Annotated[float, lambda interval: interval.stalled("psi.memory.some")]
     psi_io: Annotated[float, lambda interval: interval.stalled("psi.io.some")]
-    disk_read: Annotated[float, lambda interval: interval.rate("disk", "read_bytes")]
+    disk_read: Annotated[float, lambda interval: interval.rate("disk", "read")]
     """Bytes a second over all disks; likewise the next three."""
-    disk_write: Annotated[float, lambda interval: interval.rate("disk", "write_bytes")]
-    net_rx: Annotated[float, lambda interval: interval.rate("net", "rx_bytes")]
-    net_tx: Annotated[float, lambda interval: interval.rate("net", "tx_bytes")]
+    disk_write: Annotated[float, lambda interval: interval.rate("disk", "write")]
+    net_rx: Annotated[float, lambda interval: interval.rate("net", "read")]
+    net_tx: Annotated[float, lambda interval: interval.rate("net", "write")]
     uptime_s: Annotated[float, lambda interval: interval.gauge("uptime") / 1e9]
     processes: Annotated[int, lambda interval: interval.processes]
+    core_numbers: Annotated[list[int], lambda interval: interval.cpus.numbers]
+    """The kernel's number of each of ``cores``; older agents do not send it: 0, 1, 2 and so on."""
+    mem_arc: Annotated[float, lambda interval: interval.gauge("mem.arc")]
+    """The cache of ZFS (ARC), whole; NaN: no ZFS here. What it would give back is in ``mem_available``."""
 
 
 _RULES: tuple[tuple[str, Callable[[Interval], Any]], ...] = tuple(
@@ -132,18 +155,9 @@ _RULES: tuple[tuple[str, Callable[[Interval], Any]], ...] = tuple(
 def host_rates(current: HostSample, previous: HostSample, seconds: float, processes: int) -> HostRates:
     """What the host did between two samples that lie `seconds` apart."""
     interval = Interval(current, previous, seconds, processes)
-    return HostRates(**{name: rule(interval) for name, rule in _RULES})
+    return HostRates(**{name: _one_nan(rule(interval)) for name, rule in _RULES})
 
 
-def _cores(sample: HostSample) -> list[str]:
-    return [
-        name.split(".")[1]
-        for name in sample.names
-        if name.startswith("cpu.") and name.endswith(".idle") and name != "cpu.total.idle"
-    ]
-
-
-def _busy(modes: dict[str, float]) -> float:
-    if not any(modes.values()):
-        return 0.0
-    return min(max(1.0 - modes["idle"] - modes["iowait"], 0.0), 1.0)
+def _one_nan(value: Any) -> Any:
+    """One object for all that is unknown: NaN is not equal to itself, but two equal samples should be."""
+    return math.nan if isinstance(value, float) and math.isnan(value) else value

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tukur.records.host import HostSample
+from tukur.text import readable
 
 RECORD_VERSION = 1
 """TUKUR_RECORD_VERSION of the header that this dtype follows."""
@@ -84,8 +85,8 @@ def living_count(tasks: TaskArray) -> int:
 
 
 def comm_text(comm: bytes) -> str:
-    """The process name as text: any byte that is not UTF-8 is shown as an escape, never lost."""
-    return comm.decode("utf-8", "backslashreplace")
+    """The process name as text that can be shown."""
+    return readable(comm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from tukur.text import readable
+
 log = logging.getLogger(__name__)
 
 
@@ -139,6 +141,18 @@ def cgroup2_mount(mountinfo: str) -> Mount | None:
         if dash and after.startswith("cgroup2 ") and len(fields) > 4:
             found.append(Mount(point=_octal(fields[4]), root=_octal(fields[3])))
     return min(found, key=lambda mount: mount.root.count("/") if mount.root != "/" else 0, default=None)
+
+
+def cgroup_mounts(mountinfo: str) -> dict[str, Mount]:
+    """The mounts of the v1 hierarchies by controller, of a /proc/self/mountinfo."""
+    found: dict[str, Mount] = {}
+    for line in mountinfo.splitlines():
+        before, dash, after = line.partition(" - ")
+        fields, words = before.split(" "), after.split(" ")
+        if dash and words[0] == "cgroup" and len(fields) > 4:
+            mount = Mount(point=_octal(fields[4]), root=_octal(fields[3]))
+            found |= dict.fromkeys(words[-1].split(","), mount)
+    return found
 
 
 def _octal(field: str) -> str:
@@ -317,4 +331,4 @@ def _joined(root: str, path: str) -> str:
     """`path` below the root of a mount; what lies above this process's cgroup namespace has no name."""
     above = "/".join(part for part in root.split("/") if part and part != "..")
     whole = f"/{above}/{path}" if above else f"/{path}"
-    return (whole.rstrip("/") or "/").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return readable(whole.rstrip("/") or "/")

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tukur.records import CPU_MODES, HostSample, metrics_of
+from tukur.sources.devices import Devices
 from tukur.sources.proc import CLOCK_TICK_NS
+from tukur.text import readable
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ Values = dict[str, int]
 _SECTOR = 512
 """The unit of /proc/diskstats on every device, whatever its own sectors are."""
 _READ_SIZE = 1 << 16
+_LARGEST = 2**63 - 1
+_LOOKED_FOR_AFTER = 60
 
 
 def parse_stat(content: bytes) -> Values:
@@ -28,7 +31,7 @@ def parse_stat(content: bytes) -> Values:
     for line in content.split(b"\n"):
         key, _, rest = line.partition(b" ")
         if key.startswith(b"cpu"):
-            who = key[3:].decode() or "total"
+            who = readable(key[3:]) or "total"
             # Kernels differ in how many columns they have; what is missing is not known, not 0.
             for mode, ticks in zip(CPU_MODES, rest.split(), strict=False):
                 values[f"cpu.{who}.{mode}"] = int(ticks) * CLOCK_TICK_NS
@@ -39,6 +42,7 @@ def parse_stat(content: bytes) -> Values:
 
 _STAT_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/stat")}
 _MEMINFO_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/meminfo")}
+_ARC_LINES = {metric.key.encode(): metric.name for metric in metrics_of("/proc/spl/kstat/zfs/arcstats")}
 _LOADAVG_COLUMNS = [
     (int(metric.key), metric.name, 1000 if metric.unit == "1/1000" else 1)
     for metric in metrics_of("/proc/loadavg")
@@ -80,23 +84,18 @@ def parse_pressure(what: str, content: bytes) -> Values:
     for line in content.split(b"\n"):
         who, _, rest = line.partition(b" ")
         if who in (b"some", b"full"):
-            values[f"psi.{what}.{who.decode()}"] = int(rest.rpartition(b"total=")[2])
+            values[f"psi.{what}.{readable(who)}"] = int(rest.rpartition(b"total=")[2])
     return values
 
 
-_NOT_A_DISK = re.compile(r"^(?:loop|ram|zram|fd|sr|dm-|md|nbd|drbd|bcache)\d*")
-"""What has no storage of its own. dm (LVM, dm-crypt), md and bcache pass on to disks that are counted: a
-sum over all disks would count their bytes twice."""
-
-
-def parse_diskstats(content: bytes, is_disk: Callable[[str], bool]) -> Values:
-    """/proc/diskstats of those devices that `is_disk` says, by name, are a whole disk with storage."""
+def parse_diskstats(content: bytes, is_disk: Callable[[str], bool | None]) -> Values:
+    """/proc/diskstats of those devices that `is_disk` says, by name, count: see ``tukur.sources.devices``."""
     values: Values = {}
     for line in content.split(b"\n"):
         words = line.split()
         if len(words) < 14:
             continue
-        name = words[2].decode("utf-8", "backslashreplace")
+        name = readable(words[2])
         if not is_disk(name):
             continue
         for column, what, scale in _DISK_COLUMNS:
@@ -104,25 +103,39 @@ def parse_diskstats(content: bytes, is_disk: Callable[[str], bool]) -> Values:
     return values
 
 
-def parse_net_dev(content: bytes, is_device: Callable[[str], bool]) -> Values:
+def parse_net_dev(content: bytes, is_device: Callable[[str], bool | None]) -> Values:
     """/proc/net/dev of those interfaces that `is_device` says, by name, are hardware.
 
-    Bridges, VLANs, tunnels and containers' interfaces pass on to hardware, so that a sum over all would
-    count their bytes twice. Where there is no hardware, as in a container, all but lo count.
+    Where there is no hardware, as in a container, all but lo count. None: the interface is left out of this
+    sample.
     """
     every: Values = {}
     devices: Values = {}
     for line in content.split(b"\n")[2:]:
         # An interface's name may hold a colon: "eth0:1".
         key, _, rest = line.rpartition(b":")
-        name = key.strip().decode("utf-8", "backslashreplace")
+        name = readable(key.strip())
         words = rest.split()
         if not name or name == "lo" or len(words) < 16:
             continue
-        values = devices if is_device(name) else every
+        found = is_device(name)
+        if found is None:
+            continue
+        values = devices if found else every
         for column, what in _NET_COLUMNS:
             values[f"net.{name}.{what}"] = int(words[column])
     return devices or every
+
+
+def parse_arcstats(content: bytes) -> Values:
+    """/proc/spl/kstat/zfs/arcstats: the cache of ZFS, in bytes."""
+    values: Values = {}
+    for line in content.split(b"\n"):
+        words = line.split()
+        name = _ARC_LINES.get(words[0]) if len(words) == 3 else None
+        if name is not None:
+            values[name] = int(words[2])
+    return values
 
 
 class _File:
@@ -131,8 +144,13 @@ class _File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
+        self._absent = 0
+        """Readings for which it is not looked for again: a module that has the file may be loaded later."""
 
     def read(self) -> bytes | None:
+        if self._absent > 0:
+            self._absent -= 1
+            return None
         try:
             if self._fd < 0:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
@@ -144,6 +162,7 @@ class _File:
                     break
                 content += more
         except (FileNotFoundError, NotADirectoryError):
+            self._absent = _LOOKED_FOR_AFTER
             return None
         except OSError:
             self.close()
@@ -162,17 +181,16 @@ class HostReader:
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
         self.faults: dict[str, int] = {}
         """How often each collector failed. One whose file this kernel lacks has not failed."""
-        self._sys = Path(sys)
-        self._disk_names: dict[str, bool] = {}
-        self._device_names: dict[str, bool] = {}
+        self._devices = Devices(Path(sys))
         self._files: list[tuple[str, _File, Callable[[bytes], Values]]] = [
             (name, _File(f"{proc}/{path}"), parse)
             for name, path, parse in (
                 ("stat", "stat", parse_stat),
                 ("meminfo", "meminfo", parse_meminfo),
                 ("loadavg", "loadavg", parse_loadavg),
+                ("arcstats", "spl/kstat/zfs/arcstats", parse_arcstats),
                 ("diskstats", "diskstats", self._disks),
-                ("net", "net/dev", self._net),
+                ("net", "net/dev", self._interfaces),
                 ("psi.cpu", "pressure/cpu", lambda content: parse_pressure("cpu", content)),
                 ("psi.memory", "pressure/memory", lambda content: parse_pressure("memory", content)),
                 ("psi.io", "pressure/io", lambda content: parse_pressure("io", content)),
@@ -190,6 +208,9 @@ class HostReader:
                     values.update(parse(content))
             except (OSError, ValueError, IndexError) as error:
                 self._fault(name, error)
+        if max(values.values()) > _LARGEST:
+            # Steal time that fell below zero, on some hypervisors: no figure, and none for the others' sake.
+            values = {name: value for name, value in values.items() if value <= _LARGEST}
         names = tuple(values)
         if names != self._names:
             self._names = names
@@ -200,28 +221,18 @@ class HostReader:
         for _, file, _ in self._files:
             file.close()
 
+    def _disks(self, content: bytes) -> Values:
+        found = parse_diskstats(content, self._devices.is_disk)
+        if not found and not self._devices.has_blocks:
+            # Without sysfs nobody can tell a disk from a partition.
+            return {}
+        return {"disks": len(found) // len(_DISK_COLUMNS), **found}
+
+    def _interfaces(self, content: bytes) -> Values:
+        found = parse_net_dev(content, self._devices.is_interface)
+        return {"interfaces": len(found) // len(_NET_COLUMNS), **found}
+
     def _fault(self, name: str, error: Exception) -> None:
         self.faults[name] = self.faults.get(name, 0) + 1
         if self.faults[name] == 1:
             log.warning("host counters: %s failed: %s", name, error)
-
-    def _disks(self, content: bytes) -> Values:
-        return parse_diskstats(content, self._is_disk)
-
-    def _net(self, content: bytes) -> Values:
-        return parse_net_dev(content, self._is_device)
-
-    def _is_disk(self, name: str) -> bool:
-        """A partition has no entry of its own in /sys/block. Asked once for each name."""
-        found = self._disk_names.get(name)
-        if found is None:
-            # A device is "cciss/c0d0" in /proc and "cciss!c0d0" in /sys.
-            block = self._sys / "block" / name.replace("/", "!")
-            found = self._disk_names[name] = not _NOT_A_DISK.match(name) and block.exists()
-        return found
-
-    def _is_device(self, name: str) -> bool:
-        found = self._device_names.get(name)
-        if found is None:
-            found = self._device_names[name] = (self._sys / "class/net" / name / "device").exists()
-        return found

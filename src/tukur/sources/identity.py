@@ -1,12 +1,11 @@
 """Who a process is: its command line, program, cgroup, unit, container and user."""
 
 import os
-import pwd
 from dataclasses import dataclass
-from pathlib import Path
 
 from tukur.sources.cgroups import parse_cgroup_path
-from tukur.sources.proc import parse_cgroup, parse_cmdline, read
+from tukur.sources.proc import parse_cgroup, parse_cmdline, read, read_arguments
+from tukur.text import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,34 +13,32 @@ class Identity:
     """What is read once in a process's life, and again after exec."""
 
     argv: list[bytes]
-    """The arguments, any bytes; empty for a kernel thread, a zombie, or where not permitted."""
+    """The arguments, any bytes; empty for a kernel thread, a zombie, or where not permitted or wanted."""
     exe: str
     """The program's file; empty where there is none or where not permitted."""
     cgroup: str
     """The cgroup's path; empty where it is not known."""
 
 
-def read_identity(pid: int) -> Identity | None:
-    """The process that has this PID now; None where there is none any more."""
+def read_identity(pid: int, *, arguments: bool = True) -> Identity | None:
+    """The process that has this PID now; None where there is none any more.
+
+    To read its arguments can hang for as long as something in it holds the lock of its memory (mmap_lock).
+    """
     folder = f"/proc/{pid}"
     try:
         cgroup = read(f"{folder}/cgroup")
-        argv = read(f"{folder}/cmdline")
+        argv = read_arguments(pid) if arguments else b""
     except (FileNotFoundError, ProcessLookupError):
         return None
     except PermissionError:
         cgroup = argv = b""
     try:
-        exe = os.fsdecode(Path(f"{folder}/exe").readlink())
+        exe = readable(os.readlink(f"{folder}/exe"))  # noqa: PTH115 - a Path would change its slashes
     except OSError:
         # A kernel thread has none, and another user's is not ours to know.
         exe = ""
-    return Identity(argv=parse_cmdline(argv), exe=_text(exe), cgroup=parse_cgroup(cgroup))
-
-
-def _text(name: str) -> str:
-    """Bytes that are not UTF-8 as escapes, so that the text can go onto the wire."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return Identity(argv=parse_cmdline(argv), exe=exe, cgroup=parse_cgroup(cgroup))
 
 
 def unit_of(cgroup: str) -> str:
@@ -52,40 +49,3 @@ def unit_of(cgroup: str) -> str:
 def container_of(cgroup: str) -> str:
     """``engine:id`` of a cgroup path, the id's first 12 digits where it has 64; empty: no container."""
     return parse_cgroup_path(cgroup).container
-
-
-class Users:
-    """User names by UID, cached until /etc/passwd changes."""
-
-    def __init__(self, file: Path = Path("/etc/passwd")) -> None:
-        self._file = file
-        self._names: dict[int, str] = {}
-        self._changed: tuple[int, int] = (0, 0)
-
-    def name(self, uid: int) -> str:
-        """The name, or the number as text where nobody has it."""
-        # Asked of the system, not of the file: users may be in a directory service.
-        try:
-            status = self._file.stat()
-            changed = (status.st_mtime_ns, status.st_ino)
-        except OSError:
-            changed = (0, 0)
-        if changed != self._changed:
-            self._names.clear()
-            self._changed = changed
-        name = self._names.get(uid)
-        if name is None:
-            try:
-                name = pwd.getpwuid(uid).pw_name
-            except (KeyError, OverflowError):
-                name = str(uid)
-            self._names[uid] = name
-        return name
-
-
-_users = Users()
-
-
-def user_name(uid: int) -> str:
-    """The name of a user of this machine, or the number as text."""
-    return _users.name(uid)

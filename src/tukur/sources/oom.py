@@ -20,6 +20,8 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 
+from tukur.text import readable
+
 KMSG = "/dev/kmsg"
 _RECORD_BYTES = 8192
 """No record is longer: PRINTK_MESSAGE_MAX is 2,048."""
@@ -78,7 +80,7 @@ def parse_record(record: bytes) -> Line | None:
     priority, seq, at_us = (int(part[:20]) for part in fields[:3])
     if priority >> 3:
         return None
-    return Line(seq, at_us, body.partition(b"\n")[0].decode("ascii", "backslashreplace"))
+    return Line(seq, at_us, readable(body.partition(b"\n")[0]))
 
 
 _INVOKED = re.compile(r"(?P<name>.{0,64}) invoked oom-killer: gfp_mask=0x[0-9a-f]+\(.*\), .*order=-?\d+, .*")
@@ -98,7 +100,7 @@ _TAIL = re.compile(r",pid=(?P<pid>\d{1,10}),uid=(?P<uid>\d{1,10})")
 def unescape(text: str) -> str:
     """What the kernel meant: its log escapes all but printable ASCII, the backslash too."""
     raw = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), text.encode("ascii", "replace"))
-    return raw.decode("utf-8", "backslashreplace")
+    return readable(raw)
 
 
 @dataclass(frozen=True, slots=True)

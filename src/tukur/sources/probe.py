@@ -12,10 +12,13 @@ from pathlib import Path
 from tukur.sources import capabilities
 from tukur.sources.bpf.libbpf import KERNEL_BTF, LIBRARY, library_found
 from tukur.sources.bpf.source import OBJECT
+from tukur.sources.host import parse_meminfo
+from tukur.sources.memory_limit import MemoryLimit, memory_limit
 from tukur.sources.module import kmod, kmod_messages
 
 OLDEST_KERNEL = (5, 15)
 _FILES_WANTED = 4096
+_GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,22 @@ def _files() -> list[Finding]:
     return [Finding("open files", ok, f"soft {soft}, hard {hard}", remedy)]
 
 
+def describe_memory(values: dict[str, int], limit: MemoryLimit | None) -> str:
+    """The machine's RAM in words; `values`: of ``parse_meminfo()``."""
+    total = values.get("mem.total", 0)
+    said = f"{total / _GIB:.1f} GiB"
+    if limit is not None and limit.size < total:
+        said += f", of which cgroup {limit.cgroup} leaves {limit.size / _GIB:.1f} GiB to this process"
+    if "mem.available" not in values:
+        said += "; no MemAvailable: what is available is estimated from free memory and the page cache"
+    return said
+
+
+def _memory() -> list[Finding]:
+    values = parse_meminfo(Path("/proc/meminfo").read_bytes())
+    return [Finding("memory", True, describe_memory(values, memory_limit()), "")]
+
+
 def _pressure() -> list[Finding]:
     ok = os.access("/proc/pressure/cpu", os.R_OK)
     found = "/proc/pressure" if ok else "no /proc/pressure"
@@ -145,4 +164,5 @@ _LOOKS: tuple[Callable[[], list[Finding]], ...] = (
     _hidepid,
     _files,
     _pressure,
+    _memory,
 )

@@ -5,25 +5,52 @@ Parsers are pure and take bytes. Readers raise OSError unless they say otherwise
 
 import os
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tukur.records import comm_text
+from tukur.text import readable
 
 CLOCK_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 """The unit of times in /proc/PID/stat and /proc/stat, nanoseconds."""
 
+_MORE = 1 << 20
 _PF_KTHREAD = 0x00200000
-_LIMIT = 65536
-"""A command line may have megabytes; nobody reads them."""
+ARGUMENTS_SIZE = 65536
+"""So much of a command line is read: it may have megabytes, of which nobody would read more."""
 
 
-def read(path: str, size: int = _LIMIT) -> bytes:
-    """The first `size` bytes of a file of /proc, in one call of the kernel."""
+def read(path: str, size: int = 8192) -> bytes:
+    """The whole of a file of /proc; `size`: what its content hardly ever exceeds, read in one call."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, size)
+        content = os.read(fd, size)
+        return content if len(content) < size else _rest(content, lambda _: os.read(fd, _MORE))
     finally:
         os.close(fd)
+
+
+def reread(fd: int, size: int) -> bytes:
+    """The same of a file that stays open."""
+    content = os.pread(fd, size, 0)
+    return content if len(content) < size else _rest(content, lambda at: os.pread(fd, _MORE, at))
+
+
+def read_arguments(pid: int) -> bytes:
+    """The beginning of /proc/PID/cmdline. Hangs for as long as something holds that process's mmap_lock."""
+    fd = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, ARGUMENTS_SIZE)
+    finally:
+        os.close(fd)
+
+
+def _rest(content: bytes, read_at: Callable[[int], bytes]) -> bytes:
+    parts, length = [content], len(content)
+    while more := read_at(length):
+        parts.append(more)
+        length += len(more)
+    return b"".join(parts)
 
 
 def list_pids() -> set[int]:
@@ -80,7 +107,7 @@ def parse_stat(content: bytes) -> Stat:
         raise ValueError(f"/proc/PID/stat with {len(rest)} fields after the name; 39 or more expected")
     return Stat(
         comm=content[begin + 1 : end],
-        state=rest[0].decode(),
+        state=readable(rest[0]),
         ppid=int(rest[1]),
         flags=int(rest[6]),
         minflt=int(rest[7]),
@@ -125,7 +152,14 @@ class Status:
 
 
 def parse_status(content: bytes) -> Status:
-    """Parses one /proc/PID/status; what a kernel thread or a zombie lacks is 0."""
+    """Parses one /proc/PID/status; what a kernel thread or a zombie lacks is 0. Raises ValueError.
+
+    Before Linux 4.5 memory is not told apart: all of it counts as anonymous then.
+    """
+    if b"\nUid:" not in content:
+        raise ValueError(
+            f"/proc/PID/status of {len(content)} bytes without Uid; the owner's numbers expected"
+        )
 
     def number(key: bytes, index: int = 0) -> int:
         begin = content.find(key)
@@ -140,7 +174,7 @@ def parse_status(content: bytes) -> Status:
         uid=number(b"\nUid:", 1),
         gid=number(b"\nGid:", 1),
         ns_pid=number(b"\nNSpid:", -1),
-        rss_anon=number(b"\nRssAnon:") << 10,
+        rss_anon=number(b"\nRssAnon:" if b"\nRssAnon:" in content else b"\nVmRSS:") << 10,
         rss_file=number(b"\nRssFile:") << 10,
         rss_shmem=number(b"\nRssShmem:") << 10,
         swap=number(b"\nVmSwap:") << 10,
@@ -152,7 +186,7 @@ def parse_status(content: bytes) -> Status:
 def read_status(pid: int) -> Status | None:
     """The status of the process that has this PID now; None where there is none, or it is not readable."""
     try:
-        return parse_status(read(f"/proc/{pid}/status", 8192))
+        return parse_status(read(f"/proc/{pid}/status"))
     except (OSError, ValueError):
         return None
 
@@ -169,13 +203,14 @@ def parse_io(content: bytes) -> tuple[int, int]:
 def parse_cmdline(content: bytes) -> list[bytes]:
     """The arguments of a /proc/PID/cmdline.
 
-    A process that wrote its title over its arguments (setproctitle) leaves one text, padded with NULs
-    or not ended by any.
+    A process that wrote its title over its arguments (setproctitle) leaves one text, padded with NULs or
+    spaces or not ended by any; one that wiped them has none.
     """
-    if not content:
-        return []
     # Empty arguments at the end look like such padding; in between they count.
-    return content.rstrip(b"\0").split(b"\0")
+    words = content.rstrip(b"\0").split(b"\0")
+    if len(words) == 1:
+        words[0] = words[0].rstrip(b" ")
+    return words if words != [b""] else []
 
 
 def parse_cgroup_v2(content: bytes) -> bytes | None:
@@ -194,14 +229,15 @@ def parse_cgroup(content: bytes) -> str:
     at its root, the longest path of all.
     """
     paths: dict[str, str] = {}
-    for line in content.decode("utf-8", "backslashreplace").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, found, path = rest.partition(":")
-        if found and number.isdecimal():
-            paths[controllers] = path.removesuffix(" (deleted)")
-    for controllers in ("", "name=systemd"):
-        if paths.get(controllers, "/") != "/":
-            return paths[controllers]
+    # By lines of bytes: a path may hold what Unicode takes for the end of a line.
+    for line in content.split(b"\n"):
+        number, _, rest = line.partition(b":")
+        controllers, found, path = rest.partition(b":")
+        if found and number.isdigit():
+            paths[readable(controllers)] = readable(path.removesuffix(b" (deleted)"))
+    for hierarchy in ("", "name=systemd"):
+        if paths.get(hierarchy, "/") != "/":
+            return paths[hierarchy]
     return max(paths.values(), key=len, default="")
 
 

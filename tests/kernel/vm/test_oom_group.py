@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.kernel.vm import machine
+from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Outcome
 
 pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = f"""
-export PATH=/bin:/usr/bin OPENBLAS_NUM_THREADS=1
+{whole.ENVIRONMENT}
 cd {machine.ROOT}
 echo +memory > /cgroup/cgroup.subtree_control
 mkdir /cgroup/small

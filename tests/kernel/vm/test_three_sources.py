@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench import collect_vm
+from bench._load import compile_load
 from tests.kernel.vm import machine, whole
 from tests.kernel.vm.machine import Kernel, Outcome
 from tests.support.running import free_port
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 HOST = "5ca1ab1e-0000-4000-8000-000000000001"
 PREPARE = f"""
-export PATH=/bin:/usr/bin:/usr/sbin OPENBLAS_NUM_THREADS=1
+{whole.ENVIRONMENT}
 mount -t securityfs securityfs /sys/kernel/security
 cd {machine.ROOT}
 tukur() {{ {sys.executable} -m tukur "$@"; }}
@@ -37,6 +39,7 @@ insmod /tukur_ram.ko && insmod /tukur_cpu.ko || exit 1
 {LOAD}
 tukur doctor --cross-check --seconds 30 --json > /out/compared.json
 echo $? > /out/code
+TUKUR_BENCH_LOAD=/bin/load {sys.executable} -m bench collect --smallest > /out/rows
 """
 INSTALL = f"""{PREPARE}
 tukur module install --no-dkms --proc-name-ram ram_x --gid 7 --events-kib 512 > /out/install 2>&1
@@ -107,8 +110,8 @@ echo $? > /out/code
 
 
 @pytest.fixture(scope="module")
-def compared(boot: Callable[..., Outcome]) -> Outcome:
-    return boot(COMPARE)
+def compared(boot: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return boot(COMPARE, more={"bin/load": compile_load(tmp_path_factory.mktemp("load"))})
 
 
 def test_module_bpf_and_procfs_agree_about_every_field_under_load(compared: Outcome) -> None:
@@ -127,6 +130,14 @@ def test_module_bpf_and_procfs_agree_about_every_field_under_load(compared: Outc
         assert min(field["equal"] + field["within"] for field in pair["fields"]) > 0
     assert compared.text("code") == "0\n"
     assert compared.complaints() == []
+
+
+def test_the_benchmark_of_one_reading_measures_the_module_in_the_machine(
+    compared: Outcome, kernel: Kernel
+) -> None:
+    rows = collect_vm.rows_of(compared.text("rows"), kernel, compared.text("log"))
+    spent = {row["subject"]: row["cpu_ms"] for row in rows if "cpu_ms" in row}
+    assert {"module", "bpf", "procfs", "psutil"} <= spent.keys(), rows
 
 
 def test_module_install_status_and_remove(boot: Callable[..., Outcome], kernel: Kernel) -> None:

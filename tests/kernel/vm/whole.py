@@ -18,6 +18,10 @@ from tests.kernel.vm import machine
 from tests.kernel.vm.machine import BUSYBOX, ROOT, Kernel
 
 PYTHON = Path(sys.executable)
+BYTECODE = ROOT / ".cache" / "bytecode"
+"""Of what is packed, so that it need not be compiled under emulation. $PYTHONPYCACHEPREFIX inside."""
+ENVIRONMENT = f"export PATH=/bin:/usr/bin:/usr/sbin OPENBLAS_NUM_THREADS=1 PYTHONPYCACHEPREFIX={BYTECODE}"
+"""The line with which a script begins that runs Python inside."""
 _LEFT_OUT = frozenset(
     ["test", "tests", "idlelib", "tkinter", "lib2to3", "ensurepip", "turtledemo", "pydoc_data", "web", "f2py"]
 )
@@ -66,13 +70,24 @@ def python_archive() -> bytes:
         ROOT / "tests" / "kernel",
     ]
     folders += [site / name for name in _PACKAGES]
-    files = [path for folder in folders for path in _walk(folder)]
+    files = [path for folder in [*folders, *_compiled(folders)] for path in _walk(folder)]
     files += [PYTHON.parents[1] / "pyvenv.cfg", site / "tukur-checkout.pth", *site.glob("_cffi_backend*")]
     if libbpf := _library("libbpf.so.1"):
         files += _chain(libbpf)
     files += [ROOT / "tests" / "__init__.py"] if (ROOT / "tests" / "__init__.py").exists() else []
     files += _chain(PYTHON)
     return _pack([*files, *_libraries(files)])
+
+
+def _compiled(folders: Iterable[Path]) -> list[Path]:
+    """Where the bytecode of the Python files in these folders is."""
+    names = [str(folder) for folder in folders if folder.is_dir()]
+    command = [sys.executable, "-m", "compileall", "-q", "-x", "/(tests?|lib2to3)/", *names]
+    # What does not compile (files for other versions, meant to be wrong) is not run either.
+    subprocess.run(
+        command, check=False, capture_output=True, env={**os.environ, "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    )
+    return [BYTECODE / name[1:] for name in names]
 
 
 @cache

@@ -14,12 +14,13 @@ from tukur.blocks import (
     BlockBuilder,
     BlockDamagedError,
     decode_host,
+    decode_host_samples,
     decode_samples,
     decode_table,
     decode_totals,
 )
 from tukur.blocks.container import pack, unpack
-from tukur.blocks.layout import TASK_MAGIC, TaskHeader
+from tukur.blocks.layout import HOST_MAGIC, TASK_MAGIC, HostHeader, TaskHeader
 from tukur.records import ENDED, TASK, HostSample, Snapshot
 
 SECOND = 10**9
@@ -182,11 +183,39 @@ def test_the_hosts_figures_come_back_for_each_sample() -> None:
 def test_a_disk_that_comes_in_mid_block_is_recorded() -> None:
     builder = BlockBuilder()
     empty = np.empty(0, dtype=TASK)
-    builder.add(Snapshot(WALL, BOOT, HostSample(("mem.total",), np.array([5])), empty))
-    names = ("mem.total", "disk.sdb.read_bytes")
-    builder.add(Snapshot(WALL + SECOND, BOOT + SECOND, HostSample(names, np.array([5, 1])), empty))
-    builder.add(Snapshot(WALL + 2 * SECOND, BOOT + 2 * SECOND, HostSample(names, np.array([5, 101])), empty))
-    assert decode_host(builder.finish().host)[2].rates.disk_read == 100
+    few, more = ("mem.total",), ("mem.total", "disk.sdb.read_bytes", "disk.sdb.write_bytes")
+    given = [(few, [5]), (more, [5, 10**12, 0]), (more, [5, 10**12 + 100, 0]), (few, [5]), (more, [5, 7, 0])]
+    for step, (names, values) in enumerate(given):
+        builder.add(
+            Snapshot(WALL + step * SECOND, BOOT + step * SECOND, HostSample(names, np.array(values)), empty)
+        )
+    host = builder.finish().host
+    # Neither its appearance nor its return is traffic.
+    rates = [point.rates.disk_read for point in decode_host(host)]
+    assert rates[2] == 100
+    assert all(np.isnan([*rates[:2], *rates[3:]]))
+    samples = [sample for _, _, sample in decode_host_samples(host).samples]
+    assert [(sample.names, sample.values.tolist()) for sample in samples] == given
+
+
+def test_in_a_block_of_an_older_agent_a_device_without_counts_was_not_there() -> None:
+    names = ("mem.total", "disk.sda.read_bytes", "disk.sdb.read_bytes", "disk.sdb.write_bytes")
+    rows = [(5, 100, 0, 0), (5, 200, 10**12, 9), (5, 300, 10**12 + 1, 9)]
+    builder = BlockBuilder()
+    for step, row in enumerate(rows):
+        sample = HostSample(names, np.array(row))
+        builder.add(Snapshot(WALL + step * SECOND, BOOT + step * SECOND, sample, np.empty(0, dtype=TASK)))
+    header, body = unpack(HOST_MAGIC, HostHeader, builder.finish().host)
+    older = pack(HOST_MAGIC, msgspec.structs.replace(header, absent=None), body)
+    assert [point.rates.disk_read for point in decode_host(older)][1:] == [100, 101]
+
+
+@pytest.mark.parametrize("absent", [{"mem.nothing": [0]}, {"mem.total": [7]}, {"mem.total": [-1]}])
+def test_a_step_or_name_that_is_not_there_cannot_lack(absent: dict[str, list[int]]) -> None:
+    header, body = unpack(HOST_MAGIC, HostHeader, block_of(tasks_of({"pid": 1})).host)
+    damaged = pack(HOST_MAGIC, msgspec.structs.replace(header, absent=absent), body)
+    with pytest.raises(BlockDamagedError, match="is absent in steps"):
+        decode_host(damaged)
 
 
 @settings(max_examples=120, deadline=None)

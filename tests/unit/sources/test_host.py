@@ -165,3 +165,33 @@ def test_a_long_file_is_read_to_its_end(proc: Path) -> None:
     reader = HostReader(str(proc), str(proc))
     assert reader.read().get("cpu.4999.user") == 10_000_000
     reader.close()
+
+
+def test_the_cache_of_zfs_is_in_bytes(proc: Path) -> None:
+    (proc / "spl/kstat/zfs").mkdir(parents=True)
+    (proc / "spl/kstat/zfs/arcstats").write_bytes(
+        b"13 1 0x01 147 39984 5217093847 94883829\nname type data\nhits 4 35\n"
+        b"c_min 4 262144\nc 4 9\nsize 4 1048576\n"
+    )
+    reader = HostReader(str(proc), str(proc))
+    sample = reader.read()
+    reader.close()
+    assert (sample.get("mem.arc"), sample.get("mem.arc_min")) == (1048576, 262144)
+
+
+def test_a_counter_that_wrapped_below_zero_is_left_out(proc: Path) -> None:
+    (proc / "stat").write_bytes(b"cpu  1 2 3 4 5 6 7 1844674407370955\n")
+    reader = HostReader(str(proc), str(proc))
+    sample = reader.read()
+    reader.close()
+    assert (sample.get("cpu.total.user"), sample.get("cpu.total.steal", -1)) == (10_000_000, -1)
+
+
+def test_without_sysfs_it_is_not_known_which_disks_there_are(proc: Path) -> None:
+    (proc / "diskstats").write_bytes(DISKS)
+    reader, with_sysfs = HostReader(str(proc), str(proc / "nowhere")), HostReader(str(proc), str(proc))
+    assert [name for name in reader.read().names if name.startswith("disk")] == []
+    (proc / "block").mkdir()
+    assert with_sysfs.read().get("disks", -1) == 0
+    reader.close()
+    with_sysfs.close()

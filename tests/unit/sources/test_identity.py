@@ -1,20 +1,14 @@
 """Who a process is, of recorded texts and of this one."""
 
 import os
-import pwd
 import sys
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tukur.sources.cgroups import parse_cgroup_path
-from tukur.sources.identity import (
-    Users,
-    read_identity,
-    user_name,
-)
+from tukur.sources.identity import read_identity
 from tukur.sources.proc import parse_cgroup, parse_cmdline
 
 
@@ -51,27 +45,3 @@ def test_a_zombie_has_no_arguments() -> None:
     os.waitpid(child, 0)
     assert identity is not None
     assert (identity.argv, identity.exe) == ([], "")
-
-
-def test_a_user_has_a_name_and_a_stranger_a_number() -> None:
-    assert user_name(0) == "root"
-    assert user_name(4_000_000_000) == "4000000000"
-
-
-def test_a_user_who_is_renamed_is_called_by_the_new_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "passwd"
-    file.write_text("one")
-    users = Users(file)
-    entry = pwd.getpwuid(0)
-    names = iter(["ana", "eva"])
-
-    def getpwuid(uid: int) -> pwd.struct_passwd:
-        return pwd.struct_passwd((next(names), *entry[1:]))
-
-    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
-    assert [users.name(7), users.name(7)] == ["ana", "ana"]
-    file.write_text("two")
-    os.utime(file, ns=(1, 1))
-    assert users.name(7) == "eva"

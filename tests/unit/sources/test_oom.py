@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.memory import LIMIT, eat, little_memory
 from tukur.sources.oom import Kill, KillParser, Line, OomReader, parse_record, unescape
+from tukur.text import readable
 
 INVOKED = "{name} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0"
 SUMMARY = (
@@ -163,7 +164,7 @@ def test_no_order_of_lines_is_too_odd(lines: list[str], name: str) -> None:
 @given(st.binary(max_size=60).filter(lambda raw: b"\0" not in raw))
 def test_what_the_kernel_escaped_is_read_as_it_was_meant(raw: bytes) -> None:
     escaped = "".join(chr(byte) if 32 <= byte < 127 and byte != 92 else f"\\x{byte:02x}" for byte in raw)
-    assert unescape(escaped) == raw.decode("utf-8", "backslashreplace")
+    assert unescape(escaped) == readable(raw)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +230,8 @@ def test_a_real_kill_is_told_with_victim_cgroup_and_time(memory_cgroup: tuple[Pa
     after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     reader.close()
     (kill,) = found
-    assert (kill.name, kill.uid, kill.constraint) == ("ev,pid=1,\n) tot", 0, "memcg")
-    assert (kill.memcg, kill.task_memcg, kill.trigger) == (path, path, "ev,pid=1,\n) tot")
+    assert (kill.name, kill.uid, kill.constraint) == (r"ev,pid=1,\n) tot", 0, "memcg")
+    assert (kill.memcg, kill.task_memcg, kill.trigger) == (path, path, r"ev,pid=1,\n) tot")
     assert LIMIT // 2 < kill.rss < 4 * LIMIT
     assert before <= kill.at_ns <= after
     assert abs(kill.at_wall_ns - time.time_ns()) < 10_000_000_000

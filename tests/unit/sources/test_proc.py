@@ -1,7 +1,9 @@
 """Recorded texts of /proc/PID."""
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from tukur.sources.proc import (
     read_cgroup,
     read_stat,
     read_status,
+    reread,
 )
 
 STAT = (
@@ -164,7 +167,6 @@ def test_this_process_is_read() -> None:
     assert status.rss_anon > 0
     assert read_cgroup(own) == parse_cgroup(Path("/proc/self/cgroup").read_bytes())
     assert own in list_pids()
-    assert len(read("/proc/self/status", 10)) == 10
 
 
 def test_of_a_process_that_is_gone_nothing_is_read() -> None:
@@ -174,3 +176,50 @@ def test_of_a_process_that_is_gone_nothing_is_read() -> None:
     assert read_status(child.pid) is None
     assert read_cgroup(child.pid) == ""
     assert child.pid not in list_pids()
+
+
+def test_a_file_is_read_whole_however_long_it_is_and_however_little_was_expected(tmp_path: Path) -> None:
+    for length in (0, 9, 10, 11, 3_000_000):
+        file = tmp_path / "file"
+        file.write_bytes(b"x" * length)
+        assert len(read(str(file), 10)) == length
+        fd = os.open(file, os.O_RDONLY)
+        assert len(reread(fd, 10)) == len(reread(fd, 10)) == length
+        os.close(fd)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have supplementary groups")
+def test_a_process_in_65536_groups_has_its_memory_and_owner() -> None:
+    groups = "import os, time\nos.setgroups(range(3000000000, 3000065536))\nprint(flush=True)\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", groups], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        status = read_status(child.pid)
+        child.kill()
+    assert status is not None
+    assert status.rss_anon > 1 << 20
+    assert (status.ns_pid, status.uid) == (child.pid, 0)
+    assert status.nvcsw + status.nivcsw > 0
+
+
+def test_memory_that_an_old_kernel_does_not_tell_apart_is_not_lost() -> None:
+    old = re.sub(rb"(?s)RssAnon:.*RssShmem:[^\n]*", b"VmRSS:\t    5304 kB", STATUS)
+    status = parse_status(old)
+    assert (status.rss_anon, status.rss_file, status.rss_shmem) == (5304 << 10, 0, 0)
+
+
+def test_a_status_without_an_owner_is_none() -> None:
+    with pytest.raises(ValueError, match="without Uid"):
+        parse_status(STATUS.partition(b"Uid:")[0])
+
+
+def test_a_title_is_one_text_without_its_padding_and_wiped_arguments_are_none() -> None:
+    assert parse_cmdline(b"postgres: alice idle   \0\0\0\0") == [b"postgres: alice idle"]
+    assert parse_cmdline(b"nginx: worker process") == [b"nginx: worker process"]
+    assert parse_cmdline(b"echo\0a \0\0") == [b"echo", b"a "]
+    for wiped in (b"", b"\0", b"\0" * 4096, b"   \0\0"):
+        assert parse_cmdline(wiped) == []
+
+
+def test_a_cgroup_may_be_called_what_unicode_takes_for_the_end_of_a_line() -> None:
+    assert parse_cgroup("0::/app\x85\u2028x/caf\x1c".encode() + b"\xe9\n") == r"/app\x85\u2028x/caf\x1c\xe9"

@@ -15,9 +15,10 @@ from tukur.agent.orders.group_order import GroupOrder
 from tukur.agent.orders.process_handle import ProcessHandle, same_start
 from tukur.agent.orders.results import exit_result, failure, result
 from tukur.agent.policy.policy import PolicySource
-from tukur.agent.policy.subject import Subject, subject_of
+from tukur.agent.policy.subject import Subject, subjects_of
 from tukur.protocol.messages import Action, OrderBody, OrderResult
 from tukur.sources.proc import CLOCK_TICK_NS, Stat, read_stat
+from tukur.sources.users import Users
 
 OBSERVE_S = 5.0
 """How long an outcome is observed."""
@@ -32,6 +33,7 @@ class Executor:
     """Returns the start_ns of a PID as the source reads it now; None: it has no such process."""
     observe_s: float = OBSERVE_S
     frozen: FrozenCgroups = field(default_factory=lambda: FrozenCgroups(None))
+    users: Users = field(default_factory=Users)
 
     async def execute(self, body: OrderBody) -> AsyncIterator[OrderResult]:
         """Carries out the order; yields its results, the last one ``final``."""
@@ -54,16 +56,24 @@ class Executor:
             if mismatch is not None or stat is None:
                 yield mismatch or result(body, "gone", detail="it ended just now")
             elif action.verb == "signal" and action.scope == "process":
-                async for update in self._signal(body, action.signal, handle, subject_of(handle.pid, stat)):
+                async for update in self._signal(
+                    body, action.signal, handle, await self._subject(handle, stat)
+                ):
                     yield update
             else:
-                subject = subject_of(handle.pid, stat)
+                subject = await self._subject(handle, stat)
                 policy = self.policy.current()
-                group_order = GroupOrder(policy, body, action, subject, self.observe_s, self.frozen)
+                group_order = GroupOrder(
+                    policy, body, action, subject, self.observe_s, self.frozen, self.users
+                )
                 async for update in group_order.carry_out():
                     yield update
         finally:
             handle.close()
+
+    async def _subject(self, handle: ProcessHandle, stat: Stat) -> Subject:
+        users = self.users if self.policy.current().names_users else None
+        return (await asyncio.to_thread(subjects_of, [(handle.pid, stat)], users))[0]
 
     def _mismatch(self, body: OrderBody, stat: Stat | None) -> OrderResult | None:
         """Compares the start while the pidfd pins the process; None: it is the target."""

@@ -14,9 +14,10 @@ from tukur.agent.orders.process_handle import ProcessHandle
 from tukur.agent.orders.results import describe_error, failure, result
 from tukur.agent.orders.scope import pids_in_scope, places
 from tukur.agent.policy.policy import Policy
-from tukur.agent.policy.subject import Subject, subject_of
+from tukur.agent.policy.subject import Subject, subjects_of
 from tukur.protocol.messages import MAX_MEMBERS, Action, Member, OrderBody, OrderResult, Outcome
-from tukur.sources.proc import CLOCK_TICK_NS, read_stat
+from tukur.sources.proc import CLOCK_TICK_NS, Stat, read_cgroup, read_stat
+from tukur.sources.users import Users
 
 ROUNDS = 20
 """How often new processes of the group are looked for: what forks faster than this is reported alive."""
@@ -47,8 +48,10 @@ class GroupOrder:
         target: Subject,
         observe_s: float,
         frozen: FrozenCgroups,
+        users: Users,
     ) -> None:
         self._policy = policy
+        self._users = users if policy.names_users else None
         self._frozen = frozen
         self._body = body
         self._action = action
@@ -149,8 +152,7 @@ class GroupOrder:
         return folder if (folder / "cgroup.freeze").read_text().strip() == "0" else None
 
     def _contains_agent(self, cgroup: str) -> bool:
-        own = read_stat(self._policy.own_pid)
-        ours = subject_of(self._policy.own_pid, own).cgroup if own is not None else ""
+        ours = read_cgroup(self._policy.own_pid)
         return ours == cgroup or ours.startswith(cgroup.rstrip("/") + "/")
 
     async def _find_new(self) -> list[_Process]:
@@ -163,14 +165,19 @@ class GroupOrder:
         )
         if action.scope in ("cgroup", "unit") and (1 in pids or self._policy.own_pid in pids):
             raise RefusedError("protected", f"PID 1 or tukur itself is in this {action.scope}")
-        new = []
-        for pid in pids:
-            if pid in self._processes:
-                continue
-            one = _open(pid)
-            if one is not None:
-                self._processes[pid] = one
-                new.append(one)
+        opened = [one for pid in pids if pid not in self._processes and (one := _open(pid)) is not None]
+        stats = [(handle.pid, stat) for handle, stat in opened]
+        try:
+            subjects = await asyncio.to_thread(subjects_of, stats, self._users)
+        except BaseException:
+            for handle, _ in opened:
+                handle.close()
+            raise
+        new = [
+            _Process(handle, stat.start_ticks * CLOCK_TICK_NS, subject)
+            for (handle, stat), subject in zip(opened, subjects, strict=True)
+        ]
+        self._processes |= {one.handle.pid: one for one in new}
         return new
 
     def _act(self, one: _Process, signal: str) -> None:
@@ -290,7 +297,7 @@ def _unit_cgroup(target: Subject) -> str:
     return f"{before}/{target.unit}" if found else target.cgroup
 
 
-def _open(pid: int) -> _Process | None:
+def _open(pid: int) -> tuple[ProcessHandle, Stat] | None:
     """The process with this PID; None: it has ended."""
     try:
         handle = ProcessHandle(pid)
@@ -300,7 +307,7 @@ def _open(pid: int) -> _Process | None:
     if stat is None or stat.state in "ZX":
         handle.close()
         return None
-    return _Process(handle, stat.start_ticks * CLOCK_TICK_NS, subject_of(pid, stat))
+    return handle, stat
 
 
 def _failure(body: OrderBody, error: OSError | ValueError) -> OrderResult:

@@ -1,5 +1,6 @@
 """What is known of one process right now, for the dialog before an order."""
 
+import asyncio
 from typing import Literal
 
 import numpy as np
@@ -8,19 +9,20 @@ from tukur.agent.orders import services
 from tukur.agent.orders.process_handle import same_start
 from tukur.agent.orders.scope import Place, most_frequent, pids_in_scope
 from tukur.agent.policy.policy import Policy
-from tukur.agent.policy.subject import subject_of
+from tukur.agent.policy.subject import subjects_of
 from tukur.agent.recording.images import Images
 from tukur.protocol.messages import Inspect, Inspection, Relative, SetFacts
 from tukur.records import TaskArray, comm_text
 from tukur.sources.identity import container_of, read_identity, unit_of
 from tukur.sources.proc import read_stat
+from tukur.sources.users import Users
 
 MAX_CHILDREN = 200
 MAX_NAMES = 8
 
 
 async def inspect(
-    request: Inspect, boot_id: str, tasks: TaskArray, images: Images, policy: Policy
+    request: Inspect, boot_id: str, tasks: TaskArray, images: Images, policy: Policy, users: Users
 ) -> Inspection:
     """Answers from `tasks`, as just read."""
     pid = request.target.pid
@@ -32,7 +34,7 @@ async def inspect(
     parents = tasks[tasks["pid"] == task["ppid"]]
     parent = _relative(parents[0], images) if len(parents) else None
     children = tasks[tasks["ppid"] == pid][:MAX_CHILDREN]
-    identity = read_identity(pid)
+    identity = read_identity(pid, arguments=False)
     cgroup = identity.cgroup if identity else ""
     return Inspection(
         request_id=request.request_id,
@@ -45,14 +47,16 @@ async def inspect(
         restart=await services.who_restarts(
             pid, int(task["ns_pid"]), parent.name if parent else "", int(task["ppid"])
         ),
-        protected=_protected(pid, policy),
+        protected=await asyncio.to_thread(_protected, pid, policy, users),
         sets=_sets(pid, cgroup, tasks, images),
     )
 
 
-def _protected(pid: int, policy: Policy) -> str:
+def _protected(pid: int, policy: Policy, users: Users) -> str:
     stat = read_stat(pid)
-    return policy.protected(subject_of(pid, stat)) if stat is not None else ""
+    if stat is None:
+        return ""
+    return policy.protected(subjects_of([(pid, stat)], users if policy.names_users else None)[0])
 
 
 def _sets(pid: int, cgroup: str, tasks: TaskArray, images: Images) -> list[SetFacts]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from tukur.sources.identity import container_of, read_identity, unit_of
@@ -20,7 +21,7 @@ SUPERVISORS = {
 }
 """Names of parents that restart their children."""
 
-_RESPAWN_TRIES = 10
+_RESPAWN_S = 2.0
 _RESPAWN_EVERY_S = 0.2
 
 
@@ -33,14 +34,14 @@ def unit_of_pid(pid: int) -> str:
     """The systemd service that this process belongs to; empty: none."""
     if not systemd_runs():
         return ""
-    identity = read_identity(pid)
+    identity = read_identity(pid, arguments=False)
     unit = unit_of(identity.cgroup) if identity else ""
     return unit if unit.endswith(".service") else ""
 
 
 def own_unit() -> str:
     """The service that this process runs in; empty: none of its own, such as in a user's session."""
-    identity = read_identity(os.getpid())
+    identity = read_identity(os.getpid(), arguments=False)
     unit = unit_of(identity.cgroup) if identity else ""
     return unit if unit.endswith(".service") and not unit.startswith("user@") else ""
 
@@ -75,7 +76,8 @@ async def show(unit: str) -> dict[str, str]:
 
 async def respawned(unit: str, old_pid: int) -> int | None:
     """The unit's new main PID; None: there was none within two seconds."""
-    for _ in range(_RESPAWN_TRIES):
+    until = time.monotonic() + _RESPAWN_S
+    while time.monotonic() < until:
         main = (await show(unit)).get("MainPID", "")
         if main.isdecimal() and int(main) not in (0, old_pid):
             return int(main)
@@ -111,7 +113,7 @@ async def who_restarts(pid: int, ns_pid: int, parent_name: str, parent_pid: int)
         sentence = restart_sentence(unit, await show(unit), pid)
         if sentence:
             return sentence
-    identity = read_identity(pid)
+    identity = read_identity(pid, arguments=False)
     container = container_of(identity.cgroup) if identity else ""
     if container and ns_pid == 1:
         return f"it is the first process of {container}: the engine's restart policy decides"

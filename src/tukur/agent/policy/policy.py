@@ -89,6 +89,11 @@ class Policy:
         """Whether nothing is allowed at all."""
         return not (self.signals or self.actions)
 
+    @property
+    def names_users(self) -> bool:
+        """Whether it says anything of users, so that their names have to be known."""
+        return bool(self.protect.users or self.allow.users)
+
     def protected(self, subject: Subject) -> str:
         """Why no order may act on this process; empty: one may."""
         pid, ppid = subject.pid, subject.ppid
@@ -102,6 +107,9 @@ class Policy:
         word = self.protect.first_match(subject)
         reason = f"this host's policy protects {word}" if word else ""
         reason = reason or self._protected_program(subject.program or subject.name)
+        if not reason and self.names_users and subject.unknown_users:
+            who = ", ".join(sorted(subject.unknown_users))
+            reason = f"this host's policy names users, and the name of {who} could not be found out in time"
         if reason or self.allow.matches_all(subject):
             return reason
         return "it is not among those that this host's policy allows"

@@ -64,7 +64,7 @@ class Sampled:
     top: list[tuple[int, str, float, int]]
     """See :func:`top_of`."""
     fresh: list[Image]
-    """Images that are new with this snapshot."""
+    """Images that are new with this snapshot, to be shown."""
 
 
 class BlockRecorder:
@@ -122,11 +122,11 @@ class BlockRecorder:
             self._first_ns = snapshot.boot_ns
         self._builder.add(snapshot, change)
         self._rollup.add(rates)
-        self._fresh.extend(fresh)
+        self._fresh.extend(fresh.recorded)
         self._missed += missed
         self._last = snapshot
         table = self._rows.update(snapshot, before, change) if rows else None
-        return Sampled(snapshot, rates, table, top_of(snapshot, before, change), fresh)
+        return Sampled(snapshot, rates, table, top_of(snapshot, before, change), fresh.shown)
 
     def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
         limit = self._quota.limit(boot_ns)
@@ -177,7 +177,7 @@ class BlockRecorder:
             missed=self._missed,
             tasks=encoded.tasks,
             host=encoded.host,
-            images=self._fresh,
+            images=self._images.settled(self._fresh),
             ended=ended,
             host_minute=HostMinute(samples=samples, figures=figures),
             process_minutes=process_minutes,

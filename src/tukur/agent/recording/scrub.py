@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Iterable
 from functools import lru_cache
 
+from tukur.text import readable
+
 HIDDEN = "***"
 MAX_TEXT = 4096
 _ELLIPSIS = "… (cut)"
@@ -173,7 +175,8 @@ class Scrubber:
         stripped = self._strip_all and len(words) > 1
         if stripped:
             words = words[:1]
-        shown = " ".join(word if title else shlex.quote(word) for word in self._hide(words))
+        # Escaped when the secrets are out: until then the lines and words are as they were meant.
+        shown = readable(" ".join(word if title else shlex.quote(word) for word in self._hide(words)))
         if stripped:
             shown += " " + HIDDEN
         if len(shown) > MAX_TEXT:

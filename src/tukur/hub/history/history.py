@@ -1,6 +1,7 @@
 """Answers what was, and what is: hosts, series, tables, top lists, single lives."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections import Counter
@@ -149,7 +150,7 @@ class History:
             if at_ms > newest:
                 found[at_ms] = dict(beat.rates)
         times = sorted(at for at in found if begin <= at < end)
-        values = {name: [float(found[at].get(name, 0)) for at in times] for name in series.FIGURES}
+        values = {name: [_number(found[at].get(name)) for at in times] for name in series.FIGURES}
         return series.of_samples(times, values, begin, end, points)
 
     async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
@@ -325,8 +326,11 @@ class History:
         image = (await self._facts.images.at(number, [start_ns], 2**63 - 1)).get((start_ns, pid))
         life = (await self._facts.lives.rows(number, [start_ns])).get((start_ns, pid))
         alive = None if inspection is None else inspection.alive
-        # A busy agent may not have answered in time: that does not mean that there is no such process.
-        if image is None and not alive and not (here and inspection is None):
+        started_ms = booted_ms + start_ns // 1_000_000
+        # A busy agent may not have answered in time: that does not mean that there is no such process. Nor
+        # does it if the process has ended and its block is still to come.
+        pending = here and (inspection is None or _is_unrecorded(host, started_ms))
+        if image is None and not alive and not pending:
             raise ProblemError(
                 404,
                 "process_unknown",
@@ -347,7 +351,7 @@ class History:
             pod=image.pod if image else "",
             slice=image.slice if image else "",
             cgroup=image.cgroup if image else "",
-            started_ms=booted_ms + start_ns // 1_000_000,
+            started_ms=started_ms,
             first_ms=life.first_ms if life else None,
             last_ms=life.last_ms if life and ended else None,
             exact=bool(ended and life and life.exact),
@@ -381,6 +385,11 @@ def is_exact(at_ms: int, asked_ms: int) -> bool:
     return at_ms // 1000 == asked_ms // 1000
 
 
+def _is_unrecorded(host: HostRow, started_ms: int) -> bool:
+    """Whether a life is too new to be on record: it began after the last recorded second."""
+    return (host.last_ms or 0) - 1000 < started_ms <= _now_ms() + 1000
+
+
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -403,6 +412,11 @@ def _instance(row: InstanceRow, seen_ms: int | None) -> HostInstance:
         reason=row.reason if holds else "",
         asked_ms=row.asked_ms if holds else None,
     )
+
+
+def _number(value: Any) -> float:
+    """A figure of a heartbeat; NaN: an older agent does not send it, or it is not known."""
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityConflictRow]) -> Host:
@@ -440,6 +454,8 @@ def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityCon
         architecture=facts.architecture,
         cpus=facts.cpus,
         mem_total=facts.mem_total,
+        mem_limit=facts.mem_limit,
+        mem_limit_of=facts.mem_limit_of,
         agent_version=facts.agent_version,
         source=facts.source,
         blind_spots=facts.blind_spots,

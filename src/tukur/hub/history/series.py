@@ -33,6 +33,7 @@ FIGURES = (
     "net_rx",
     "net_tx",
     "processes",
+    "mem_arc",
 )
 """Names of ``records.HostRates`` that a series has."""
 
@@ -126,6 +127,8 @@ def _figure(
     added = np.bincount(at, weights=total, minlength=count)
     known = number > 0
     mean = np.divide(added, number, out=np.zeros(count), where=known)
+    # Of a rollup in which only a part of the samples knew the figure, the sum is of that part alone.
+    mean = np.clip(mean, np.where(known, lowest, 0), np.where(known, highest, 0))
     return Figure(low=_known(lowest, known), mean=_known(mean, known), high=_known(highest, known))
 
 

@@ -31,7 +31,7 @@ class Series(Struct, kw_only=True):
             description=(
                 "By name: cpu, cpu_user, cpu_system, cpu_iowait, cpu_steal, mem_used, mem_available, "
                 "mem_cached, mem_free, swap_used, load1, psi_cpu, psi_memory, psi_io, disk_read, "
-                "disk_write, net_rx, net_tx, processes, mem_total."
+                "disk_write, net_rx, net_tx, processes, mem_total, mem_arc."
             )
         ),
     ]

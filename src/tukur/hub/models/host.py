@@ -95,6 +95,16 @@ class Host(Struct, kw_only=True):
     architecture: str
     cpus: int
     mem_total: int
+    mem_limit: Annotated[
+        int,
+        Meta(
+            description=(
+                "The lowest memory limit of the agent's cgroup and those above it, as of a container, where "
+                "it is less than `mem_total`; 0: none."
+            )
+        ),
+    ]
+    mem_limit_of: Annotated[str, Meta(description="The cgroup that has it.")]
     agent_version: str
     source: str
     blind_spots: list[str]
@@ -120,8 +130,8 @@ class Host(Struct, kw_only=True):
         Meta(description=("Correction added to its times because its clock is wrong; 0: none.")),
     ]
     rates: Annotated[
-        dict[str, float | int | list[float]] | None,
-        Meta(description="The newest heartbeat's host figures; null while offline."),
+        dict[str, float | int | list[float] | None] | None,
+        Meta(description="The newest heartbeat's host figures, null where not known; null while offline."),
     ]
     missed: int
     spooled: int

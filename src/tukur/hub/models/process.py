@@ -67,7 +67,7 @@ class ProcessTable(Struct, kw_only=True):
     ]
     exact: Annotated[bool, Meta(description="Whether the sample is within the requested second.")]
     boot_id: str
-    host: dict[str, float | int | list[float]] | None
+    host: dict[str, float | int | list[float] | None] | None
     processes: list[Process]
 
 

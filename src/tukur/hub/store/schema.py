@@ -40,6 +40,7 @@ FIGURES = (
     *("mem_total", "mem_used", "mem_available", "mem_cached", "mem_free", "swap_total", "swap_used"),
     *("load1", "load5", "load15", "psi_cpu", "psi_memory", "psi_io"),
     *("disk_read", "disk_write", "net_rx", "net_tx", "uptime_s", "processes"),
+    "mem_arc",
 )
 """What is kept of a host for each minute and hour; one more needs a migration."""
 
@@ -283,6 +284,41 @@ host_hour = Table(
     *_figure_columns(),
 )
 """The minutes of each hour, added up."""
+
+
+def _device_columns() -> list[Column[Any]]:
+    return [
+        Column("device", String(100), primary_key=True),
+        Column("samples", Integer, nullable=False),
+        Column("read_total", Double, nullable=False),
+        Column("read_high", Double, nullable=False),
+        Column("write_total", Double, nullable=False),
+        Column("write_high", Double, nullable=False),
+        Column("busy_total", Double, nullable=True),
+        Column("busy_high", Double, nullable=True),
+    ]
+
+
+device_minute = Table(
+    "device_minute",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
+    Column("minute_ms", BigInteger, primary_key=True),
+    *_device_columns(),
+    **_KEYED,
+)
+"""What each disk and interface did in a minute. device: ``disk.sda`` or ``net.eth0``. read, write: bytes a
+second (of an interface received and sent), added up over the samples that knew them; busy: the share of the
+time in which a disk had something to do, NULL of an interface."""
+
+device_hour = Table(
+    "device_hour",
+    metadata,
+    Column("host", Integer, ForeignKey(host.c.id), primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    *_device_columns(),
+    **_KEYED,
+)
 
 process_hour = Table(
     "process_hour",

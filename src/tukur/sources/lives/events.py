@@ -24,6 +24,7 @@ from tukur.records import (
     Losses,
     no_groups,
 )
+from tukur.text import readable
 
 _SIZE = EVENT.fields["size"][1]  # type: ignore[index]
 _NO_PLACES = np.empty(0, dtype=np.int64)
@@ -163,7 +164,7 @@ def _cgroup(data: bytes, offset: int) -> tuple[int, str] | None:
         return None
     begin = offset + CGROUP.itemsize
     end = min(begin + int(head["path_len"]), offset + int(head["size"]))
-    return int(head["cgroup_id"]), data[begin:end].decode("utf-8", "backslashreplace")
+    return int(head["cgroup_id"]), readable(data[begin:end])
 
 
 def _losses(events: npt.NDArray[np.void]) -> Losses:

@@ -27,6 +27,7 @@ from tukur.sources.proc import (
     parse_stat,
     parse_status,
     read,
+    reread,
 )
 
 _REFRESH = 10
@@ -165,10 +166,8 @@ class ProcfsSource:
     def _update(self, process: _Process) -> bool:
         """Brings its row up to date; False where the life is over."""
         try:
-            if process.fd >= 0:
-                content = os.pread(process.fd, 1024, 0)
-            else:
-                content = read(f"/proc/{process.pid}/stat", 1024)
+            open_file = process.fd >= 0
+            content = reread(process.fd, 1024) if open_file else read(f"/proc/{process.pid}/stat", 1024)
             due = process.pid % _REFRESH == self._round
             if content == process.stat and not due:
                 return True
@@ -184,7 +183,7 @@ class ProcfsSource:
         if not first and stat.start_ticks * CLOCK_TICK_NS != self._table["start_ns"][process.slot]:
             return False
         process.stat = content
-        status = parse_status(read(f"/proc/{pid}/status", 8192))
+        status = parse_status(read(f"/proc/{pid}/status"))
         if first or due or process.rare[2] != stat.exec_id:
             process.rare = (*self._read_rare(pid), stat.exec_id)
         reads, writes = (0, 0) if stat.kthread else _read_io(pid)
@@ -239,7 +238,7 @@ class ProcfsSource:
         with contextlib.suppress(OSError, ValueError):
             score = int(read(f"/proc/{pid}/oom_score_adj", 16))
         with contextlib.suppress(OSError):
-            cgroup_id = self._cgroup_id(parse_cgroup_v2(read(f"/proc/{pid}/cgroup", 8192)))
+            cgroup_id = self._cgroup_id(parse_cgroup_v2(read(f"/proc/{pid}/cgroup")))
         return score, cgroup_id
 
     def _cgroup_id(self, path: bytes | None) -> int:

@@ -16,10 +16,12 @@ from tests.support.waiting import until
 from tukur.agent.facts import boot_id
 from tukur.agent.orders.executor import Executor
 from tukur.agent.orders.gate import OrderGate, RefusedError
-from tukur.agent.policy.policy import SIGNALS, Policy
+from tukur.agent.policy import subject
+from tukur.agent.policy.policy import SIGNALS, Policy, Selection
 from tukur.protocol import auth, messages
 from tukur.protocol.messages import OrderBody, OrderResult, ProcessKey
 from tukur.sources.proc import CLOCK_TICK_NS, read_stat
+from tukur.sources.users import Users
 
 HOST = "11111111-2222-3333-4444-555555555555"
 KEY = auth.new_key()
@@ -227,7 +229,8 @@ def test_without_the_right_to_signal_the_outcome_says_so(spawn: Spawn) -> None:
     child = spawn()
     program = """
 import asyncio, sys, msgspec
-from tukur.agent.policy.policy import SIGNALS, Policy
+from tukur.agent.policy import subject
+from tukur.agent.policy.policy import SIGNALS, Policy, Selection
 from tukur.agent.orders.executor import Executor
 from tukur.protocol.messages import order_body
 async def run():
@@ -302,3 +305,32 @@ def test_signed_nonsense_is_refused() -> None:
 
 def test_the_signals_are_those_of_the_kernel() -> None:
     assert all(f"SIG{name}" in signal.Signals.__members__ for name in SIGNALS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+async def test_a_directory_that_does_not_answer_protects_whom_the_policy_may_name_and_delays_no_other_order(
+    spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "NAMES_S", 0.3)
+    child = spawn("setpriv", "--reuid=70020", "--clear-groups", "sleep", "60")
+    await until(lambda: Path(f"/proc/{child.pid}").stat().st_uid == 70020, 5, "it is another user's")
+    answers, answer = os.pipe()
+    users = Users(look_up=lambda _: os.read(answers, 100).decode())
+    named = Policy(signals=SIGNALS, protect=Selection(users=("dir-*",)))
+    last = (await outcomes(order_to(child.pid, "TERM"), Executor(named, lambda _: None, users=users)))[-1]
+    assert (last.outcome, last.code) == ("refused", "protected")
+    assert "user 70020" in last.detail
+    assert child.poll() is None
+    os.write(answer, b"dir-user")
+    await until(lambda: users.name(70020) == "dir-user", 5, "the directory answers")
+    last = (await outcomes(order_to(child.pid, "TERM"), Executor(named, lambda _: None, users=users)))[-1]
+    assert "dir-user" in last.detail
+    unasked = Executor(
+        Policy(signals=SIGNALS), lambda _: None, users=Users(look_up=lambda _: pytest.fail("asked"))
+    )
+    assert [result.outcome for result in await outcomes(order_to(child.pid, "KILL"), unasked)] == [
+        "delivered",
+        "exited",
+    ]
+    os.close(answers)
+    os.close(answer)

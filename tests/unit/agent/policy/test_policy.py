@@ -74,3 +74,15 @@ def test_only_the_signals_and_actions_that_are_named_are_allowed() -> None:
     assert [policy.forbids(verb)[0] for verb in ("freeze", "thaw", "renice")] == ["", "", "action_forbidden"]
     assert refused(Policy(), "TERM") == "monitor_only"
     assert refused(Policy(problem="broken"), "TERM") == "policy_broken"
+
+
+def test_a_policy_that_names_users_lets_nobody_reach_one_whose_name_is_not_known() -> None:
+    unknown: dict[str, Any] = {"users": frozenset(), "unknown_users": frozenset({"user 70020"})}
+    for policy in (
+        Policy(signals=SIGNALS, protect=Selection(users=("dir-*",))),
+        Policy(signals=SIGNALS, allow=Selection(users=("*",))),
+    ):
+        assert refused(policy, **unknown) == "protected"
+        reason = policy.protected(Subject(777, 1, unknown_users=frozenset({"user 70020"})))
+        assert "user 70020" in reason or "allows" in reason
+    assert refused(Policy(signals=SIGNALS, protect=Selection(units=("x",))), **unknown) == ""

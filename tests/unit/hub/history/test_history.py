@@ -353,6 +353,25 @@ async def test_of_an_agent_that_does_not_answer_in_time_nobody_says_that_a_proce
     assert (gone.status_code, gone.json()["code"]) == (404, "process_unknown")
 
 
+async def test_a_process_that_ended_before_it_was_recorded_has_ended_and_is_not_unknown(
+    hub: RunningHub, viewer: httpx.AsyncClient
+) -> None:
+    (host,) = [each for each in (await viewer.get("/api/hosts")).json()["hosts"] if each["host_id"] == HOST]
+    newest_ns = (host["last_ms"] + 500) * 1_000_000 - (WALL - BOOTED)
+    async with agent(hub) as owl:
+
+        async def answer() -> None:
+            asked = await owl.hear(messages.Inspect)
+            await owl.send(messages.Inspection(request_id=asked.request_id, alive=False))
+
+        found, _ = await _both(get(viewer, f"/processes/{BOOT}/4711/{newest_ns}"), answer())
+        assert (found["alive"], found["exact"], found["last_ms"]) == (False, False, None)
+        # Where the record has all of that time and not this process, there was none.
+        old = viewer.get(f"/api/hosts/{HOST}/processes/{BOOT}/4711/{7 * SECOND}")
+        unknown, _ = await _both(old, answer())
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "process_unknown")
+
+
 # --- now
 
 

@@ -88,3 +88,17 @@ def test_a_new_program_in_the_same_process_is_noticed(source: ProcfsSource) -> N
         child.send_signal(signal.SIGKILL)
     assert after[0] != before[0]
     assert after[1] == before[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have supplementary groups")
+def test_a_process_in_many_groups_has_its_memory() -> None:
+    groups = "import os, time\nos.setgroups(range(3000000000, 3000001500))\nprint(flush=True)\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", groups], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        source = ProcfsSource(frozenset([child.pid]))
+        row = source.read()[0]
+        source.close()
+        child.kill()
+    assert int(row["rss_anon"]) > 1 << 20
+    assert int(row["nvcsw"]) + int(row["nivcsw"]) > 0

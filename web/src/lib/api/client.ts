@@ -45,32 +45,57 @@ interface Instant {
   exact: boolean;
 }
 
-type Options = { method?: string; body?: unknown; accept?: string; signal?: AbortSignal | undefined };
+interface Options {
+  method?: string;
+  body?: unknown;
+  accept?: string;
+  signal?: AbortSignal | undefined;
+  /** After so many ms without a response the hub counts as unreachable; none: as long as the browser waits. */
+  timeoutMs?: number;
+}
+
+/** For what is asked again and again, to see whether the hub is there. */
+const POLL_TIMEOUT_MS = 8000;
 
 let onSignedOut: () => void = () => undefined;
+let onHeard: (responds: boolean) => void = () => undefined;
 
 /** Sets the callback for a response that says that the session has ended. */
 export function whenSignedOut(callback: () => void): void {
   onSignedOut = callback;
 }
 
+/** Sets the callback for each request: whether the hub has responded. */
+export function whenHeard(callback: (responds: boolean) => void): void {
+  onHeard = callback;
+}
+
 async function request(path: string, options: Options = {}): Promise<Response> {
-  const { method = "GET", body, accept = "application/json", signal } = options;
+  const { method = "GET", body, accept = "application/json", signal, timeoutMs } = options;
   const init: RequestInit = { method, headers: { Accept: accept }, credentials: "same-origin" };
   if (body !== undefined) {
     init.headers = { Accept: accept, "Content-Type": "application/json" };
     init.body = JSON.stringify(body);
   }
-  if (signal) init.signal = signal;
+  const signals = [signal, timeoutMs && AbortSignal.timeout(timeoutMs)].filter(
+    (each) => each instanceof AbortSignal,
+  );
+  if (signals.length > 0) init.signal = AbortSignal.any(signals);
   let response: Response;
   try {
     response = await fetch(base + path, init);
   } catch (error) {
     if (signal?.aborted) throw error;
+    onHeard(false);
     throw new ApiError(0, "unreachable", "the hub does not respond");
   }
-  if (response.ok) return response;
+  if (response.ok) {
+    onHeard(true);
+    return response;
+  }
   const problem = await problemOf(response);
+  // A proxy responds in place of a hub that does not; the hub's own problems have a code.
+  onHeard(problem.code !== "" || ![502, 503, 504].includes(problem.status));
   if (response.status === 401 && path !== "/api/session") onSignedOut();
   throw problem;
 }
@@ -119,8 +144,9 @@ export const api = {
   resetUser: (name: string, secondFactor: boolean) =>
     json<Invitation>(`${userPath(name)}/reset`, { method: "POST", body: { second_factor: secondFactor } }),
   endUsersSessions: (name: string) => request(`${userPath(name)}/sessions`, { method: "DELETE" }),
-  health: () => request("/healthz"),
-  hosts: (left: boolean) => json<Hosts>(left ? "/api/hosts?left=true" : "/api/hosts"),
+  health: () => request("/healthz", { timeoutMs: POLL_TIMEOUT_MS }),
+  hosts: (left: boolean) =>
+    json<Hosts>(left ? "/api/hosts?left=true" : "/api/hosts", { timeoutMs: POLL_TIMEOUT_MS }),
   host: (id: string) => json<Host>(hostPath(id)),
   series: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>
     json<Series>(`${hostPath(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, {

@@ -950,6 +950,10 @@ export interface components {
             architecture: string;
             cpus: number;
             mem_total: number;
+            /** @description The lowest memory limit of the agent's cgroup and those above it, as of a container, where it is less than `mem_total`; 0: none. */
+            mem_limit: number;
+            /** @description The cgroup that has it. */
+            mem_limit_of: string;
             agent_version: string;
             source: string;
             blind_spots: string[];
@@ -965,9 +969,9 @@ export interface components {
             clock_ms: number | null;
             /** @description Correction added to its times because its clock is wrong; 0: none. */
             shift_ms: number;
-            /** @description The newest heartbeat's host figures; null while offline. */
+            /** @description The newest heartbeat's host figures, null where not known; null while offline. */
             rates: {
-                [key: string]: number | number[];
+                [key: string]: number | number[] | null;
             } | null;
             missed: number;
             spooled: number;
@@ -1418,7 +1422,7 @@ export interface components {
             exact: boolean;
             boot_id: string;
             host: {
-                [key: string]: number | number[];
+                [key: string]: number | number[] | null;
             } | null;
             processes: components["schemas"]["Process"][];
         };
@@ -1489,7 +1493,7 @@ export interface components {
             /** @description Duration covered by each point, from its time on. */
             step_ms: number;
             t_ms: number[];
-            /** @description By name: cpu, cpu_user, cpu_system, cpu_iowait, cpu_steal, mem_used, mem_available, mem_cached, mem_free, swap_used, load1, psi_cpu, psi_memory, psi_io, disk_read, disk_write, net_rx, net_tx, processes, mem_total. */
+            /** @description By name: cpu, cpu_user, cpu_system, cpu_iowait, cpu_steal, mem_used, mem_available, mem_cached, mem_free, swap_used, load1, psi_cpu, psi_memory, psi_io, disk_read, disk_write, net_rx, net_tx, processes, mem_total, mem_arc. */
             figures: {
                 [key: string]: components["schemas"]["Figure"];
             };

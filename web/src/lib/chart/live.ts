@@ -1,6 +1,7 @@
 /** The live charts: what each draws and how its figures read. */
 import type uPlot from "uplot";
 import { bytes, percent } from "../format/units";
+import type { HostRates } from "../frame/decode";
 import type { ColourName, Colours } from "./colours";
 import { type Points, type Sample, stack } from "./history";
 import { type Layer, type RangeKind, cpuLayers, memoryLayers } from "./options";
@@ -32,15 +33,20 @@ export function liveChartData(
   return [window.times, ...stack(window.samples, spec.stacked).reverse(), ...lines];
 }
 
+/** A mode that not every kernel counts has no layer there; the others have theirs. */
+function known(layer: (sample: Sample) => number): (sample: Sample) => number {
+  return (sample) => layer(sample) || 0;
+}
+
 export const CPU_CHART: LiveChartSpec = {
   title: "CPU",
   label: "CPU usage of the last five minutes, by mode. Click a second to open it under Over time.",
   kind: "share",
   top: 1,
-  stacked: [(s) => s.cpu_user, (s) => s.cpu_system, (s) => s.cpu_steal, (s) => s.cpu_iowait],
+  stacked: [(s) => s.cpu_user, (s) => s.cpu_system, known((s) => s.cpu_steal), known((s) => s.cpu_iowait)],
   lines: [],
   layers: cpuLayers,
-  percent: (s) => percent(s.cpu),
+  percent: (s) => (Number.isFinite(s.cpu) ? percent(s.cpu) : null),
   legend: [
     { colour: "cpu-user", name: "user", text: (s) => percent(s.cpu_user) },
     { colour: "cpu-system", name: "system", text: (s) => percent(s.cpu_system) },
@@ -49,13 +55,26 @@ export const CPU_CHART: LiveChartSpec = {
   ],
 };
 
+export interface CoreShare {
+  /** The kernel's number of the core. */
+  number: number;
+  /** Its busy share, 0 to 1. */
+  busy: number;
+}
+
+/** The cores with their numbers, which an older agent does not send. */
+export function coresOf(host: Pick<HostRates, "cores" | "core_numbers"> | null): CoreShare[] {
+  const { cores, core_numbers: numbers } = host ?? { cores: [], core_numbers: [] };
+  return cores.map((busy, index) => ({ number: numbers[index] ?? index, busy }));
+}
+
 /** Page cache and other memory that can be reclaimed. */
 export function cachedOf(sample: Pick<Sample, "mem_available" | "mem_free">): number {
   return Math.max(sample.mem_available - sample.mem_free, 0);
 }
 
-/** `total` and `swapTotal` in bytes; 0: not known, or no swap. */
-export function memoryChart(total: number, swapTotal: number): LiveChartSpec {
+/** `total` and `swapTotal` in bytes; 0: not known, or no swap. `arc`: whether this host has ZFS. */
+export function memoryChart(total: number, swapTotal: number, arc = false): LiveChartSpec {
   return {
     title: "RAM",
     label: "RAM of the last five minutes: used, cached, free. Click a second to open it under Over time.",
@@ -64,10 +83,13 @@ export function memoryChart(total: number, swapTotal: number): LiveChartSpec {
     stacked: [(s) => s.mem_used, cachedOf],
     lines: [(s) => (swapTotal > 0 ? s.swap_used : null)],
     layers: memoryLayers,
-    percent: (s) => (total ? percent(s.mem_used / total) : null),
+    percent: (s) => (total && Number.isFinite(s.mem_used) ? percent(s.mem_used / total) : null),
     legend: [
       { colour: "mem-used", name: "used", text: (s) => bytes(s.mem_used) },
       { colour: "mem-cached", name: "cached", text: (s) => bytes(cachedOf(s)) },
+      ...(arc
+        ? [{ colour: "mem-cached" as const, name: "of which ZFS ARC", text: (s: Sample) => bytes(s.mem_arc) }]
+        : []),
       { colour: "line", name: "free", text: (s) => bytes(s.mem_free) },
       ...(swapTotal > 0
         ? [{ colour: "mem-swap" as const, name: "swap", text: (s: Sample) => bytes(s.swap_used) }]

@@ -84,11 +84,6 @@ export function baseOptions(
     axes: axes(colours, kind),
     // `max` is null where there is no data, whatever its type says.
     scales: { x: { time: true }, y: { range: (_, __, max) => [0, top(max || 0)] } },
-    cursor: {
-      y: false,
-      points: { show: false },
-      drag: { x: false, y: false },
-    },
   };
 }
 

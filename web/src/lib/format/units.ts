@@ -34,6 +34,7 @@ export function rate(value: number): string {
 
 /** A share as percent without the sign: 0.1234 → "12.3"; no decimal from 100 up. */
 export function percent(share: number): string {
+  if (!Number.isFinite(share)) return "?";
   const value = share * 100;
   return value >= 99.95 ? value.toFixed(0) : value.toFixed(1);
 }
@@ -51,6 +52,7 @@ export function cpuTime(seconds: number): string {
 
 /** A duration, rounded: "45 s", "12 min 5 s", "3 h 04 min", "12 d 3 h". */
 export function span(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
   const whole = Math.round(Math.max(seconds, 0));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;

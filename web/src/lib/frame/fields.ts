@@ -28,6 +28,8 @@ export const HOST_FIELDS = {
   net_tx: "number",
   uptime_s: "number",
   processes: "number",
+  core_numbers: "numbers",
+  mem_arc: "number",
 } as const;
 
 /** ROW: type and size in bytes of each packed column. */

@@ -5,6 +5,8 @@ import { Trails } from "./fleet";
 import { router } from "./router.svelte";
 
 const INTERVAL_MS = 5000;
+/** What a URL loses when it comes to name another host. */
+const NOT_OF_ANOTHER_HOST = { at: null, pick: null, process: null };
 
 class Hosts {
   /** Without those that left, unless they are shown. */
@@ -19,10 +21,21 @@ class Hosts {
   readonly trails = new Trails();
   #timer = 0;
 
-  /** The host that the URL names, else the first. */
+  /** The host that the URL names; of a URL that names none, the first. */
   get current(): Host | null {
     const hostId = router.query.get("host");
-    return this.all.find((host) => host.host_id === hostId) ?? this.all[0] ?? null;
+    if (hostId === null) return this.all[0] ?? null;
+    return this.all.find((host) => host.host_id === hostId) ?? null;
+  }
+
+  /** The host that the URL names, if it is not there or not for this user; null: it is. */
+  get missing(): string | null {
+    return this.loaded && this.current === null ? router.query.get("host") : null;
+  }
+
+  /** What every link to a page of the current host carries, so that it leads there from anywhere. */
+  get link(): { host: string | null } {
+    return { host: this.current?.host_id ?? (this.loaded ? null : router.query.get("host")) };
   }
 
   /** Refreshes the list regularly until the returned function is called. */
@@ -32,10 +45,15 @@ class Hosts {
     return () => clearInterval(this.#timer);
   }
 
+  /** Shows the same page of another host. */
+  choose(hostId: string): void {
+    router.set({ host: hostId, ...NOT_OF_ANOTHER_HOST }, false);
+  }
+
   toggleLeft(): Promise<void> {
     this.showLeft = !this.showLeft;
     if (!this.showLeft && this.current?.state === "left")
-      router.set({ host: null, at: null, pick: null }, false);
+      router.set({ host: null, ...NOT_OF_ANOTHER_HOST }, false);
     return this.refresh();
   }
 

@@ -3,6 +3,7 @@ import { api } from "../api/client";
 import { base } from "../base";
 import { History } from "../chart/history";
 import { type Frame, type HostRates, decodeFrame } from "../frame/decode";
+import { connection } from "./connection.svelte";
 import { session } from "./session.svelte";
 
 /** live: recent frames. late: connected, but no recent frame. offline: the agent is not connected. lost: no hub. */
@@ -29,6 +30,8 @@ export class LiveFeed {
   #lastFrameAt = 0;
   #retries = 0;
   #timers: number[] = [];
+  #reconnectTimer = 0;
+  #reconnecting = false;
   #closed = false;
 
   constructor(
@@ -45,7 +48,7 @@ export class LiveFeed {
 
   close(): void {
     this.#closed = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of [...this.#timers, this.#reconnectTimer]) clearTimeout(timer);
     this.#socket?.close();
   }
 
@@ -60,6 +63,19 @@ export class LiveFeed {
     } catch {
       // The chart then starts empty; the page's banner reports a hub that does not respond.
     }
+  }
+
+  /** Whether it is connected, or about to be. */
+  get #isOpen(): boolean {
+    return this.#socket !== null && this.#socket.readyState <= WebSocket.OPEN;
+  }
+
+  /** Reconnects at once, if it is not connected. */
+  retry(): void {
+    if (this.#isOpen) return;
+    this.#retries = 0;
+    clearTimeout(this.#reconnectTimer);
+    void this.#reconnect();
   }
 
   #connect(): void {
@@ -96,6 +112,7 @@ export class LiveFeed {
     }
     this.#seq = frame.seq;
     this.#lastFrameAt = performance.now();
+    connection.heard();
     this.#retries = 0;
     this.problem = "";
     if (frame.host) {
@@ -129,13 +146,15 @@ export class LiveFeed {
     this.state = "lost";
     const wait = Math.min(500 * 2 ** this.#retries, MAX_BACKOFF_MS) * (0.75 + Math.random() / 2);
     this.#retries += 1;
-    this.#timers.push(window.setTimeout(() => void this.#reconnect(), wait));
+    this.#reconnectTimer = window.setTimeout(() => void this.#reconnect(), wait);
   }
 
   /** A closed connection may mean that the session has ended: only the API says so, not the WebSocket. */
   async #reconnect(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closed || this.#reconnecting || this.#isOpen) return;
+    this.#reconnecting = true;
     await session.check();
+    this.#reconnecting = false;
     if (session.current) {
       this.#connect();
       void this.fill();

@@ -5,12 +5,15 @@ import { type Range, panned, parseRange, presetRange } from "../chart/range";
 import { ROW_FLAGS } from "../frame/fields";
 import type { ProcessKey } from "../table/store";
 import { lifeText } from "../table/view";
+import { connection } from "./connection.svelte";
 import { router } from "./router.svelte";
 import type { TableState } from "./table.svelte";
 
 const POINTS = 700;
 /** The maximum age of the list of living processes. */
 const ALIVE_MAX_AGE_MS = 10_000;
+/** A table that takes longer to load than this is said to be late. */
+const OVERDUE_MS = 2000;
 
 export class Past {
   #initialRange = presetRange({ label: "15 min", ms: 900_000 }, Date.now(), null);
@@ -32,12 +35,23 @@ export class Past {
   exact = $state(true);
   tableProblem = $state("");
   loading = $state(false);
+  /** The second that the table was loaded for; null: none yet. */
+  #loadedMs = $state<number | null>(null);
+  #overdue = $state(false);
+  /** Whether the table is that of another second than the cursor's, and not just for a moment. */
+  behind: boolean = $derived(
+    this.#loadedMs !== null &&
+      this.#loadedMs !== this.cursorMs &&
+      (this.tableProblem !== "" || this.#overdue || connection.lostMs !== null),
+  );
   top = $state.raw<TopList | null>(null);
   topProblem = $state("");
-  by = $state<TopBy>("cpu");
-  /** Whether the panel lists ended processes rather than top processes. */
-  showsEnded = $state(false);
-  onlyFailed = $state(false);
+  #by: TopBy = $derived.by(() => {
+    const by = router.query.get("by");
+    return by === "rss" || by === "io" ? by : "cpu";
+  });
+  #showsEnded: boolean = $derived(router.query.get("list") === "ended");
+  #onlyFailed: boolean = $derived(router.query.get("only") === "failed");
   ended = $state.raw<Exits | null>(null);
   endedProblem = $state("");
   /** The OOM kills within the range. */
@@ -51,11 +65,35 @@ export class Past {
   #alive = $state.raw<{ atMs: number; lives: ReadonlySet<string> } | null>(null);
   #aborts: Record<string, AbortController> = {};
   #timer = 0;
+  #overdueTimer = 0;
 
   constructor(
     private readonly host: () => Host,
     readonly table: TableState,
   ) {}
+
+  // What the panel shows is in the URL too, so that a link shows the same.
+  get by(): TopBy {
+    return this.#by;
+  }
+  set by(by: TopBy) {
+    router.set({ by: by === "cpu" ? null : by, list: null });
+  }
+
+  /** Whether the panel lists ended processes rather than top processes. */
+  get showsEnded(): boolean {
+    return this.#showsEnded;
+  }
+  set showsEnded(on: boolean) {
+    router.set({ list: on ? "ended" : null });
+  }
+
+  get onlyFailed(): boolean {
+    return this.#onlyFailed;
+  }
+  set onlyFailed(on: boolean) {
+    router.set({ only: on ? "failed" : null });
+  }
 
   /** Places the cursor on the latest recorded second, once there is one. */
   start(lastMs: number | null): void {
@@ -68,6 +106,7 @@ export class Past {
 
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#overdueTimer);
     for (const abort of Object.values(this.#aborts)) abort.abort();
   }
 
@@ -101,7 +140,8 @@ export class Past {
     clearTimeout(this.#timer);
     if (!on) return;
     this.#timer = window.setTimeout(() => {
-      if (!this.loading) this.step(this.speed);
+      // Without the hub it waits where it is, and goes on when the hub responds.
+      if (!this.loading && connection.lostMs === null) this.step(this.speed);
       const end = this.host().last_ms ?? 0;
       this.play(this.cursorMs !== null && this.cursorMs < end);
     }, 1000);
@@ -167,6 +207,8 @@ export class Past {
     const cursorMs = this.cursorMs;
     if (cursorMs === null) return;
     this.loading = true;
+    clearTimeout(this.#overdueTimer);
+    this.#overdueTimer = window.setTimeout(() => (this.#overdue = this.loading), OVERDUE_MS);
     await this.#runLatest(
       "table",
       30,
@@ -178,20 +220,24 @@ export class Past {
         const bootedMs =
           frame.bootId === boot_id || uptimeS === undefined ? booted_ms : frame.wallMs - uptimeS * 1000;
         this.table.apply(frame, {
-          memTotal: frame.host?.mem_total ?? mem_total,
+          memTotal: frame.host?.mem_total || mem_total,
           bootedMs,
           nowMs: frame.wallMs,
         });
         this.shownMs = instant.atMs;
+        this.#loadedMs = cursorMs;
         // A sample may be taken slightly before the full second that it represents.
         this.exact = instant.exact || Math.abs(instant.atMs - cursorMs) < 1000;
         this.tableProblem = "";
-        this.loading = false;
+        this.loading = this.#overdue = false;
         await this.#loadAlive(signal);
       },
       (text) => {
         this.tableProblem = text;
-        this.loading = false;
+        this.loading = this.#overdue = false;
+        // Playing stays at the last second that has a table.
+        if (this.playing && connection.lostMs !== null && this.#loadedMs !== null)
+          router.set({ at: this.#loadedMs });
       },
     );
   }

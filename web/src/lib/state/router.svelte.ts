@@ -2,8 +2,19 @@
 
 import { base, pathWithin } from "../base";
 
-export type Page = "/" | "/over-time" | "/hosts" | "/audit" | "/users" | "/account" | "/sign-in";
+const PAGES = ["/", "/over-time", "/hosts", "/audit", "/users", "/account", "/sign-in"] as const;
+export type Page = (typeof PAGES)[number];
 type Values = Record<string, string | number | null>;
+
+export const isPage = (path: string): path is Page => (PAGES as readonly string[]).includes(path);
+
+/** The address of a page within this origin; values that are null are left out. */
+export function addressOf(path: Page, values: Values = {}): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
+  const text = query.toString();
+  return base + path + (text ? `?${text}` : "");
+}
 
 class Router {
   /** Without the base. */
@@ -20,10 +31,14 @@ class Router {
 
   /** Goes to another page, as a new history entry unless `replace`. */
   go(path: Page, values: Values = {}, replace = false): void {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
-    const text = query.toString();
-    this.#write(path + (text ? `?${text}` : ""), replace);
+    this.#write(addressOf(path, values), replace);
+  }
+
+  /** Follows a link to another page without loading the document anew, unless it is to be opened elsewhere. */
+  follow(event: MouseEvent, path: Page, values: Values = {}): void {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    this.go(path, values);
   }
 
   /** Changes some values of the query; null removes one. */
@@ -34,11 +49,10 @@ class Router {
       else query.set(name, String(value));
     }
     const text = query.toString();
-    this.#write(this.path + (text ? `?${text}` : ""), replace);
+    this.#write(base + this.path + (text ? `?${text}` : ""), replace);
   }
 
-  #write(within: string, replace: boolean): void {
-    const url = base + within;
+  #write(url: string, replace: boolean): void {
     if (url === location.pathname + location.search) return;
     history[replace ? "replaceState" : "pushState"](null, "", url);
     this.#read();

@@ -1,7 +1,7 @@
 /** The session of the signed-in user. */
 import { ApiError, api, whenSignedOut } from "../api/client";
 import type { Session } from "../api/types";
-import { router } from "./router.svelte";
+import { isPage, router } from "./router.svelte";
 
 const RETURN = "tukur.return";
 
@@ -90,9 +90,8 @@ class SessionState {
   #returnToPage(): void {
     const target = sessionStorage.getItem(RETURN) ?? "/";
     sessionStorage.removeItem(RETURN);
-    const url = new URL(target, location.origin);
-    const page = url.pathname === "/over-time" ? "/over-time" : "/";
-    router.go(page, Object.fromEntries(url.searchParams), true);
+    const { pathname, searchParams } = new URL(target, location.origin);
+    router.go(isPage(pathname) ? pathname : "/", Object.fromEntries(searchParams), true);
   }
 }
 

@@ -11,13 +11,20 @@ import {
 } from "../table/columns";
 import { type Filter, parseFilter } from "../table/filter";
 import { type GroupBy, isGroupBy } from "../table/groups";
-import { type ProcessKey, TaskStore } from "../table/store";
-import { TableView, type ViewSpec, lifeText } from "../table/view";
+import { keyText, parseKey, type ProcessKey, TaskStore } from "../table/store";
+import { type Held, TableView, type ViewSpec, lifeText } from "../table/view";
 import { isBoolean, isTexts, recall, remember } from "./prefs";
 import { router } from "./router.svelte";
 
 /** Why the order of the rows is pinned. */
 type PinReason = "dialog" | "pointer" | "keyboard";
+/** What may rest on a row, which then stays in its place while the others are sorted. */
+type Resting = "pointer" | "keyboard";
+
+/** A process that uses more of a core must not be out of sight without a word. */
+export const BUSY_SHARE = 0.5;
+
+const WRITE_AFTER_MS = 300;
 
 const isGroupByOrNull = (value: unknown): value is GroupBy | null => value === null || isGroupBy(value);
 const isText = (value: unknown): value is string => typeof value === "string";
@@ -29,7 +36,7 @@ export class TableState {
   readonly view = new TableView(this.store);
   /** Incremented with each change of rows or order. */
   version = $state(0);
-  filterText = $state("");
+  filterText = $state(router.query.get("filter") ?? "");
   context = $state.raw<CellContext>({ memTotal: 0, bootedMs: 0, nowMs: 0 });
   selected = $state.raw<ProcessKey | null>(null);
   /** The name of the selected group; then no process is selected. */
@@ -45,6 +52,8 @@ export class TableState {
   opened = $state.raw<ReadonlySet<string>>(new Set());
   columns = $state.raw<Column[]>([]);
   #pins = $state.raw<ReadonlySet<PinReason>>(new Set());
+  #writing = 0;
+  #held = $state.raw<ReadonlyMap<Resting, Held>>(new Map());
   readonly filter: Filter = $derived(parseFilter(this.filterText, this.context.memTotal));
 
   constructor(private readonly name: string) {
@@ -71,28 +80,76 @@ export class TableState {
     return null;
   }
 
+  /** What rests on a row while the order is not pinned; null: nothing does. */
+  get resting(): Resting | null {
+    if (this.pinned) return null;
+    return this.#held.has("pointer") ? "pointer" : this.#held.has("keyboard") ? "keyboard" : null;
+  }
+
   /** Pins or releases the order of the rows for one reason. */
   setPinned(reason: PinReason, on: boolean): void {
-    if (this.#pins.has(reason) === on) return;
+    const held = reason !== "dialog" && this.#held.has(reason);
+    if (this.#pins.has(reason) === on && !held) return;
     const pins = new Set(this.#pins);
     if (on) pins.add(reason);
     else pins.delete(reason);
     this.#pins = pins;
+    if (reason !== "dialog") this.#hold(reason, null);
     if (pins.size === 0) this.arrange();
+  }
+
+  /**
+   * Sorts the rows again, since nothing has moved for a while, all but the one at an index: what a person is
+   * about to click stays where it is. A tree and groups, whose rows belong together, stay pinned.
+   */
+  rest(reason: Resting, index: number): void {
+    if (!this.#pins.has(reason) || this.tree || this.group) return;
+    const slot = this.view.order[index];
+    this.#hold(reason, slot === undefined ? null : { slot, index });
+    this.#pins = new Set([...this.#pins].filter((each) => each !== reason));
+    if (this.#pins.size === 0) this.arrange();
+  }
+
+  #hold(reason: Resting, row: Held | null): void {
+    const held = new Map(this.#held);
+    if (row) held.set(reason, row);
+    else held.delete(reason);
+    this.#held = held;
+  }
+
+  /** Pins what rests: the rows belong together from now on. */
+  #pinResting(): void {
+    this.#pins = new Set([...this.#pins, ...this.#held.keys()]);
+    this.#held = new Map();
+  }
+
+  /** The busy processes that no row from index `from` to `to` shows, the busiest first. */
+  outOfSight(from: number, to: number): ProcessKey[] {
+    return this.view.outOfSight(this.#spec(), BUSY_SHARE, from, to).map((slot) => this.store.keyOf(slot));
+  }
+
+  /** Expands the branches that a process is in. */
+  unfold(key: ProcessKey): void {
+    const slot = this.store.find(key);
+    if (slot === undefined || !this.tree) return;
+    const branches = new Set(this.view.ancestorsOf(slot).map((each) => lifeText(this.store.keyOf(each))));
+    this.collapsed = new Set([...this.collapsed].filter((each) => !branches.has(each)));
+    this.arrange();
   }
 
   /** Applies a frame. Values change immediately; the order only if it is not pinned. */
   apply(frame: Frame, context: CellContext): void {
+    if (frame.bootId !== this.store.bootId) this.#held = new Map();
     this.store.apply(frame);
     this.context = context;
     if (this.pinned) this.view.appendNew(this.#spec());
-    else this.view.arrange(this.#spec());
+    else this.view.arrange(this.#spec(), [...this.#held.values()]);
     this.version += 1;
   }
 
   /** Sorts the rows now: the user asked for it, or the order is no longer pinned. */
   arrange(): void {
-    this.view.arrange(this.#spec());
+    this.view.arrange(this.#spec(), [...this.#held.values()]);
     this.version += 1;
   }
 
@@ -107,12 +164,52 @@ export class TableState {
   setFilter(text: string): void {
     this.filterText = text;
     this.arrange();
+    this.#writeSoon();
+  }
+
+  select(key: ProcessKey | null): void {
+    this.selected = key;
+    this.chosenGroup = null;
+    this.#writeSoon();
+  }
+
+  selectGroup(name: string): void {
+    this.selected = null;
+    this.chosenGroup = name;
+    this.#writeSoon();
+  }
+
+  /** Takes over the filter of the URL, which a link or a step back has changed. Returns its process. */
+  readUrl(): ProcessKey | null {
+    const filter = router.query.get("filter") ?? "";
+    const process = parseKey(router.query.get("process"));
+    // What is typed or selected right now is newer than the URL.
+    if (this.#writing !== 0) return null;
+    if (filter !== this.filterText) {
+      this.filterText = filter;
+      this.arrange();
+    }
+    return process && this.selected && lifeText(process) === lifeText(this.selected) ? null : process;
+  }
+
+  close(): void {
+    clearTimeout(this.#writing);
+  }
+
+  /** Browsers refuse an address that changes with each repeated key. */
+  #writeSoon(): void {
+    clearTimeout(this.#writing);
+    this.#writing = window.setTimeout(() => {
+      this.#writing = 0;
+      router.set({ filter: this.filterText || null, process: this.selected && keyText(this.selected) });
+    }, WRITE_AFTER_MS);
   }
 
   toggleTree(): void {
     this.tree = !this.tree;
     remember(`${this.name}.tree`, this.tree);
     if (this.tree) this.#setGroup(null);
+    this.#pinResting();
     this.arrange();
   }
 
@@ -120,6 +217,7 @@ export class TableState {
   groupBy(group: GroupBy | null): void {
     this.#setGroup(group);
     if (group) this.tree = false;
+    this.#pinResting();
     remember(`${this.name}.tree`, this.tree);
     this.arrange();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TaskStore } from "./store";
+import { TaskStore, keyText, parseKey } from "./store";
 import { GIB, frameOf } from "../../../tests/frames";
 
 const slots = (store: TaskStore) => {
@@ -102,5 +102,16 @@ describe("TaskStore", () => {
     store.apply(frameOf([{ pid: 7, departed: true }], { key: false }));
     store.apply(frameOf([{ pid: 7, departed: true }], { key: false }));
     expect([store.size, store.departed]).toEqual([1, 1]);
+  });
+});
+
+describe("the key of a process in a URL", () => {
+  it("is read as it was written", () => {
+    const key = { bootId: "0f1e-22", pid: 4711, startNs: "9007199254740993" };
+    expect(parseKey(keyText(key))).toEqual(key);
+  });
+
+  it.each([null, "", "1", "1-2", "1-x-b", "-1-2-b", "1-2-b/c"])("is not %j", (text) => {
+    expect(parseKey(text)).toBeNull();
   });
 });

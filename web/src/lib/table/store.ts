@@ -47,6 +47,18 @@ export interface ProcessKey {
   startNs: string;
 }
 
+/** As in a URL. */
+export function keyText({ bootId, pid, startNs }: ProcessKey): string {
+  return `${pid}-${startNs}-${bootId}`;
+}
+
+/** Null: the text is not one of `keyText`. */
+export function parseKey(text: string | null): ProcessKey | null {
+  const found = /^(\d{1,10})-(\d{1,19})-([\w-]{1,64})$/.exec(text ?? "");
+  const [, pid, startNs, bootId] = found ?? [];
+  return pid && startNs && bootId ? { bootId, pid: Number(pid), startNs } : null;
+}
+
 const FREE = 0;
 const ALIVE = 1;
 const ENDED = 2;
@@ -152,13 +164,14 @@ export class TaskStore {
     this.#applyImages(frame.images);
   }
 
-  /** Frees the slots of the rows that have ended. */
-  removeEnded(): void {
+  /** Frees the slots of the rows that have ended, except for some. */
+  removeEnded(kept: ReadonlySet<number> = new Set()): void {
     for (const slot of this.#ended) {
+      if (kept.has(slot)) continue;
       this.#status[slot] = FREE;
       this.#free.push(slot);
     }
-    this.#ended = [];
+    this.#ended = this.#ended.filter((slot) => kept.has(slot));
   }
 
   /** Returns the slots filled since the last call. */

@@ -39,6 +39,95 @@ const FAMILY: FakeProcess[] = [
   { pid: 30, ppid: 1, cpu: 0.5, name: "other" },
 ];
 
+describe("TableView with held rows", () => {
+  const before = [
+    { pid: 1, cpu: 0.3 },
+    { pid: 2, cpu: 0.2 },
+    { pid: 3, cpu: 0.1 },
+  ];
+  const slotOf = (view: TableView, pid: number) => view.store.slotOf(pid) as number;
+
+  it("keeps them in their places and sorts the others around them", () => {
+    const view = viewOf(before);
+    const held = [{ slot: slotOf(view, 2), index: 1 }];
+    view.store.apply(
+      frameOf([
+        { pid: 1, cpu: 0 },
+        { pid: 2, cpu: 0 },
+        { pid: 3, cpu: 0.4 },
+        { pid: 9, cpu: 0.9 },
+      ]),
+    );
+    view.arrange(spec(), held);
+    expect(pids(view)).toEqual([9, 2, 3, 1]);
+    view.arrange(spec());
+    expect(pids(view)).toEqual([9, 3, 1, 2]);
+  });
+
+  it("keeps one that has ended or matches no more, and does not count it", () => {
+    const view = viewOf(before);
+    const held = [{ slot: slotOf(view, 2), index: 1 }];
+    view.store.apply(
+      frameOf([
+        { pid: 1, cpu: 0.3 },
+        { pid: 3, cpu: 0.1 },
+        { pid: 4, cpu: 0.01 },
+      ]),
+    );
+    view.arrange(spec(), held);
+    expect(pids(view)).toEqual([1, 2, 3, 4]);
+    expect(view.matching).toBe(3);
+    view.arrange(spec({ filter: parseFilter("cpu>20") }), held);
+    expect(pids(view)).toEqual([1, 2]);
+  });
+
+  it("shows a row once where pointer and keyboard rest on it", () => {
+    const view = viewOf(before);
+    const held = { slot: slotOf(view, 3), index: 2 };
+    view.arrange(spec(), [held, held]);
+    expect(pids(view)).toEqual([1, 2, 3]);
+  });
+});
+
+describe("TableView.outOfSight", () => {
+  const busy = [
+    { pid: 1, cpu: 0 },
+    { pid: 2, cpu: 0.9, name: "hog" },
+    { pid: 3, cpu: 0.4 },
+    { pid: 4, cpu: 0.6, name: "hog" },
+  ];
+  const unseen = (view: TableView, how: Partial<ViewSpec>, from: number, to: number) =>
+    view.outOfSight(spec(how), 0.5, from, to).map((slot) => view.store.numbers.pid[slot]);
+
+  it("has the busy ones whose rows are not visible, the busiest first", () => {
+    const view = viewOf(busy);
+    expect(unseen(view, {}, 0, 2)).toEqual([]);
+    expect(unseen(view, {}, 1, 3)).toEqual([2]);
+    expect(unseen(view, {}, 2, 4)).toEqual([2, 4]);
+  });
+
+  it("has neither what does not match nor what has ended", () => {
+    const view = viewOf(busy);
+    expect(unseen(view, { filter: parseFilter("pid:4") }, 2, 4)).toEqual([4]);
+    view.store.apply(frameOf([{ pid: 1 }, { pid: 3 }]));
+    expect(unseen(view, {}, 2, 4)).toEqual([]);
+  });
+
+  it("takes the visible row of a collapsed group or branch for theirs", () => {
+    const grouped: Partial<ViewSpec> = { group: "name" };
+    const view = viewOf(busy, grouped);
+    expect(unseen(view, grouped, 0, 1)).toEqual([]);
+    expect(unseen(view, grouped, 1, 2)).toEqual([2, 4]);
+    const tree: Partial<ViewSpec> = { tree: true };
+    const forest = viewOf(FAMILY, tree);
+    const collapsed = new Set([lifeText(forest.store.keyOf(forest.store.slotOf(20) as number))]);
+    forest.arrange(spec({ ...tree, collapsed }));
+    expect(pids(forest)).not.toContain(21);
+    expect(unseen(forest, { ...tree, collapsed }, 0, 4)).toEqual([]);
+    expect(unseen(forest, { ...tree, collapsed }, 2, 4)).toEqual([21]);
+  });
+});
+
 describe("TableView as a list", () => {
   it("sorts either way, ties by PID", () => {
     const made = [

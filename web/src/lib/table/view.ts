@@ -23,6 +23,12 @@ export interface ViewSpec {
   opened: ReadonlySet<string>;
 }
 
+/** A row that keeps its place while all others are sorted. */
+export interface Held {
+  slot: number;
+  index: number;
+}
+
 /** The entry of a group within `order`, where a process has its slot. */
 function entryOfGroup(id: number): number {
   return -1 - id;
@@ -44,9 +50,9 @@ export class TableView {
 
   constructor(readonly store: TaskStore) {}
 
-  /** Sorts all rows; removes those that have ended. */
-  arrange(spec: ViewSpec): void {
-    this.store.removeEnded();
+  /** Sorts all rows; removes those that have ended. The rows of a list may be held, not those of a tree or of groups. */
+  arrange(spec: ViewSpec, held: readonly Held[] = []): void {
+    this.store.removeEnded(new Set(held.map(({ slot }) => slot)));
     this.store.drainAdded();
     const slots: number[] = [];
     this.store.each((slot) => {
@@ -55,7 +61,7 @@ export class TableView {
     this.groups = null;
     if (spec.group) this.#arrangeGroups(slots, spec, spec.group);
     else if (spec.tree) this.#arrangeTree(slots, spec);
-    else this.#arrangeList(slots, spec);
+    else this.#arrangeList(slots, spec, held);
   }
 
   /**
@@ -81,7 +87,44 @@ export class TableView {
 
   /** The number of living ones. */
   #living(slots: readonly number[]): number {
-    return slots.reduce((count, slot) => count + (this.store.isDeparted(slot) ? 0 : 1), 0);
+    return slots.reduce((count, slot) => count + (this.store.isEnded(slot) ? 0 : 1), 0);
+  }
+
+  /** The processes above a share of a core that no row from index `from` to `to` shows, the busiest first. */
+  outOfSight(spec: ViewSpec, share: number, from: number, to: number): number[] {
+    const { cpu } = this.store.numbers;
+    const visible = new Set(this.order.slice(Math.max(from, 0), to));
+    const found: number[] = [];
+    this.store.each((slot) => {
+      if ((cpu[slot] as number) <= share || visible.has(slot) || this.store.isEnded(slot)) return;
+      if (!this.#isShown(slot, spec) || !spec.filter.match(this.store, slot)) return;
+      if (!this.#isSummed(slot, spec, visible)) found.push(slot);
+    });
+    return found.sort((a, b) => (cpu[b] as number) - (cpu[a] as number));
+  }
+
+  /** Whether a visible row of a collapsed group or branch stands for it. */
+  #isSummed(slot: number, spec: ViewSpec, visible: ReadonlySet<number>): boolean {
+    if (this.groups) {
+      const name = this.groups.nameFor(slot);
+      const id = this.groups.idOf(name);
+      return id !== undefined && visible.has(entryOfGroup(id)) && !spec.opened.has(name);
+    }
+    if (!this.forest) return false;
+    return this.ancestorsOf(slot).some(
+      (each) => visible.has(each) && spec.collapsed.has(lifeText(this.store.keyOf(each))),
+    );
+  }
+
+  /** The slots of its parent, the parent's parent, and so on. */
+  ancestorsOf(slot: number): number[] {
+    const found: number[] = [];
+    let next = this.store.slotOf(this.store.numbers.ppid[slot] as number);
+    while (next !== undefined && next !== slot && !found.includes(next)) {
+      found.push(next);
+      next = this.store.slotOf(this.store.numbers.ppid[next] as number);
+    }
+    return found;
   }
 
   /** The DOM key of a group: negative, so that it differs from those of process lives. */
@@ -121,9 +164,10 @@ export class TableView {
     return slot === undefined ? -1 : this.order.indexOf(slot);
   }
 
-  #arrangeList(slots: number[], spec: ViewSpec): void {
+  #arrangeList(slots: number[], spec: ViewSpec, held: readonly Held[]): void {
     const shown = spec.filter.empty ? slots : slots.filter((slot) => spec.filter.match(this.store, slot));
-    this.order = shown.sort(comparer(this.store, columnOf(spec.sort), spec.descending));
+    const sorted = shown.sort(comparer(this.store, columnOf(spec.sort), spec.descending));
+    this.order = held.length > 0 ? withHeld(sorted, held) : sorted;
     this.matching = this.#living(shown);
     this.depth = [];
     this.forest = null;
@@ -166,6 +210,16 @@ export class TableView {
     this.matching = this.#living(flat.order);
     this.#ancestorsOnly = kept && new Set([...kept].filter((slot) => !matches(slot)));
   }
+}
+
+/** An order in which the held rows are at their places, even if they have ended or no longer match. */
+function withHeld(order: readonly number[], held: readonly Held[]): number[] {
+  const slots = new Set(held.map(({ slot }) => slot));
+  const rows = order.filter((slot) => !slots.has(slot));
+  // Pointer and keyboard may rest on the same row.
+  for (const { slot, index } of [...held].sort((a, b) => a.index - b.index))
+    if (slots.delete(slot)) rows.splice(index, 0, slot);
+  return rows;
 }
 
 /** The key of a process life as text, unique within one host. */
