@@ -15,8 +15,8 @@ from bench._report import Row
 from bench._size import Size
 
 HOW_TO_READ = (
-    "Goals: 0.35 % of a core with 1,000 processes and 1 % with 10,000; five of them are busy. `parts`: the share "
-    "of each part of the agent's work, by its own account."
+    "Goals: 0.35 % of a core with 1,000 processes and 1 % with 10,000; five of them are busy. `parts`: the "
+    "share of each part of the agent's work, by its own account."
 )
 TICKS = os.sysconf("SC_CLK_TCK")
 _PSUTIL = """

@@ -22,8 +22,9 @@ class Ring:
         page = mmap.PAGESIZE
         self._size = size
         self._position_map = mmap.mmap(fd, page)
-        # The producer's page, then the bytes twice, so that what goes over the end is in one piece.
-        self._data_map = mmap.mmap(fd, page + 2 * size, prot=mmap.PROT_READ, offset=page)
+        # The producer's page, then the bytes: once, as what is mapped is resident at once. (The kernel would
+        # map them twice, so that what goes over the end is in one piece.)
+        self._data_map = mmap.mmap(fd, page + size, prot=mmap.PROT_READ, offset=page)
         self._views: list[memoryview] = []
         self._consumer = self._view(memoryview(self._position_map).cast("Q"))
         whole = self._view(memoryview(self._data_map))
@@ -49,15 +50,19 @@ class Ring:
         self._order_memory()
         headers, position = self._headers(begin, end)
         self._order_memory()
-        offset = begin & (self._size - 1)
-        words = np.frombuffer(self._bytes[offset : offset + position - begin], dtype=np.uint64)
+        words = np.frombuffer(self._copy(begin, position), dtype=np.uint64)
         is_event = np.ones(len(words), dtype=bool)
         is_event[headers] = False
         taken = words[is_event].tobytes()
-        del words
         self._order_memory()
         self._consumer[0] = position
         return taken
+
+    def _copy(self, begin: int, end: int) -> bytes:
+        """The bytes between two positions, which may go over the end of the ring."""
+        first = begin & (self._size - 1)
+        over = max(first + end - begin - self._size, 0)
+        return b"".join((self._bytes[first : first + end - begin - over], self._bytes[:over]))
 
     def _headers(self, begin: int, end: int) -> tuple[list[int], int]:
         """Which 64-bit words from `begin` on are headers of complete events; the position after the last."""

@@ -18,15 +18,12 @@ class Producer:
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("ring")
-        os.ftruncate(self.fd, 2 * mmap.PAGESIZE + 2 * SIZE)
+        os.ftruncate(self.fd, 2 * mmap.PAGESIZE + SIZE)
         self.position = 0
 
     def write(self, event: bytes, flags: int = 0) -> None:
         for at, byte in enumerate(struct.pack("=II", len(event) | flags, 7) + event):
-            offset = (self.position + at) % SIZE
-            # The kernel maps the same memory twice.
-            for start in (offset, offset + SIZE):
-                os.pwrite(self.fd, bytes([byte]), 2 * mmap.PAGESIZE + start)
+            os.pwrite(self.fd, bytes([byte]), 2 * mmap.PAGESIZE + (self.position + at) % SIZE)
         self.position += 8 + len(event)
         os.pwrite(self.fd, struct.pack("=Q", self.position), mmap.PAGESIZE)
 
