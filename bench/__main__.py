@@ -12,6 +12,7 @@ NAMES = {
     "collect": "One reading of all processes",
     "collect_vm": "One reading with the kernel module",
     "agent": "The whole agent",
+    "bursts": "What bursts of processes leave in memory",
     "completeness": "Short-lived processes: how much is seen",
     "exit_hook": "Short-lived processes: what seeing every one costs",
     "block": "Bytes for each process sample in a block",

@@ -8,17 +8,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from bench._load import processes
 from bench._report import Row
 from bench._size import Size
 
+HOW_TO_READ = (
+    "Goals: 0.35 % of a core with 1,000 processes and 1 % with 10,000; five of them are busy. `parts`: the "
+    "share of each part of the agent's work, by its own account."
+)
 TICKS = os.sysconf("SC_CLK_TCK")
 _PSUTIL = """
 import psutil, time
-
-HOW_TO_READ = (
-    "Goals: 0.35 % of a core with 1,000 processes and 1 % with 10,000; five of them are busy."
-)
 FIELDS = ["pid", "ppid", "name", "username", "cmdline", "status", "cpu_times", "memory_info", "num_threads",
           "io_counters", "create_time", "nice", "num_ctx_switches"]
 while True:
@@ -71,24 +73,52 @@ def _observe(subject: str, pid: int, count: int, seconds: int) -> dict[str, Any]
     }
 
 
+class _Parts:
+    """The agent's own account of its CPU time, as the hub has it from the newest heartbeat."""
+
+    def __init__(self, link: str) -> None:
+        """`link`: by which a browser signs in."""
+        url, _, token = link.partition("/sign-in#token=")
+        self._client = httpx.Client(base_url=url, headers={"Origin": url})
+        self._client.post("/api/session", json={"token": token}).raise_for_status()
+
+    def us(self) -> dict[str, int]:
+        """Microseconds by part since its start."""
+        for _ in range(400):
+            hosts = self._client.get("/api/hosts").raise_for_status().json()["hosts"]
+            found: dict[str, int] = hosts[0]["agent_cost_us"] if hosts else {}
+            if found:
+                return found
+            time.sleep(0.05)
+        raise RuntimeError("no heartbeat of the agent has come")
+
+
 def _agent(count: int, seconds: int, warm: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tukur", "up", "--data", folder, "--port", "18787"]
         up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert up.stdout is not None
-            for line in up.stdout:
-                if "token=" in line:
-                    break
+            link = next(word for line in up.stdout for word in line.split() if "#token=" in word)
+            parts = _Parts(link)
             # Past the first reading of every image, and the first block.
             time.sleep(warm)
-            return _observe("tukur agent", _child(up.pid, "agent"), count, seconds)
+            before, began = parts.us(), time.monotonic()
+            observed = _observe("tukur agent", child_of(up.pid, "agent"), count, seconds)
+            spent_s = time.monotonic() - began
+            return observed | {
+                "parts": {
+                    name: round((us - before.get(name, 0)) / 1e6 / spent_s, 5)
+                    for name, us in parts.us().items()
+                }
+            }
         finally:
             up.terminate()
             up.wait(20)
 
 
-def _child(parent: int, word: str) -> int:
+def child_of(parent: int, word: str) -> int:
+    """The child of a `tukur up` that runs that command."""
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         if word in Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0"):
             return int(child)

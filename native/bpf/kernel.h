@@ -27,6 +27,7 @@ typedef _Bool bool;
 
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
+#define __kconfig __attribute__((section(".kconfig")))
 #define __weak __attribute__((weak))
 #define __always_inline inline __attribute__((always_inline))
 #define __core __attribute__((preserve_access_index))
@@ -45,6 +46,9 @@ typedef _Bool bool;
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_MAP_TYPE_RINGBUF 27
+#define BPF_MAP_TYPE_TASK_STORAGE 29
+#define BPF_F_NO_PREALLOC 1
+#define BPF_LOCAL_STORAGE_GET_F_CREATE 1
 #define BPF_ANY 0
 #define BPF_F_MMAPABLE (1U << 10)
 #define BPF_RB_NO_WAKEUP 1
@@ -66,8 +70,11 @@ static long (*const bpf_probe_read_kernel_str)(void *to, __u32 size,
 					       const void *from) = (void *)115;
 static long (*const bpf_seq_write)(struct seq_file *seq, const void *data,
 				   __u32 size) = (void *)127;
+static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, void *value,
+					   __u64 flags) = (void *)156;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
+#define PF_FORKNOEXEC 0x00000040 /* forked, and has not called exec */
 #define PF_KTHREAD 0x00200000
 #define DEFAULT_PRIO 120 /* static_prio of nice 0 */
 
@@ -176,6 +183,7 @@ struct signal_struct {
 } __core;
 
 struct mm_struct {
+	unsigned long hiwater_rss; /* pages; only as of the last time that some were unmapped */
 	unsigned long total_vm;
 	unsigned long arg_start;
 	unsigned long arg_end;
@@ -211,6 +219,7 @@ struct task_struct {
 	struct sched_entity se;
 	unsigned int policy;
 	struct mm_struct *mm;
+	struct mm_struct *active_mm;
 	int exit_state;
 	int exit_code;
 	int pid;

@@ -27,12 +27,18 @@ const volatile struct {
 	__u32 pid_ns; /* inode of the reader's PID namespace; 0: the initial one */
 } settings = { 12, 0 };
 
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+/* From 6.16 on a process still has its mm when sched_process_exit is reached. */
+#define MM_AT_EXIT (LINUX_KERNEL_VERSION >= (6 << 16 | 16 << 8))
+
 /* What did not fit anywhere, since the program was loaded. */
 struct {
 	__u64 execs;
 	__u64 lives;
 	__u64 cpu_ns;
 	__u64 finals;
+	__u64 grouped; /* not lost: how often something was added to a group */
 } lost;
 
 struct {
@@ -80,6 +86,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct exec_scratch);
 } exec_scratch SEC_MAPS;
+
+/*
+ * Before 6.16: signal->maxrss as exec() left it, pages. exec() folds the old memory into it: the
+ * process's own, or its parent's after vfork(). What is beyond it at the end is of the last image.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} maxrss_at_exec SEC_MAPS;
 
 struct cgroup_scratch {
 	struct tukur_cgroup cgroup;
@@ -165,6 +182,7 @@ static __always_inline void fill_common(struct tukur_exit *event, struct task_st
 	event->at_ns = bpf_ktime_get_boot_ns();
 	event->start_ns = leader->start_boottime;
 	event->size = sizeof(*event);
+	/* At most this, until fill_peak() knows more. */
 	event->rss_peak = (__u64)leader->signal->maxrss << settings.page_shift;
 	event->cgroup_id = leader->cgroups->dfl_cgrp->kn->id;
 	event->kernel_pid = leader->tgid;
@@ -173,11 +191,61 @@ static __always_inline void fill_common(struct tukur_exit *event, struct task_st
 	bpf_probe_read_kernel_str(event->comm, TUKUR_COMM_LEN, leader->comm);
 }
 
+/* As get_mm_hiwater_rss(): what the kernel itself folds into signal->maxrss. */
+static __always_inline __u64 hiwater_pages(struct mm_struct *mm)
+{
+	__s64 pages[NR_MM_COUNTERS] = {};
+	__u64 now = 0;
+
+	if (core_field_exists(((struct mm_struct___atomic *)0)->rss_stat.count)) {
+		struct mm_struct___atomic *old = (void *)mm;
+
+		bpf_probe_read_kernel(pages, sizeof(pages), old->rss_stat.count);
+	} else {
+		struct mm_struct___percpu *new = (void *)mm;
+
+		pages[MM_FILEPAGES] = new->rss_stat[MM_FILEPAGES].count;
+		pages[MM_ANONPAGES] = new->rss_stat[MM_ANONPAGES].count;
+		pages[MM_SHMEMPAGES] = new->rss_stat[MM_SHMEMPAGES].count;
+	}
+	now += pages[MM_FILEPAGES] > 0 ? pages[MM_FILEPAGES] : 0;
+	now += pages[MM_ANONPAGES] > 0 ? pages[MM_ANONPAGES] : 0;
+	now += pages[MM_SHMEMPAGES] > 0 ? pages[MM_SHMEMPAGES] : 0;
+	return mm->hiwater_rss > now ? mm->hiwater_rss : now;
+}
+
+/* The peak of the last image's own memory, if the kernel knows it. */
+static __always_inline void fill_peak(struct tukur_exit *event, struct task_struct *task,
+				      struct task_struct *leader)
+{
+	__u64 maxrss = leader->signal->maxrss, *folded;
+	struct mm_struct *mm = task->mm;
+
+	if (leader->flags & PF_KTHREAD) {
+		event->flags |= TUKUR_EXIT_OWN_PEAK;
+		return;
+	}
+	/* After vfork() and without exec, the memory is the parent's. exit_mm() keeps active_mm. */
+	if (task->active_mm == leader->real_parent->mm)
+		return;
+	if (mm) {
+		event->rss_peak = hiwater_pages(mm) << settings.page_shift;
+	} else if (MM_AT_EXIT) {
+		return;
+	} else if (!(leader->flags & PF_FORKNOEXEC)) {
+		folded = bpf_task_storage_get(&maxrss_at_exec, leader, 0, 0);
+		if (!folded || maxrss <= *folded)
+			return;
+	}
+	event->flags |= TUKUR_EXIT_OWN_PEAK;
+}
+
 static __always_inline void add_to_group(const struct group_key *key,
 					 const struct tukur_exit *event, __u64 lives, __u64 cpu_ns)
 {
 	struct tukur_group fresh = {}, *group;
 
+	__sync_fetch_and_add(&lost.grouped, 1);
 	group = bpf_map_lookup_elem(&groups, key);
 	if (!group) {
 		fresh.first_ns = event->at_ns;
@@ -192,10 +260,14 @@ static __always_inline void add_to_group(const struct group_key *key,
 	group->at_ns = event->at_ns;
 	__sync_fetch_and_add(&group->lives, lives);
 	__sync_fetch_and_add(&group->cpu_ns, cpu_ns);
-	if (group->rss_peak < event->rss_peak)
-		group->rss_peak = event->rss_peak;
-	if (lives)
+	if (lives) {
+		if (event->flags & TUKUR_EXIT_OWN_PEAK) {
+			__sync_fetch_and_add(&group->peaks, 1);
+			if (group->rss_peak < event->rss_peak)
+				group->rss_peak = event->rss_peak;
+		}
 		return;
+	}
 	__sync_fetch_and_add(&group->read_bytes, event->read_bytes);
 	__sync_fetch_and_add(&group->write_bytes, event->write_bytes);
 }
@@ -238,6 +310,7 @@ int ended(__u64 *ctx)
 	FILL_USAGE(&event, leader);
 	ADD_EXITED_THREADS(&event, task->signal);
 	fill_common(&event, leader);
+	fill_peak(&event, task, leader);
 	if (!emit(&event, sizeof(event)))
 		add_to_own_group(&event, leader);
 	return 0;
@@ -281,6 +354,15 @@ int freed(__u64 *ctx)
 	return 0;
 }
 
+static __always_inline void keep_maxrss(struct task_struct *task)
+{
+	__u64 *folded =
+		bpf_task_storage_get(&maxrss_at_exec, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (folded)
+		*folded = task->signal->maxrss;
+}
+
 SEC("tp_btf/sched_process_exec")
 int executed(__u64 *ctx)
 {
@@ -291,6 +373,9 @@ int executed(__u64 *ctx)
 	__u64 total, length;
 	__u32 zero = 0;
 
+	/* The caller is the leader by now: exec() has ended all other threads. */
+	if (!MM_AT_EXIT)
+		keep_maxrss(task);
 	scratch = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!scratch || !mm || !pids.pid)
 		return 0;

@@ -32,7 +32,7 @@
 #endif
 
 #define TUKUR_RECORD_VERSION 1
-#define TUKUR_EVENT_VERSION 1
+#define TUKUR_EVENT_VERSION 2
 #define TUKUR_COMM_LEN 16
 
 /* tukur_task.flags */
@@ -48,6 +48,10 @@
 #define TUKUR_TASK_THREAD (1U << 1)
 /* The process has exited: counters are final, memory is its peak. Set by the reader. */
 #define TUKUR_TASK_ENDED (1U << 2)
+/* It has exited, and its peak is not known: memory is of the sample before, or zero. Set by the reader. */
+#define TUKUR_TASK_PEAK_UNKNOWN (1U << 3)
+/* tukur_exit.flags, since version 2: rss_peak is of the memory of the process's own last image. */
+#define TUKUR_EXIT_OWN_PEAK (1U << 8)
 
 /* The columns of the comments are aligned by hand. */
 /* clang-format off */
@@ -146,6 +150,11 @@ struct tukur_exec {
 	/* the arguments, each ended by a NUL, padded with NULs to a multiple of 8 */
 };
 
+/*
+ * rss_peak: with TUKUR_EXIT_OWN_PEAK what the last image held at most. Without, the kernel knows
+ * no more than that it was at most this: signal->maxrss, into which exec() folds the memory that
+ * the process had before, which is its parent's after vfork(). Of a FREE it is always the latter.
+ */
 struct tukur_exit {
 	__u64 at_ns;         /* TUKUR_EVENT_EXIT: of the death; FREE: of the reaping */
 	__u64 start_ns;
@@ -154,7 +163,7 @@ struct tukur_exit {
 	__u64 cpu_ns;        /* on a CPU, all threads                                */
 	__u64 utime_ns;      /* as ticks charged it: to be scaled to cpu_ns          */
 	__u64 stime_ns;
-	__u64 rss_peak;      /* bytes resident at most: signal->maxrss               */
+	__u64 rss_peak;      /* bytes resident at most; see TUKUR_EXIT_OWN_PEAK      */
 	__u64 minflt;
 	__u64 majflt;
 	__u64 read_bytes;
@@ -169,7 +178,7 @@ struct tukur_exit {
 	__u32 ns_pid;
 	__u32 kernel_pid;    /* the process's number in the first PID namespace      */
 	__u32 status;        /* as wait(2) gives it: exit code << 8, or the signal   */
-	__u32 flags;         /* TUKUR_TASK_KTHREAD                                   */
+	__u32 flags;         /* TUKUR_TASK_KTHREAD, TUKUR_EXIT_OWN_PEAK              */
 	char comm[TUKUR_COMM_LEN];
 };
 
@@ -194,10 +203,11 @@ struct tukur_group {
 	__u64 cpu_ns;        /* of all of them together, as are the next two         */
 	__u64 read_bytes;
 	__u64 write_bytes;
-	__u64 rss_peak;      /* the largest of any one                               */
+	__u64 rss_peak;      /* the largest of the peaks that are known              */
 	__u32 ppid;
 	__u32 uid;           /* of the first one                                     */
 	char comm[TUKUR_COMM_LEN];
+	__u64 peaks;         /* how many peaks are known; since version 2            */
 };
 
 struct tukur_lost {

@@ -34,8 +34,12 @@ void tukur_ring_free(void);
  */
 void tukur_emit_exit(const struct tukur_exit *event, u64 parent_start_ns);
 void tukur_emit_free(const struct tukur_exit *event);
-void tukur_emit_exec(const struct tukur_exec *event);
+/* @maxrss: signal->maxrss, pages. */
+void tukur_emit_exec(const struct tukur_exec *event, unsigned long maxrss);
 void tukur_emit_cgroup(const struct tukur_cgroup *event);
+
+/* The maxrss that was passed at the last exec of this life; ULONG_MAX: not known. */
+unsigned long tukur_maxrss_at_exec(const struct tukur_exit *event);
 
 /*
  * The reader's side, for one reader at a time: the events, then the groups and the

@@ -86,6 +86,7 @@ static void fill_common(struct tukur_exit *event, struct task_struct *leader)
 	event->at_ns = ktime_get_boottime_ns();
 	event->start_ns = leader->start_boottime;
 	event->size = sizeof(*event);
+	/* At most this, until fill_peak() knows more. */
 	event->rss_peak = (u64)signal->maxrss << PAGE_SHIFT;
 	event->cgroup_id = cgroup_of(leader);
 	event->pid = leader->tgid;
@@ -94,6 +95,30 @@ static void fill_common(struct tukur_exit *event, struct task_struct *leader)
 	event->status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
 							    leader->exit_code;
 	strscpy_pad(event->comm, leader->comm, sizeof(event->comm));
+}
+
+/*
+ * The peak of the last image's own memory, if the kernel knows it. signal->maxrss also has the
+ * memory before exec(): the process's own, or its parent's after vfork(). Called under RCU.
+ */
+static void fill_peak(struct tukur_exit *event, struct task_struct *task,
+		      struct task_struct *leader)
+{
+	struct mm_struct *mm = task->mm;
+	unsigned long maxrss = leader->signal->maxrss;
+
+	/* After vfork() and without exec, the memory is the parent's. exit_mm() keeps active_mm. */
+	if (!(leader->flags & PF_KTHREAD) &&
+	    task->active_mm == READ_ONCE(rcu_dereference(leader->real_parent)->mm))
+		return;
+	if (leader->flags & PF_KTHREAD)
+		event->rss_peak = 0;
+	else if (mm)
+		event->rss_peak = (u64)get_mm_hiwater_rss(mm) << PAGE_SHIFT;
+	/* Before 6.16 the mm is gone. What exec() has not folded into maxrss is the last image's. */
+	else if (!(leader->flags & PF_FORKNOEXEC) && maxrss <= tukur_maxrss_at_exec(event))
+		return;
+	event->flags |= TUKUR_EXIT_OWN_PEAK;
 }
 
 /* Runs in the last thread of a process, while it exits. */
@@ -111,6 +136,7 @@ static void report_exit(struct task_struct *task)
 	if (task != leader)
 		add_usage(&event, task);
 	fill_common(&event, leader);
+	fill_peak(&event, task, leader);
 	cred = __task_cred(leader);
 	event.uid = from_kuid_munged(&init_user_ns, cred->euid);
 	event.gid = from_kgid_munged(&init_user_ns, cred->egid);
@@ -204,7 +230,7 @@ static void on_exec(void *data, struct task_struct *task, pid_t old_pid, struct 
 		return;
 	buffer = &get_cpu_ptr(scratch)->exec;
 	fill_exec(buffer, task, task->mm);
-	tukur_emit_exec(&buffer->exec);
+	tukur_emit_exec(&buffer->exec, task->signal->maxrss);
 	put_cpu_ptr(scratch);
 }
 

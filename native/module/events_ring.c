@@ -40,6 +40,13 @@ struct death {
 	char comm[TUKUR_COMM_LEN];
 };
 
+/* The last exec of a PID, indexed likewise. */
+struct image {
+	u64 start_ns;
+	unsigned long maxrss;
+	u32 kernel_pid;
+};
+
 /*
  * Writers hold the lock, with interrupts off because a task is freed in softirq.
  * Only the reader advances tail; it reads head without the lock.
@@ -55,6 +62,7 @@ static struct {
 /* Under ring_lock, except for read_groups, which belongs to the reader. */
 static struct group_table *groups, *read_groups;
 static struct death *deaths;
+static struct image *images;
 static struct tukur_lost lost;
 
 /* Only for the reader: its position in read_groups, and the counts it is about to copy. */
@@ -70,10 +78,12 @@ void tukur_ring_free(void)
 	vfree(groups);
 	vfree(read_groups);
 	vfree(deaths);
+	vfree(images);
 	ring.bytes = NULL;
 	groups = NULL;
 	read_groups = NULL;
 	deaths = NULL;
+	images = NULL;
 }
 
 int tukur_ring_alloc(void)
@@ -83,7 +93,8 @@ int tukur_ring_alloc(void)
 	groups = vzalloc(sizeof(*groups));
 	read_groups = vzalloc(sizeof(*read_groups));
 	deaths = vzalloc(array_size(DEATHS, sizeof(*deaths)));
-	if (!ring.bytes || !groups || !read_groups || !deaths) {
+	images = vzalloc(array_size(DEATHS, sizeof(*images)));
+	if (!ring.bytes || !groups || !read_groups || !deaths || !images) {
 		tukur_ring_free();
 		return -ENOMEM;
 	}
@@ -160,7 +171,10 @@ static void add_to_group(const struct death *death, const struct tukur_exit *eve
 	group->at_ns = event->at_ns;
 	group->lives += lives;
 	group->cpu_ns += cpu_ns;
-	group->rss_peak = max(group->rss_peak, event->rss_peak);
+	if (lives && event->flags & TUKUR_EXIT_OWN_PEAK) {
+		group->rss_peak = max(group->rss_peak, event->rss_peak);
+		group->peaks++;
+	}
 	if (lives)
 		return;
 	group->read_bytes += event->read_bytes;
@@ -213,11 +227,27 @@ void tukur_emit_free(const struct tukur_exit *event)
 	raw_spin_unlock_irqrestore(&ring_lock, flags);
 }
 
-void tukur_emit_exec(const struct tukur_exec *event)
+unsigned long tukur_maxrss_at_exec(const struct tukur_exit *event)
 {
+	const struct image *image = &images[event->kernel_pid % DEATHS];
+	unsigned long maxrss = ULONG_MAX, flags;
+
+	raw_spin_lock_irqsave(&ring_lock, flags);
+	if (image->start_ns == event->start_ns && image->kernel_pid == event->kernel_pid)
+		maxrss = image->maxrss;
+	raw_spin_unlock_irqrestore(&ring_lock, flags);
+	return maxrss;
+}
+
+void tukur_emit_exec(const struct tukur_exec *event, unsigned long maxrss)
+{
+	struct image *image = &images[event->kernel_pid % DEATHS];
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&ring_lock, flags);
+	image->start_ns = event->start_ns;
+	image->kernel_pid = event->kernel_pid;
+	image->maxrss = maxrss;
 	if (!write_locked(event, event->size))
 		lost.execs++;
 	raw_spin_unlock_irqrestore(&ring_lock, flags);

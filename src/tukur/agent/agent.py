@@ -10,9 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from tukur import heap
 from tukur.agent.clock import SECOND, Instant, Ticker, now
+from tukur.agent.cost import Cost
 from tukur.agent.facts import boot_id, host_facts
-from tukur.agent.frames import FrameMaker, top_of
+from tukur.agent.frames import FrameMaker
 from tukur.agent.joining.google import is_preempted
 from tukur.agent.joining.hub_address import hub_uri
 from tukur.agent.joining.identity import IdentityError, IdentitySource
@@ -71,6 +73,7 @@ class Agent:
         self._boot_id = boot_id()
         self._host = HostReader()
         self._ticker = Ticker()
+        self._cost = Cost()
         self._cgroups = CgroupPaths()
         self._oom = OomReader()
         self._users = Users()
@@ -82,7 +85,7 @@ class Agent:
         self._frozen = FrozenCgroups(settings.spool.parent / "frozen")
         self._executor = Executor(settings.policy, self._exact_start, frozen=self._frozen, users=self._users)
         self._spool = Spool(settings.spool, settings.spool_bounds)
-        self._outbox = Outbox(self._spool, self._frames.request_key, settings.drain_rate)
+        self._outbox = Outbox(self._spool, self._frames.request_key, settings.drain_rate, self._cost)
         self._link = Link(
             hub_uri(identity.hub),
             self._session,
@@ -108,6 +111,7 @@ class Agent:
         if on_google():
             self._supervisor.run("memory metric", MemoryMetric(self._memory_used).run)
         sampling = self._supervisor.run("sampling", self._sample_forever)
+        self._supervisor.run("heap", heap.run)
         try:
             await stop.wait()
         finally:
@@ -155,7 +159,8 @@ class Agent:
 
     def _collect(self) -> None:
         try:
-            self._source.collect()
+            with self._cost.part("collect"):
+                self._source.collect()
         except (OSError, ValueError) as error:
             self._count_fault(error)
 
@@ -168,7 +173,10 @@ class Agent:
     def _sample(self, at: Instant) -> None:
         missed = self._ticker.taken(at)
         try:
-            snapshot = Snapshot(at.wall_ns, at.boot_ns, self._host.read(), self._source.read())
+            with self._cost.part("host"):
+                host = self._host.read()
+            with self._cost.part("read"):
+                snapshot = Snapshot(at.wall_ns, at.boot_ns, host, self._source.read())
         except (OSError, LookupError, ValueError) as error:
             # One failing reading must not end the watch: it is counted and shown, the next is tried.
             self._count_fault(error)
@@ -178,7 +186,8 @@ class Agent:
             # The supervisor starts the sampling again; this sample is missing all the same.
             self._ticker.failed(missed)
             raise
-        departed = self._departed(snapshot.tasks)
+        with self._cost.part("collect"):
+            departed = self._departed(snapshot.tasks)
         if self._source.name != self._source_name:
             self._source_name = self._source.name
             self._supervisor.spawn("renew", self._link.renew())
@@ -193,8 +202,10 @@ class Agent:
         self._lost += departed.lost
         if self._recorder.clock_stepped(at) or self._recorder.interrupted(at):
             self._flush()
-        sampled = self._recorder.add(snapshot, missed, departed, self._oom.read())
-        self._publish(sampled)
+        with self._cost.part("account"):
+            sampled = self._recorder.add(snapshot, missed, departed, self._oom.read(), rows=self._watched)
+        with self._cost.part("encode"):
+            self._publish(sampled)
 
     def _memory_used(self) -> float | None:
         newest = self._recorder.newest
@@ -246,15 +257,17 @@ class Agent:
             wall_ns=sampled.snapshot.wall_ns,
             boot_ns=sampled.snapshot.boot_ns,
             rates=msgspec.to_builtins(sampled.rates),
-            top=top_of(sampled.snapshot, sampled.rows),
+            top=sampled.top,
             missed=self._ticker.missed,
             spooled=self._outbox.spooled,
             faults=faults,
+            cost_us=self._cost.us(),
         )
 
     def _flush(self) -> asyncio.Task[None] | None:
         """Closes the block; the task ends when it is in the spool."""
-        block = self._recorder.flush()
+        with self._cost.part("encode"):
+            block = self._recorder.flush()
         return None if block is None else self._supervisor.spawn("record", self._outbox.record(block))
 
     # --- what the hub asks

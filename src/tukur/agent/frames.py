@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tukur.agent.clock import SECOND
 from tukur.protocol.frames import encode_frame
 from tukur.protocol.messages import Image
 from tukur.records import (
@@ -14,9 +15,11 @@ from tukur.records import (
     DeviceRates,
     HostRates,
     Snapshot,
+    began_within,
     busiest,
     comm_text,
     row_bytes,
+    rss_of,
     take_rows,
     task_rows,
 )
@@ -82,11 +85,31 @@ class RowKeeper:
     """The process table from second to second: only rows that changed, or had rates, are made anew."""
 
     def __init__(self) -> None:
+        self._of: Snapshot | None = None
         self._rows: Any = np.empty(0, dtype=ROW)
         self._busy = np.zeros(0, dtype=bool)
 
     def update(self, current: Snapshot, previous: Snapshot | None, change: Change) -> Any:
-        """The table of `current` (an array of ``records.ROW``); `change`: how it came out of `previous`."""
+        """The table of `current` (an array of ``records.ROW``); `change`: how it came out of `previous`.
+
+        Made whole where the table of `previous` was not asked for.
+        """
+        if previous is None or self._of is not previous:
+            rows = self._whole(current, previous)
+        else:
+            rows = self._updated(current, previous, change)
+        self._of = current
+        return rows
+
+    def _whole(self, current: Snapshot, previous: Snapshot | None) -> Any:
+        before = previous if previous is not None else current
+        rows = task_rows(
+            current.tasks, before.tasks if previous else before.tasks[:0], current.boot_ns, before.boot_ns
+        )
+        self._rows, self._busy = rows, _is_busy(rows)
+        return rows
+
+    def _updated(self, current: Snapshot, previous: Snapshot, change: Change) -> Any:
         if change.same_lives:
             rows, busy = row_bytes(self._rows).copy().view(ROW), self._busy
         else:
@@ -98,35 +121,48 @@ class RowKeeper:
         touched = busy.copy()
         touched[change.changed] = touched[change.new] = True
         at = np.flatnonzero(touched)
-        before = previous if previous is not None else current
         known_before = change.index[at][change.index[at] >= 0]
         fresh = task_rows(
             take_rows(current.tasks, at),
-            take_rows(before.tasks, known_before),
+            take_rows(previous.tasks, known_before),
             current.boot_ns,
-            before.boot_ns,
+            previous.boot_ns,
         )
         row_bytes(rows)[at] = row_bytes(fresh)
         busy = np.zeros(len(rows), dtype=bool)
-        busy[at] = np.any([fresh[name] != 0 for name in PROCESS_RATES], axis=0)
+        busy[at] = _is_busy(fresh)
         self._rows, self._busy = rows, busy
         return rows
 
 
-def top_of(snapshot: Snapshot, rows: Any) -> list[tuple[int, str, float, int]]:
-    """(pid, name, cpu, rss) of the busiest processes."""
-    count = min(TOP, len(rows))
-    if count == 0:
-        return []
-    shares = np.nan_to_num(rows["cpu"])
-    busiest = np.argpartition(-shares, count - 1)[:count]
-    busiest = busiest[np.argsort(-shares[busiest], kind="stable")]
+def _is_busy(rows: Any) -> Any:
+    """Which rows have a rate that is not 0; unknown is none of 0."""
+    return np.any([rows[name] != 0 for name in PROCESS_RATES], axis=0)
+
+
+def top_of(current: Snapshot, previous: Snapshot | None, change: Change) -> list[tuple[int, str, float, int]]:
+    """(pid, name, cpu, rss) of the processes that used most CPU since `previous`; cpu as in the table.
+
+    From the counters, as most seconds nobody watches and no table is made.
+    """
+    tasks = current.tasks
+    grown = np.zeros(len(tasks), dtype=np.int64)
+    seconds = 1.0
+    if previous is not None:
+        ran, began = change.changed, change.new
+        now, before = tasks["cpu_ns"][ran], previous.tasks["cpu_ns"][change.index[ran]]
+        grown[ran] = np.maximum(now, before) - before
+        began = began[began_within(take_rows(tasks, began), previous.boot_ns)]
+        grown[began] = tasks["cpu_ns"][began]
+        seconds = max(current.boot_ns - previous.boot_ns, 1) / SECOND
+    count = min(TOP, len(tasks))
+    order = np.argpartition(-grown, count - 1)[:count] if count else np.empty(0, dtype=np.int64)
+    order = order[np.argsort(-grown[order], kind="stable")]
+    leaders, shares = take_rows(tasks, order), grown[order] / (seconds * SECOND)
     return [
-        (
-            int(rows["pid"][at]),
-            comm_text(bytes(snapshot.tasks["comm"][at])),
-            round(float(shares[at]), 4),
-            int(rows["rss"][at]),
+        (pid, comm_text(comm), round(share, 4), rss)
+        for pid, comm, share, rss in zip(
+            *(leaders["pid"].tolist(), leaders["comm"].tolist(), shares.tolist(), rss_of(leaders).tolist()),
+            strict=True,
         )
-        for at in busiest
     ]

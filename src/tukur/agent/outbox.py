@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from tukur.agent.cost import Cost
 from tukur.agent.spool.drain import DEFAULT_RATE, Drain
 from tukur.agent.spool.format import span_of
 from tukur.agent.spool.spool import Spool
@@ -37,9 +39,16 @@ class Outbox:
     gaps stay in the spool until they are acknowledged. All use of the spool is here: one thread at a time.
     """
 
-    def __init__(self, spool: Spool, frames_lost: Callable[[], None], rate: float = DEFAULT_RATE) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        frames_lost: Callable[[], None],
+        rate: float = DEFAULT_RATE,
+        cost: Cost | None = None,
+    ) -> None:
         """`rate`: bytes a second of what was recorded before; `frames_lost`: a key frame is due."""
         self._spool = spool
+        self._cost = cost or Cost()
         self._frames_lost = frames_lost
         self._spool_lock = asyncio.Lock()
         self._drain = Drain(spool, rate)
@@ -101,7 +110,8 @@ class Outbox:
 
     async def record(self, block: messages.Block) -> None:
         """Spools one block; it is sent when its turn comes."""
-        data = pack(block)
+        with self._cost.part("encode"):
+            data = pack(block)
         async with self._spool_lock:
             # The disk may be slow; sampling must not wait for it.
             ticket = await self._in_thread(self._spool.put, span_of(block), data)
@@ -147,7 +157,7 @@ class Outbox:
         self._frames.clear()
         self._heartbeat = None
 
-    async def deliver(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+    async def deliver(self, send: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
         """Sends all there is, until it is cancelled. Raises what `send` raises, OSError."""
         feeder = asyncio.create_task(self._feed(), name="feeder")
         sender = asyncio.create_task(self._send_all(send), name="sender")
@@ -183,16 +193,16 @@ class Outbox:
         self._settled.set()
         self._fed.set()
 
-    async def _send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+    async def _send_all(self, send: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
         while True:
             if self._messages:
                 first = self._messages[0]
-                await send(first.data)
+                await self._cost.awaited("send", send(first.data))
                 # Only now: had the connection broken, it would be sent by the next one.
                 self._remove(first)
                 self._sent.set()
             elif (data := self._next()) is not None:
-                await send(data)
+                await self._cost.awaited("send", send(data))
             else:
                 await self._wake.wait()
                 self._wake.clear()
@@ -230,7 +240,7 @@ class Outbox:
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Works on the spool, whose lock is held; a cancellation waits until the thread is done with it."""
-        working = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+        working = asyncio.ensure_future(asyncio.to_thread(self._measured, partial(work, *args, **kwargs)))
         try:
             return await asyncio.shield(working)
         finally:
@@ -238,6 +248,10 @@ class Outbox:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait([working])
             self.spooled = len(self._spool)
+
+    def _measured(self, work: Callable[[], T]) -> T:
+        with self._cost.part("spool"):
+            return work()
 
 
 def _importance(message: messages.Message) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tukur import heap
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import data_dir, host_id, secret_file
 from tukur.cli.options.logs import begin_logging, set_level
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     from tukur.sources.registry import choose
 
     begin_logging(options, "agent")
+    # One arena: its threads write files, and never two at a time.
+    heap.keep_small(1)
     # It reloads the settings, and must not end an agent that is still starting.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _raise_file_limit()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tukur import heap
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.base_path import base_path
 from tukur.cli.options.data import DataLock, data_dir
@@ -123,6 +124,8 @@ def serve(settings: "HubSettings", reload: "Callable[[Hub], Collection[str]]") -
     from tukur.hub.store.errors import StoreError
     from tukur.hub.tls.authority import CertificateError
 
+    # The loop, and all the threads that work for it, whose arenas would keep what each once needed.
+    heap.keep_small(2)
     try:
         run_hub(settings, reload)
     except StoreError as error:

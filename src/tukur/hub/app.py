@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from litestar import Litestar
 
-from tukur import __version__
+from tukur import __version__, heap
 from tukur.hub.address import write_own_address
 from tukur.hub.api.disconnect import CancelOnDisconnect
 from tukur.hub.api.openapi import openapi
@@ -107,6 +107,7 @@ async def _background(hub: Hub) -> AsyncIterator[None]:
             supervisor.run("ingest", hub.ingest_writer.run)
             supervisor.run("orders", hub.orders.run)
             supervisor.run("maintenance", hub.maintenance.run)
+            supervisor.run("heap", heap.run)
             if hub.lifecycle is not None:
                 supervisor.run("lifecycle", hub.lifecycle.run)
             # It also renews the certificates.

@@ -346,6 +346,9 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Blocks that wait in the spool."""
     faults: Annotated[dict[Text, int], Meta(max_length=64)]
     """Failures by collector since the agent began."""
+    cost_us: Annotated[dict[Text, U64], Meta(max_length=32)] = field(default_factory=dict)
+    """CPU time of the agent since it began, microseconds, by part of its work; they add up to all. Empty: an
+    older agent."""
 
 
 class Block(Message, frozen=True, kw_only=True, tag="block"):

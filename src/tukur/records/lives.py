@@ -8,8 +8,11 @@ import numpy.typing as npt
 
 from tukur.records.task import TASK, TaskArray
 
-EVENT_VERSION = 1
+EVENT_VERSION = 2
 """TUKUR_EVENT_VERSION of the header that these dtypes follow."""
+
+OWN_PEAK = 1 << 8
+"""Flag of an exit: rss_peak is of the memory of its last image (TUKUR_EXIT_OWN_PEAK)."""
 
 EXEC_EVENT, EXIT_EVENT, FREE_EVENT, CGROUP_EVENT, GROUP_EVENT, LOST_EVENT = 1, 2, 3, 4, 5, 6
 """TUKUR_EVENT_*."""
@@ -87,9 +90,14 @@ GROUP = np.dtype(
         ("ppid", "<u4"),
         ("uid", "<u4"),
         ("comm", "S16"),
+        ("peaks", "<u8"),
     ]
 )
-"""struct tukur_group: many lives of one name under one parent, added up. `lives` 0: how many is not known."""
+"""struct tukur_group: many lives of one name under one parent, added up. `lives` 0: how many is not known.
+`peaks`: of how many rss_peak is the largest; 0: no peak is known."""
+
+GROUP_SIZE_1 = GROUP.fields["peaks"][1]  # type: ignore[index]
+"""Its bytes in version 1, which knew no `peaks`."""
 
 LOST = np.dtype(
     [*_HEAD, ("execs", "<u8"), ("lives", "<u8"), ("cpu_ns", "<u8"), ("finals", "<u8")],
@@ -142,7 +150,8 @@ class Departed:
     """
 
     tasks: TaskArray = field(default_factory=lambda: np.empty(0, dtype=TASK))
-    """Final records, flag ``ENDED`` set, state X, sorted by pid; of memory only rss_anon, the most held."""
+    """Final records, flag ``ENDED`` set, state X, sorted by pid; of memory only rss_anon, the most that the
+    last image held, or 0 with the flag ``PEAK_UNKNOWN``."""
     end_ns: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     """When each one died, nanoseconds since boot."""
     status: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -174,7 +183,7 @@ def merge_groups(parts: list[GroupArray]) -> GroupArray:
     keys = whole[["start_ns", "ppid", "comm", "uid"]]
     begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
     merged: GroupArray = whole[begins].copy()
-    for name in ("lives", "cpu_ns", "read_bytes", "write_bytes"):
+    for name in ("lives", "cpu_ns", "read_bytes", "write_bytes", "peaks"):
         merged[name] = np.add.reduceat(whole[name], begins)
     for name in ("rss_peak", "at_ns"):
         merged[name] = np.maximum.reduceat(whole[name], begins)

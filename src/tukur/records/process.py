@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records.task import ENDED, TaskArray, match_previous
+from tukur.records.task import ENDED, PEAK_UNKNOWN, TaskArray, match_previous
 
 _NS = 1e9
 
@@ -26,7 +26,7 @@ class ProcessField:
     sources: tuple[str, ...]
     """Fields of the task record, added up."""
     kind: Literal["value", "rate"] = "value"
-    """rate: growth per second since the sample before; NaN where that is unknown."""
+    """rate: growth per second since the sample before."""
     divisor: float = 1.0
     api: type[int | float | str] | None = int
     """Its type in the API; None: the API does not give it as such."""
@@ -34,12 +34,19 @@ class ProcessField:
     """From a row's value to the API's, where that is more than a change of type."""
     text: str = ""
     """Its description in the API."""
+    optional: bool = False
+    """Whether it may be unknown though it is no rate, which all may be: NaN in a row, null in the API."""
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it may be unknown."""
+        return self.optional or self.kind == "rate"
 
     def to_api(self, values: npt.NDArray[Any]) -> list[Any]:
-        """A column of rows as the API gives it; None: a rate that is unknown."""
+        """A column of rows as the API gives it; None: unknown."""
         plain: list[Any] = values.tolist()
         make = self.convert or self.api
-        if self.kind == "rate" and make is not None:
+        if self.nullable and make is not None:
             return [None if value != value else make(value) for value in plain]  # noqa: PLR0124 (NaN)
         # Most are of the right type already, and a table has ten thousand rows.
         if make is None or not plain or (make is type(plain[0])):
@@ -59,7 +66,11 @@ PROCESS_FIELDS: tuple[ProcessField, ...] = (
     ProcessField("nice", "<i2", ("nice",)),
     ProcessField("cpu", "<f4", ("cpu_ns",), "rate", _NS, float, lambda share: round(share, 5)),
     ProcessField("cpu_time", "<f8", ("cpu_ns",), "value", _NS, float, text="Since its start, seconds."),
-    ProcessField("rss", "<f8", ("rss_anon", "rss_file", "rss_shmem")),
+    ProcessField(
+        *("rss", "<f8", ("rss_anon", "rss_file", "rss_shmem")),
+        optional=True,
+        text="Of a process that has ended its peak; null: unknown.",
+    ),
     ProcessField("swap", "<f8", ("swap",)),
     ProcessField("vsz", "<f8", ("vsz",)),
     ProcessField("read_rate", "<f4", ("read_bytes",), "rate", api=float, text="Bytes read from storage."),
@@ -77,7 +88,7 @@ ROW = np.dtype([(field.name, field.dtype) for field in PROCESS_FIELDS])
 cpu is a share of one core (1.0 is one core busy). All rates of a table are over one interval, the time since
 the sample before, also those of a process that began or ended within it: so a column adds up to what the host
 did. NaN: unknown, because the sample before does not have a process that was there already. A row whose flags
-have ``ENDED`` is of a life that is over: its rss is the most it held.
+have ``ENDED`` is of a life that is over: its rss is the most it held, NaN where that is unknown.
 """
 
 START_TOLERANCE_NS = 20_000_000
@@ -112,6 +123,7 @@ def task_rows(current: TaskArray, previous: TaskArray, boot_ns: int, previous_bo
         else:
             total: Any = sum(current[name] for name in field.sources)
             rows[field.name] = total if field.divisor == 1 else total / field.divisor
+    rows["rss"][(current["flags"] & PEAK_UNKNOWN != 0) & (rows["rss"] == 0)] = np.nan
     return rows
 
 

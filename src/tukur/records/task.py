@@ -18,6 +18,8 @@ THREAD = 1 << 1
 """Flag: a thread's share, to be added to its process (TUKUR_TASK_THREAD); never leaves a source."""
 ENDED = 1 << 2
 """Flag: the life is over, the counters are final (TUKUR_TASK_ENDED); such a row stands in one sample."""
+PEAK_UNKNOWN = 1 << 3
+"""Flag, beside ``ENDED``: its peak of memory is not known (TUKUR_TASK_PEAK_UNKNOWN)."""
 
 TASK = np.dtype(
     [
@@ -127,7 +129,7 @@ def take_rows(rows: Any, which: Any) -> Any:
 def compare(current: TaskArray, previous: TaskArray) -> Change:
     """How `current` came out of `previous`; both sorted by pid, both contiguous."""
     if len(current) == len(previous):
-        rows = np.flatnonzero(row_bytes(current) != row_bytes(previous))
+        rows = _differing(current, previous)
         now, before = take_rows(current, rows), take_rows(previous, rows)
         # Most seconds nobody comes or goes: then one pass over both tables is all it takes.
         if np.array_equal(now["pid"], before["pid"]) and np.array_equal(now["start_ns"], before["start_ns"]):
@@ -136,8 +138,16 @@ def compare(current: TaskArray, previous: TaskArray) -> Change:
     known = np.flatnonzero(index >= 0)
     stayed = np.zeros(len(previous), dtype=bool)
     stayed[index[known]] = True
-    differs = row_bytes(current)[known] != row_bytes(previous)[index[known]]
+    differs = _differing(take_rows(current, known), take_rows(previous, index[known]))
     return Change(index, known[differs], np.flatnonzero(index < 0), np.flatnonzero(~stayed))
+
+
+def _differing(current: TaskArray, previous: TaskArray) -> IntArray:
+    """Indices of the rows that are not the same in both tables, which are as long as each other."""
+    # As one long row of numbers: many times faster than row by row.
+    words = np.flatnonzero(as_words(current).ravel() != as_words(previous).ravel())
+    rows = words // (TASK.itemsize // 8)
+    return rows[np.diff(rows, prepend=-1) > 0]
 
 
 def match_previous(current: TaskArray, previous: TaskArray) -> IntArray:

@@ -19,6 +19,8 @@
  *   inside drain FILE SECONDS    read what comes, to standard output
  *   inside late FILE PIPE        open, and read when something comes through the pipe
  *   inside names COUNT           COUNT processes that end, each with a name of its own
+ *   inside large MIB             a large process that starts small ones in each way; tells kind and PID of each
+ *   inside grown MIB             a process that touches so much and ends
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -444,6 +446,54 @@ static int names(long count)
 	return 0;
 }
 
+static void touch(long mib)
+{
+	char *memory = malloc(mib << 20);
+
+	if (!memory)
+		fail("malloc");
+	memset(memory, 1, mib << 20);
+	/* Or the compiler leaves it out. */
+	__asm__ volatile("" : : "r"(memory) : "memory");
+}
+
+static void started(const char *kind, pid_t pid)
+{
+	if (waitpid(pid, NULL, 0) != pid)
+		fail("waitpid");
+	printf("%s %d\n", kind, pid);
+}
+
+static int large(long mib)
+{
+	char more[32];
+	pid_t pid;
+
+	snprintf(more, sizeof(more), "%ld", 2 * mib);
+	touch(mib);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	started("forked", pid);
+	pid = fork();
+	if (!pid)
+		_exit(execl("/bin/inside", "inside", "quick", NULL));
+	started("fork-exec", pid);
+	pid = vfork();
+	if (!pid)
+		_exit(0);
+	started("vforked", pid);
+	pid = vfork();
+	if (!pid)
+		_exit(execl("/bin/inside", "inside", "quick", NULL));
+	started("vfork-exec", pid);
+	pid = vfork();
+	if (!pid)
+		_exit(execl("/bin/inside", "inside", "grown", more, NULL));
+	started("grown", pid);
+	return 0;
+}
+
 #define NUMBER(at) (argc > (at) ? atol(argv[at]) : 0)
 
 int main(int argc, char **argv)
@@ -488,6 +538,10 @@ int main(int argc, char **argv)
 		return late(argv[2], argv[3]);
 	if (!strcmp(what, "names"))
 		return names(NUMBER(2));
+	if (!strcmp(what, "large"))
+		return large(NUMBER(2));
+	if (!strcmp(what, "grown"))
+		return touch(NUMBER(2)), 0;
 	fprintf(stderr, "no such work: %s\n", what);
 	return 2;
 }

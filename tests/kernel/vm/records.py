@@ -11,7 +11,7 @@ EVENT = struct.Struct("=QQII")
 EXEC = struct.Struct("=QQII8IQ16s")
 EXIT = struct.Struct("=QQII11Q8I16s")
 CGROUP = struct.Struct("=QQIIII")
-GROUP = struct.Struct("=QQII6QII16s")
+GROUP = struct.Struct("=QQII6QII16sQ")
 LOST = struct.Struct("=QQII4Q")
 
 TASK_FIELDS = [
@@ -103,6 +103,7 @@ GROUP_FIELDS = [
     "ppid",
     "uid",
     "comm",
+    "peaks",
 ]
 LOST_FIELDS = ["at_ns", "start_ns", "size", "kind", "execs", "lives", "cpu_ns", "finals"]
 CGROUP_FIELDS = ["at_ns", "cgroup_id", "size", "kind", "path_len", "root", "path"]
@@ -158,7 +159,7 @@ def _event(data: bytes, at: int, kind: int, size: int) -> dict[str, Any]:
 
 def events(data: bytes) -> Events:
     """Every event of /proc/tukur_events, whose stream must be whole."""
-    assert STREAM.unpack_from(data) == (MAGIC, 1, 0, 0)
+    assert STREAM.unpack_from(data) == (MAGIC, 2, 0, 0)
     found: dict[int, list[dict[str, Any]]] = {kind: [] for kind in range(1, 7)}
     at = STREAM.size
     while at < len(data):

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,38 @@ def test_the_table_that_is_kept_up_to_date_is_the_one_made_anew(history: list[di
         previous = current
 
 
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.integers(1, 9), st.integers(0, 3), max_size=6), st.booleans()),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_a_table_that_nobody_asked_for_in_between_is_right_again(
+    history: list[tuple[dict[int, int], bool]],
+) -> None:
+    keeper, previous = RowKeeper(), None
+    for second, (cpu_ms, is_watched) in enumerate(history, 1):
+        current = snapshot(second, cpu_ms)
+        before = previous.tasks if previous is not None else current.tasks[:0]
+        if is_watched:
+            rows = keeper.update(current, previous, compare(current.tasks, before))
+            assert_same(rows.tolist(), rows_of(current, previous).tolist())
+        previous = current
+
+
+@given(*[st.dictionaries(st.integers(1, 20), st.integers(0, 30), min_size=1, max_size=12)] * 2)
+def test_the_top_of_the_heartbeat_says_what_the_table_says(
+    first: dict[int, int], second: dict[int, int]
+) -> None:
+    before, after = snapshot(1, first), snapshot(2, second)
+    rows = rows_of(after, before)
+    shares = dict(zip(rows["pid"].tolist(), np.nan_to_num(rows["cpu"]).round(4).tolist(), strict=True))
+    top = top_of(after, before, compare(after.tasks, before.tasks))
+    assert [share for _, _, share, _ in top] == pytest.approx(sorted(shares.values(), reverse=True)[:8])
+    assert {pid: share for pid, _, share, _ in top} == pytest.approx({pid: shares[pid] for pid, *_ in top})
+
+
 def test_a_frame_of_an_idle_machine_carries_no_rows() -> None:
     maker, viewer = FrameMaker(BOOT), Viewer()
     first, second, third = (snapshot(at, {7: 100, 8: 100}) for at in (1, 2, 3))
@@ -106,8 +139,8 @@ def test_rates_are_per_second_of_the_time_that_really_passed() -> None:
 def test_the_busiest_come_first_in_the_heartbeat() -> None:
     before = snapshot(1, dict.fromkeys(range(1, 21), 0))
     after = snapshot(2, {pid: pid * 10 for pid in range(1, 21)})
-    top = top_of(after, rows_of(after, before))
+    top = top_of(after, before, compare(after.tasks, before.tasks))
     assert [entry[0] for entry in top] == [20, 19, 18, 17, 16, 15, 14, 13]
     assert top[0][2] == 0.2
     empty = snapshot(1, {})
-    assert top_of(empty, rows_of(empty, None)) == []
+    assert top_of(empty, None, compare(empty.tasks, empty.tasks)) == []

@@ -31,6 +31,8 @@ NUMBERS = {
     "TUKUR_TASK_KTHREAD": records.KTHREAD,
     "TUKUR_TASK_THREAD": records.THREAD,
     "TUKUR_TASK_ENDED": records.ENDED,
+    "TUKUR_TASK_PEAK_UNKNOWN": records.PEAK_UNKNOWN,
+    "TUKUR_EXIT_OWN_PEAK": records.OWN_PEAK,
     **{
         f"TUKUR_EVENT_{name}": getattr(records, f"{name}_EVENT")
         for name in ("EXEC", "EXIT", "FREE", "CGROUP", "GROUP", "LOST")

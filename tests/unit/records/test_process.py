@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tukur.records import ENDED, PROCESS_FIELDS, PROCESS_RATES, ROW, TASK, task_rows
+from tukur.records import ENDED, PEAK_UNKNOWN, PROCESS_FIELDS, PROCESS_RATES, ROW, TASK, task_rows
 
 SECOND = 1_000_000_000
 
@@ -80,6 +80,17 @@ def test_a_counter_that_went_back_gives_no_rate() -> None:
 def test_resident_memory_is_the_sum_of_its_kinds() -> None:
     now = task(pid=1, rss_anon=1 << 40, rss_file=2, rss_shmem=4)
     assert task_rows(now, now, 2, 1)["rss"][0] == (1 << 40) + 6
+
+
+def test_the_memory_of_a_life_whose_peak_is_unknown_is_unknown_unless_a_sample_saw_it() -> None:
+    rows = np.concatenate(
+        [
+            task_rows(task(pid=1, flags=flags, rss_anon=rss), np.empty(0, dtype=TASK), 2, 1)
+            for flags, rss in ((ENDED | PEAK_UNKNOWN, 0), (ENDED | PEAK_UNKNOWN, 7), (ENDED, 0))
+        ]
+    )
+    (figure,) = (field for field in PROCESS_FIELDS if field.name == "rss")
+    assert figure.to_api(rows["rss"]) == [None, 7, 0]
 
 
 def test_every_figure_is_made_of_fields_of_the_record() -> None:

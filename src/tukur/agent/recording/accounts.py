@@ -8,6 +8,8 @@ import numpy.typing as npt
 from tukur.protocol.messages import Ended, ProcessMinute
 from tukur.records import (
     ENDED,
+    KTHREAD,
+    PEAK_UNKNOWN,
     Change,
     Departed,
     Snapshot,
@@ -28,7 +30,11 @@ _ACCOUNT = np.dtype(
         ("life_peak", "<u8"),
     ]
 )
-"""At the block's start: the counters and the RSS; since then: the peak; since first seen: life_peak."""
+"""At the block's start: the counters and the RSS; since then: the peak; since its last exec: life_peak.
+
+The peak of a life is that of the program it ended as, whose name it has: what it held before its exec is in
+the minutes. After vfork() that would be its parent's memory.
+"""
 
 _COUNTERS = ("cpu_ns", "read_bytes", "write_bytes")
 _TICK_NS = 20_000_000
@@ -63,6 +69,8 @@ class Accounts:
             row_bytes(account)[known] = row_bytes(self._account)[change.index[known]]
             self._account = account
         self._open(tasks, change.new)
+        if last is not None:
+            self._account["life_peak"][_executed(tasks, change, last.tasks)] = 0
         touched = np.concatenate((change.changed, change.new))
         rss = rss_of(take_rows(tasks, touched))
         for name in ("peak", "life_peak"):
@@ -86,46 +94,24 @@ class Accounts:
         tasks = departed.tasks
         if not len(tasks):
             return set()
-        peaks = self._life_peaks(tasks)
+        peaks, known = self._life_peaks(departed)
         shown = match_previous(tasks, snapshot.tasks) >= 0
-        self._rows.extend(_whole_rows(take_rows(tasks, ~shown), peaks[~shown]))
-        columns = zip(
-            *(tasks[name].tolist() for name in ("pid", "start_ns", "cpu_ns", "read_bytes", "write_bytes")),
-            peaks.tolist(),
-            departed.end_ns.tolist(),
-            departed.status.tolist(),
-            strict=True,
-        )
-        reported = set()
-        for pid, start_ns, cpu_ns, read, write, peak, end_ns, status in columns:
-            reported.add((pid, start_ns))
-            code, sign = exit_of(status)
-            self._ended.append(
-                Ended(
-                    pid=pid,
-                    start_ns=start_ns,
-                    last_ns=end_ns,
-                    last_wall_ns=snapshot.wall_ns - max(snapshot.boot_ns - end_ns, 0),
-                    cpu_ns=cpu_ns,
-                    rss_peak=peak,
-                    read_bytes=read,
-                    write_bytes=write,
-                    exact=True,
-                    exit_code=code,
-                    exit_signal=sign,
-                )
-            )
-        return reported
+        self._rows.extend(_whole_rows(take_rows(tasks, ~shown), peaks[~shown], known[~shown]))
+        self._ended.extend(_ends(departed, _optional(peaks, known), snapshot))
+        return set(zip(tasks["pid"].tolist(), tasks["start_ns"].tolist(), strict=True))
 
-    def _life_peaks(self, tasks: TaskArray) -> npt.NDArray[np.uint64]:
-        """The most memory of each: as the kernel says, or as a sample saw it."""
+    def _life_peaks(self, departed: Departed) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+        """The most memory of each, as the kernel says or as a sample saw it; and whether that is known."""
+        tasks = departed.tasks
         peaks: npt.NDArray[np.uint64] = tasks["rss_anon"].copy()
+        known = tasks["flags"] & PEAK_UNKNOWN == 0
         if self._last is None:
-            return peaks
+            return peaks, known
         at = match_previous(tasks, self._last.tasks)
-        known = at >= 0
-        peaks[known] = np.maximum(peaks[known], self._account["life_peak"][at[known]])
-        return peaks
+        # Of one with arguments the exec may be later than the last sample, which then saw another program.
+        sampled = (at >= 0) & np.array([not args for args in departed.args], dtype=bool)
+        peaks[sampled] = np.maximum(peaks[sampled], self._account["life_peak"][at[sampled]])
+        return peaks, known | (peaks > 0)
 
     def _close(self, tasks: TaskArray, account: Any, last: Snapshot, reported: set[tuple[int, int]]) -> None:
         """Lives in no table any more: what they did in this block and, unless reported, their end."""
@@ -135,6 +121,8 @@ class Accounts:
             keys = zip(tasks["pid"].tolist(), tasks["start_ns"].tolist(), strict=True)
             unreported &= np.array([key not in reported for key in keys], dtype=bool)
         tasks, account = take_rows(tasks, unreported), take_rows(account, unreported)
+        # A program has some memory: without, only its zombie was seen.
+        known = (account["life_peak"] > 0) | (tasks["flags"] & KTHREAD != 0)
         self._ended.extend(
             Ended(
                 pid=int(task["pid"]),
@@ -142,11 +130,11 @@ class Accounts:
                 last_ns=last.boot_ns,
                 last_wall_ns=last.wall_ns,
                 cpu_ns=int(task["cpu_ns"]),
-                rss_peak=int(peak),
+                rss_peak=peak,
                 read_bytes=int(task["read_bytes"]),
                 write_bytes=int(task["write_bytes"]),
             )
-            for task, peak in zip(tasks, account["life_peak"], strict=True)
+            for task, peak in zip(tasks, _optional(account["life_peak"], known), strict=True)
         )
 
     def flush(self) -> tuple[list[Ended], list[ProcessMinute]]:
@@ -162,6 +150,37 @@ class Accounts:
         return ended, rows
 
 
+def _ends(departed: Departed, peaks: list[int | None], snapshot: Snapshot) -> list[Ended]:
+    tasks, end_ns = departed.tasks, departed.end_ns.astype(np.int64)
+    wall_ns = snapshot.wall_ns - np.maximum(snapshot.boot_ns - end_ns, 0)
+    # Of thousands of lives nearly all end in the same few ways.
+    exits = {status: exit_of(status) for status in np.unique(departed.status).tolist()}
+    columns = zip(
+        *(tasks[name].tolist() for name in ("pid", "start_ns", "cpu_ns", "read_bytes", "write_bytes")),
+        peaks,
+        end_ns.tolist(),
+        wall_ns.tolist(),
+        map(exits.__getitem__, departed.status.tolist()),
+        strict=True,
+    )
+    return [
+        Ended(
+            pid=pid,
+            start_ns=start_ns,
+            last_ns=last_ns,
+            last_wall_ns=last_wall_ns,
+            cpu_ns=cpu_ns,
+            rss_peak=peak,
+            read_bytes=read,
+            write_bytes=write,
+            exact=True,
+            exit_code=code,
+            exit_signal=sign,
+        )
+        for pid, start_ns, cpu_ns, read, write, peak, last_ns, last_wall_ns, (code, sign) in columns
+    ]
+
+
 def exit_of(status: int) -> tuple[int | None, int | None]:
     """Exit code and signal of a wait(2) status; -1: neither is known."""
     if status < 0:
@@ -170,14 +189,34 @@ def exit_of(status: int) -> tuple[int | None, int | None]:
     return (None, sign) if sign else (status >> 8 & 0xFF, None)
 
 
-def _whole_rows(tasks: TaskArray, peaks: npt.NDArray[np.uint64]) -> list[ProcessMinute]:
+def _executed(tasks: TaskArray, change: Change, before: TaskArray) -> npt.NDArray[np.int64]:
+    """Rows whose process has become another program since the table before."""
+    was = before["exec_id"][change.index[change.changed]]
+    # A row of what has ended has no exec_id.
+    alive = tasks["flags"][change.changed] & ENDED == 0
+    rows: npt.NDArray[np.int64] = change.changed[(tasks["exec_id"][change.changed] != was) & alive]
+    return rows
+
+
+def _optional(values: npt.NDArray[np.uint64], known: npt.NDArray[np.bool_]) -> list[int | None]:
+    return [
+        value if is_known else None for value, is_known in zip(values.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def _whole_rows(
+    tasks: TaskArray, peaks: npt.NDArray[np.uint64], known: npt.NDArray[np.bool_]
+) -> list[ProcessMinute]:
     """Of lives that have no row in any sample: all that they did."""
     account = np.zeros(len(tasks), dtype=_ACCOUNT)
     account["peak"] = peaks
-    return _minute_rows(tasks, account)
+    return _minute_rows(tasks, account, known)
 
 
-def _minute_rows(tasks: TaskArray, account: Any) -> list[ProcessMinute]:
+def _minute_rows(
+    tasks: TaskArray, account: Any, known: npt.NDArray[np.bool_] | None = None
+) -> list[ProcessMinute]:
+    """`known`: whether each one's peak is; None: of all."""
     grown = {
         name: np.where(tasks[name] > account[name], tasks[name] - np.minimum(account[name], tasks[name]), 0)
         for name in _COUNTERS
@@ -193,7 +232,9 @@ def _minute_rows(tasks: TaskArray, account: Any) -> list[ProcessMinute]:
         tasks["pid"][picked].tolist(),
         tasks["start_ns"][picked].tolist(),
         grown["cpu_ns"][picked].tolist(),
-        account["peak"][picked].tolist(),
+        account["peak"][picked].tolist()
+        if known is None
+        else _optional(account["peak"][picked], known[picked]),
         grown["read_bytes"][picked].tolist(),
         grown["write_bytes"][picked].tolist(),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tukur.agent.clock import SECOND, Instant
-from tukur.agent.frames import RowKeeper
+from tukur.agent.frames import RowKeeper, top_of
 from tukur.agent.recording.accounts import Accounts
 from tukur.agent.recording.departures import Quota, limited, with_departed
 from tukur.agent.recording.images import Images
@@ -66,7 +66,9 @@ class Sampled:
     rates: HostRates
     devices: list[DeviceRates]
     rows: Any
-    """An array of ``records.ROW``."""
+    """An array of ``records.ROW``; None: not asked for."""
+    top: list[tuple[int, str, float, int]]
+    """See :func:`top_of`."""
     fresh: list[Image]
     """Images that are new with this snapshot, to be shown."""
 
@@ -103,11 +105,13 @@ class BlockRecorder:
         missed: int,
         departed: Departed | None = None,
         kills: Sequence[Kill] = (),
+        *,
+        rows: bool = True,
     ) -> Sampled:
         """Records one snapshot; `missed` samples were due and not taken before it.
 
         `departed`: the lives that ended since the one before; they are in the snapshot that is returned.
-        `kills`: processes killed by the OOM killer since then.
+        `kills`: processes killed by the OOM killer since then. `rows`: whether the table is wanted.
         """
         before = self._last
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
@@ -130,8 +134,9 @@ class BlockRecorder:
         self._fresh.extend(fresh.recorded)
         self._missed += missed
         self._last = snapshot
-        rows = self._rows.update(snapshot, before, change)
-        return Sampled(snapshot, rates, interval.devices, rows, fresh.shown)
+        table = self._rows.update(snapshot, before, change) if rows else None
+        top = top_of(snapshot, before, change)
+        return Sampled(snapshot, rates, interval.devices, table, top, fresh.shown)
 
     def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
         limit = self._quota.limit(boot_ns)
@@ -209,7 +214,10 @@ def _device_minute(device: DeviceSum) -> DeviceMinute:
 
 
 def _life_groups(groups: GroupArray) -> list[LifeGroup]:
-    names = ("ppid", "start_ns", "comm", "uid", "lives", "cpu_ns", "rss_peak", "read_bytes", "write_bytes")
+    names = (
+        *("ppid", "start_ns", "comm", "uid", "lives", "cpu_ns"),
+        *("rss_peak", "peaks", "read_bytes", "write_bytes"),
+    )
     return [
         LifeGroup(
             ppid=ppid,
@@ -218,11 +226,11 @@ def _life_groups(groups: GroupArray) -> list[LifeGroup]:
             uid=uid,
             lives=lives,
             cpu_ns=cpu_ns,
-            rss_peak=rss_peak,
+            rss_peak=rss_peak if peaks else None,
             read_bytes=read,
             write_bytes=write,
         )
-        for ppid, start_ns, comm, uid, lives, cpu_ns, rss_peak, read, write in zip(
+        for ppid, start_ns, comm, uid, lives, cpu_ns, rss_peak, peaks, read, write in zip(
             *(groups[name].tolist() for name in names), strict=True
         )
     ]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from tukur.records import (
     GROUP,
     GROUP_EVENT,
+    PEAK_UNKNOWN,
     Departed,
     GroupArray,
     TaskArray,
@@ -78,7 +79,7 @@ def _groups(departed: Departed, rows: npt.NDArray[np.int64], previous: TaskArray
     groups["at_ns"] = groups["first_ns"] = departed.end_ns[rows]
     for name in ("ppid", "uid", "comm", "cpu_ns", "read_bytes", "write_bytes"):
         groups[name] = tasks[name]
-    groups["rss_peak"] = tasks["rss_anon"]
+    groups["rss_peak"], groups["peaks"] = tasks["rss_anon"], tasks["flags"] & PEAK_UNKNOWN == 0
     if len(previous):
         at = np.minimum(np.searchsorted(previous["pid"], tasks["ppid"]), len(previous) - 1)
         known = previous["pid"][at] == tasks["ppid"]
@@ -91,17 +92,30 @@ def with_departed(living: TaskArray, departed: Departed, previous: TaskArray) ->
 
     A life of the `previous` table whose account is still open stays, lest what it did at last be no
     sample's. A PID stands once: where it is another life's by now, the last of them is shown.
+    An ended life whose peak is not known keeps the memory of the sample before.
     """
     staying = _staying(departed.waiting, previous)
     if not len(departed.tasks) and not len(staying):
         return living
-    ended = np.concatenate([row_bytes(departed.tasks), row_bytes(staying)]).view(living.dtype)
+    tasks = _with_last_memory(departed.tasks, previous)
+    ended = np.concatenate([row_bytes(tasks), row_bytes(staying)]).view(living.dtype)
     ended = take_rows(ended, np.lexsort((ended["start_ns"], ended["pid"])))
     newest = np.append(ended["pid"][1:] != ended["pid"][:-1], True)
     shown = take_rows(ended, newest & ~np.isin(ended["pid"], living["pid"]))
     table = np.concatenate([row_bytes(living), row_bytes(shown)]).view(living.dtype)
     merged: TaskArray = take_rows(table, np.argsort(table["pid"], kind="stable"))
     return merged
+
+
+def _with_last_memory(tasks: TaskArray, previous: TaskArray) -> TaskArray:
+    unknown = np.flatnonzero(tasks["flags"] & PEAK_UNKNOWN != 0)
+    if not len(unknown):
+        return tasks
+    at = match_previous(take_rows(tasks, unknown), previous)
+    tasks = tasks.copy()
+    for name in ("rss_anon", "rss_file", "rss_shmem"):
+        tasks[name][unknown[at >= 0]] = previous[name][at[at >= 0]]
+    return tasks
 
 
 def _staying(waiting: TaskArray, previous: TaskArray) -> TaskArray:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from msgspec import structs
 
 from tukur.agent.clock import SECOND
+from tukur.agent.recording.ended_images import EndedImages
 from tukur.agent.recording.scrub import Scrubber
 from tukur.agent.recording.titles import Pace, Titles
 from tukur.protocol.messages import Image
@@ -15,7 +16,6 @@ from tukur.records import ENDED, KTHREAD, Change, Departed, Snapshot, TaskArray,
 from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.identity import Identity, read_identity
 from tukur.sources.lookups import Lookups
-from tukur.sources.proc import parse_cmdline
 from tukur.sources.users import Users
 
 _SHOWN = ("exec_id", "uid", "cgroup_id")
@@ -56,7 +56,7 @@ class Images:
         self._scrubber = scrubber
         # Whoever reads a process's arguments waits for the lock of its memory, which may be held for ever.
         self._identities: Lookups[Life, Identity | None] = Lookups(lambda life: reader(life[0]))
-        self._cgroup_path = cgroup_path
+        self._ended = EndedImages(scrubber, cgroup_path, self._user)
         self._directory = users or Users()
         self._titles = titles or Titles()
         self._pace = Pace()
@@ -79,7 +79,8 @@ class Images:
         self._users.clear()
         tasks = snapshot.tasks
         # First, so that where a PID is another's by now, that one's image is the last.
-        recorded = [*self._forget(previous["pid"][change.gone].tolist()), *self._ended(departed, snapshot)]
+        ended = self._ended.make(departed, self._images, snapshot)
+        recorded = [*self._forget(previous["pid"][change.gone].tolist()), *ended]
         anew, renamed = self._renewed(tasks, previous, change)
         wanted = np.concatenate((change.new, anew))
         wanted = wanted[(tasks["flags"][wanted] & ENDED) == 0]
@@ -130,57 +131,6 @@ class Images:
             if image is not None:
                 self._unread.discard((pid, image.start_ns))
         return [image for pid in pids if (image := self._pace.ended(pid)) is not None]
-
-    def _ended(self, departed: Departed, snapshot: Snapshot) -> list[Image]:
-        """Images of lives that ended, where they are new or became another program since."""
-        fresh = []
-        born: dict[int, Image] = {}
-        for task, args in zip(departed.tasks, departed.args, strict=True):
-            known = self._images.get(int(task["pid"]))
-            if known is not None and known.start_ns != int(task["start_ns"]):
-                known = None
-            name = comm_text(bytes(task["comm"]))
-            if known is None or args or known.name != name:
-                parent = born.get(int(task["ppid"])) or self._images.get(int(task["ppid"]))
-                # What no sample saw holds from its beginning, not from the sample after its end.
-                since = snapshot.boot_ns if known else min(int(task["start_ns"]), snapshot.boot_ns)
-                image = self._make_ended(task, args, known or parent, snapshot, since)
-                born[image.pid] = image
-                fresh.append(image)
-        return fresh
-
-    def _make_ended(
-        self, task: Any, args: bytes, like: Image | None, snapshot: Snapshot, since_ns: int
-    ) -> Image:
-        """`like`: its older image or its parent's: without exec a fork has the same arguments and program."""
-        uid, kthread = int(task["uid"]), bool(int(task["flags"]) & KTHREAD)
-        cgroup = self._cgroup_path(int(task["cgroup_id"])) or ""
-        if cgroup in ("", "/") and like is not None:
-            # On a v1 hierarchy the id tells nothing.
-            cgroup = like.cgroup
-        membership = parse_cgroup_path(cgroup)
-        if args:
-            exe, cmdline = "", self._once(self._scrubber.scrub(parse_cmdline(args)))
-        else:
-            exe, cmdline = (like.exe, like.cmdline) if like is not None and not kthread else ("", "")
-        return Image(
-            pid=int(task["pid"]),
-            start_ns=int(task["start_ns"]),
-            since_ns=since_ns,
-            since_wall_ns=snapshot.wall_ns - (snapshot.boot_ns - since_ns),
-            ppid=int(task["ppid"]),
-            uid=uid,
-            user=self._user(uid),
-            name=self._comm(task),
-            exe=exe,
-            cmdline=cmdline,
-            cgroup=self._once(cgroup),
-            unit=membership.unit,
-            container=membership.container,
-            pod=membership.pod,
-            slice=membership.slice,
-            kthread=kthread,
-        )
 
     def _renewed(self, tasks: TaskArray, previous: TaskArray, change: Change) -> tuple[IntArray, list[int]]:
         """Rows of the lives that may run another program, and of those that have another name only."""
@@ -314,7 +264,7 @@ class Images:
 
     def _once(self, text: str) -> str:
         """The same object for equal texts: ten thousand workers share one command line."""
-        if len(self._texts) > 50_000:
+        if len(self._texts) > 5_000:
             self._texts.clear()
         return self._texts.setdefault(text, text)
 

@@ -82,6 +82,29 @@ _TOKENS: tuple[re.Pattern[str], ...] = tuple(
     )
 )
 
+_MARKS = (
+    # Of _WORD, the headers, the schemes and the programs in a text.
+    *("pass", "pwd", "secret", "token", "key", "cred", "bearer", "auth", "cookie", "connection"),
+    *("basic", "digest", "negotiate", "://", "mysql", "mariadb"),
+    # Of _TOKENS.
+    *("akia", "asia", "agpa", "aida", "aroa", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    *(
+        "github_pat_",
+        "glpat-",
+        "gldt-",
+        "glrt-",
+        "glcbt-",
+        "glptt-",
+        "glsoat-",
+        "glft-",
+        "glagent-",
+        "gloas-",
+    ),
+    *("xox", "xapp-", "hooks.slack", "eyj", "sk_", "rk_", "sk-", "aiza", "ya29.", "npm_", "pypi-", "dop_v1_"),
+    *("hvs.", "hvb.", "hvr."),
+)
+"""In lower case; none of the patterns above finds anything in ASCII text that has none of these."""
+
 _SHORT: dict[str, tuple[str, bool]] = {
     # Program: its short option for a secret, and whether the value may be the next argument too.
     **dict.fromkeys(
@@ -161,8 +184,10 @@ class Scrubber:
         return shown
 
     def _hide(self, words: list[str]) -> list[str]:
-        shown: list[str] = []
         program = _Program(words)
+        if program.has_no_secrets and not self._own and not _is_marked("\0".join(words)):
+            return words
+        shown: list[str] = []
         hide_next = False
         for at, word in enumerate(words):
             if hide_next and not _is_option(word):
@@ -170,7 +195,7 @@ class Scrubber:
                 hide_next = False
                 continue
             known, hide_next = program.hide(at, word)
-            if known is None:
+            if known is None and _is_marked(word):
                 known, hide_next = _hide_option(word)
             shown.append(self._hide_text(word) if known is None else known)
         return shown
@@ -182,6 +207,8 @@ class Scrubber:
     def _hide_fresh(self, text: str) -> str:
         for pattern in self._own:
             text = _hide_groups(pattern, text)
+        if not _is_marked(text):
+            return text
         text = _PRIVATE_KEY.sub(rf"-----BEGIN \g<kind>-----{HIDDEN}", text)
         text = _URL_PASSWORD.sub(rf"\g<before>:{HIDDEN}@", text)
         text = _URL_TOKEN.sub(rf"\g<before>{HIDDEN}@", text)
@@ -210,6 +237,15 @@ def _readable(argv: list[bytes]) -> list[str]:
     return words
 
 
+def _is_marked(text: str) -> bool:
+    """Whether a pattern might find something: most command lines are told apart by this alone."""
+    if not text.isascii():
+        # Some letters of other scripts match those of ASCII where case is ignored.
+        return True
+    text = text.lower()
+    return any(mark in text for mark in _MARKS)
+
+
 class _Program:
     """What one program's own short options mean."""
 
@@ -220,6 +256,11 @@ class _Program:
             self._letter = ""
         self._users, self._mark = _USER_AND_PASSWORD.get(name, ((), ""))
         self._user_next = False
+
+    @property
+    def has_no_secrets(self) -> bool:
+        """Whether none of its short options takes one."""
+        return not self._letter and not self._users
 
     def hide(self, at: int, word: str) -> tuple[str | None, bool]:
         """The word as shown (None: this program says nothing of it), and whether the next is a secret."""

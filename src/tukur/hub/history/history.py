@@ -545,4 +545,5 @@ def _host(row: HostRow, state: HostState | None, conflicts: Sequence[IdentityCon
         missed=beat.missed if beat is not None else 0,
         spooled=beat.spooled if beat is not None else 0,
         faults={**(beat.faults if beat is not None else {}), **(state.faults if state is not None else {})},
+        agent_cost_us=beat.cost_us if beat is not None else {},
     )

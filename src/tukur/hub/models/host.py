@@ -136,6 +136,16 @@ class Host(Struct, kw_only=True):
     missed: int
     spooled: int
     faults: dict[str, int]
+    agent_cost_us: Annotated[
+        dict[str, int],
+        Meta(
+            description=(
+                "CPU time of the agent since it began, microseconds, by part of its work: read (processes), "
+                "host (its figures), collect (lives that ended), account, encode, send, spool, other. "
+                "Empty: offline, or an older agent."
+            )
+        ),
+    ] = field(default_factory=dict)
 
 
 class Hosts(Struct, kw_only=True):

@@ -16,7 +16,7 @@ _TYPES = {"start_ns": StartNs}
 
 def _type_of(figure: ProcessField) -> Any:
     known: Any = _TYPES.get(figure.name, figure.api)
-    return known | None if figure.kind == "rate" else known
+    return known | None if figure.nullable else known
 
 
 def _text_of(figure: ProcessField) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tukur.sources.base import SourceUnavailableError
+from tukur.sources.bpf.ring import Ring
 
 LIBRARY = "libbpf.so.1"
 KERNEL_BTF = Path("/sys/kernel/btf/vmlinux")
@@ -21,9 +22,6 @@ _LOG_LINES = 6
 
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 """libbpf_print_fn_t. A va_list is passed as a pointer on x86-64 and on arm64 alike."""
-
-_SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-"""ring_buffer_sample_fn: (context, data, size)."""
 
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_object__open_mem": (ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)),
@@ -45,12 +43,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_map_get_next_key": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)),
     "bpf_map_lookup_elem": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)),
     "bpf_map_delete_elem": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p)),
-    "ring_buffer__new": (
-        ctypes.c_void_p,
-        (ctypes.c_int, _SAMPLE, ctypes.c_void_p, ctypes.c_void_p),
-    ),
-    "ring_buffer__consume": (ctypes.c_int, (ctypes.c_void_p,)),
-    "ring_buffer__free": (None, (ctypes.c_void_p,)),
+    "bpf_map__max_entries": (ctypes.c_uint32, (ctypes.c_void_p,)),
     "bpf_link__fd": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_link__destroy": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_iter_create": (ctypes.c_int, (ctypes.c_int,)),
@@ -251,35 +244,24 @@ class EventPrograms:
         self._object, self.missing = _load_most(image, settings, programs, optional, ring_bytes)
         self._library = self._object.library
         self._programs = [name for name in (*programs, *optional) if name not in self.missing]
-        self._taken: list[bytes] = []
-        self._callback = _SAMPLE(self._take)
-        self._ring = self._library.ring_buffer__new(self._fd("ring"), self._callback, None, None)
-        if not self._ring:
+        try:
+            size: int = self._library.bpf_map__max_entries(self._object.map("ring"))
+            self._ring = Ring(self._fd("ring"), size)
+        except OSError as error:
             self._object.close()
-            raise SourceUnavailableError("the ring cannot be mapped into memory")
+            raise SourceUnavailableError(f"the ring cannot be mapped into memory: {error}") from error
 
     def _fd(self, name: str) -> int:
         fd: int = self._library.bpf_map__fd(self._object.map(name))
         return fd
-
-    def _take(self, _context: int | None, data: int, size: int) -> int:
-        self._taken.append(ctypes.string_at(data, size))
-        return 0
 
     def spent_ns(self) -> int:
         """Time in all the programs so far; see BpfObject.spent_ns()."""
         return sum(map(self._object.spent_ns, self._programs))
 
     def events(self) -> bytes:
-        """All that is in the ring, one event after the other. Raises OSError where it fails or is closed."""
-        if not self._ring:
-            raise OSError(errno.EBADF, "the ring of events is closed")
-        count = self._library.ring_buffer__consume(self._ring)
-        if count < 0:
-            raise OSError(-count, f"ring_buffer__consume: {os.strerror(-count)}")
-        taken = b"".join(self._taken)
-        self._taken.clear()
-        return taken
+        """All that is in the ring, one event after the other. Raises OSError where it is closed."""
+        return self._ring.read()
 
     def drain(self, name: str, key_size: int, value_size: int) -> list[tuple[bytes, bytes]]:
         """All keys and values of a hash map, which is empty then."""
@@ -302,9 +284,7 @@ class EventPrograms:
 
     def close(self) -> None:
         """Detaches and unloads; may be called twice."""
-        if self._ring:
-            self._library.ring_buffer__free(self._ring)
-            self._ring = None
+        self._ring.close()
         self._object.close()
 
 

@@ -13,8 +13,8 @@ _GROUP_KEY = struct.Struct("=QII16s")
 """struct group_key of lives.bpf.c."""
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 """PROC_PID_INIT_INO."""
-_LOST = struct.Struct("=4Q")
-"""Its `lost`."""
+_LOST = struct.Struct("=5Q")
+"""Its `lost`: the counts of LOST, and how often something was added to a group."""
 
 
 class LifeEvents:
@@ -29,11 +29,18 @@ class LifeEvents:
             optional=("made_cgroup",),
             ring_bytes=ring_bytes,
         )
-        self._lost = (0, 0, 0, 0)
+        self._lost = (0,) * 5
 
     def read(self) -> bytes:
         """All events since the last reading, those of groups and losses after the others."""
-        return self._programs.events() + self._groups() + self._losses()
+        events = self._programs.events()
+        now = _LOST.unpack(self._programs.variables(_LOST.size))
+        if now == self._lost:
+            return events
+        *grown, grouped = (value - before for value, before in zip(now, self._lost, strict=True))
+        self._lost = now
+        # To look for groups is a walk through the whole table.
+        return events + (self._groups() if grouped else b"") + (_losses(grown) if any(grown) else b"")
 
     def _groups(self) -> bytes:
         drained = self._programs.drain("groups", _GROUP_KEY.size, GROUP.itemsize)
@@ -43,14 +50,6 @@ class LifeEvents:
             group["size"], group["kind"] = GROUP.itemsize, GROUP_EVENT
         return groups.tobytes()
 
-    def _losses(self) -> bytes:
-        now = _LOST.unpack(self._programs.variables(_LOST.size))
-        grown = [value - before for value, before in zip(now, self._lost, strict=True)]
-        self._lost = now
-        if not any(grown):
-            return b""
-        return np.array((0, 0, LOST.itemsize, LOST_EVENT, *grown), dtype=LOST).tobytes()
-
     def spent_ns(self) -> int:
         """Time in the kernel's programs so far, nanoseconds, where kernel.bpf_stats_enabled is 1."""
         return self._programs.spent_ns()
@@ -58,6 +57,10 @@ class LifeEvents:
     def close(self) -> None:
         """Unloads the programs."""
         self._programs.close()
+
+
+def _losses(grown: list[int]) -> bytes:
+    return np.array((0, 0, LOST.itemsize, LOST_EVENT, *grown), dtype=LOST).tobytes()
 
 
 def _pid_namespace() -> int:

@@ -50,7 +50,7 @@ class ReapedChildrenCpu:
             seen = self._seen.pop(pid, 0) + self._carried.pop(pid, 0)
             if grown > seen:
                 times = (now_ns, start_ns, GROUP.itemsize, GROUP_EVENT, now_ns)
-                rows.append((*times, 0, grown - seen, 0, 0, 0, pid, uid, b""))
+                rows.append((*times, 0, grown - seen, 0, 0, 0, pid, uid, b"", 0))
             elif seen > grown:
                 carried[pid] = seen - grown
         # The parent may have been read just before its child was gone: then it grows at the next reading.

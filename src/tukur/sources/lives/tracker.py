@@ -3,16 +3,30 @@
 import numpy as np
 import numpy.typing as npt
 
-from tukur.records import ENDED, EXIT, TASK, Departed, GroupArray, Losses, TaskArray, merge_groups, take_rows
+from tukur.records import (
+    ENDED,
+    EXIT,
+    KTHREAD,
+    OWN_PEAK,
+    PEAK_UNKNOWN,
+    TASK,
+    Departed,
+    GroupArray,
+    Losses,
+    TaskArray,
+    merge_groups,
+    row_bytes,
+    take_rows,
+)
 from tukur.sources.lives.events import Events, LifeKey
 
 _MAX_AGE = 2
 """Readings for which a death waits for its reaping: that comes a grace period of RCU after the wait()."""
 _USAGE = (
     *("cpu_ns", "utime_ns", "stime_ns", "minflt", "majflt"),
-    *("read_bytes", "write_bytes", "nvcsw", "nivcsw", "rss_peak", "status"),
+    *("read_bytes", "write_bytes", "nvcsw", "nivcsw", "status"),
 )
-"""What a reaping knows better than the death before it."""
+"""What a reaping knows better than the death before it: not the memory, which is gone by then."""
 _SAME = (
     *("start_ns", "cpu_ns", "minflt", "majflt", "read_bytes", "write_bytes", "nvcsw", "nivcsw"),
     *("cgroup_id", "pid", "ppid", "uid", "gid", "ns_pid", "comm"),
@@ -35,6 +49,8 @@ class LifeTracker:
 
     def feed(self, events: Events) -> None:
         """Takes in what happened since the last call."""
+        if not events:
+            return
         self._args.update((key, (args, 0)) for key, args in events.execs.items())
         self._add_deaths(events.exits)
         self._finish(events.frees)
@@ -47,32 +63,32 @@ class LifeTracker:
         if not len(exits):
             return
         # Two threads that end at once may both find themselves to be the last: one death all the same.
-        known = {key: index for index, key in enumerate(_keys(self._deaths))}
-        fresh = {key: index for index, key in enumerate(_keys(exits)) if key not in known}
-        index = sorted(fresh.values())
-        self._deaths = np.concatenate((self._deaths, exits[index]))
-        self._final = np.concatenate((self._final, np.zeros(len(index), dtype=bool)))
-        self._age = np.concatenate((self._age, np.zeros(len(index), dtype=np.int64)))
+        keys, at = np.unique(_keys(exits), return_index=True)
+        at = np.sort(at[_match(keys, _keys(self._deaths)) < 0])
+        self._deaths = _joined(self._deaths, take_rows(exits, at))
+        self._final = np.concatenate((self._final, np.zeros(len(at), dtype=bool)))
+        self._age = np.concatenate((self._age, np.zeros(len(at), dtype=np.int64)))
 
     def _finish(self, frees: npt.NDArray[np.void]) -> None:
         if not len(frees) or not len(self._deaths):
             return
-        known = {key: index for index, key in enumerate(_keys(self._deaths))}
-        pairs = [(index, known[key]) for index, key in enumerate(_keys(frees)) if key in known]
-        if not pairs:
-            return
-        source, target = np.array(pairs, dtype=np.int64).T
+        at = _match(_keys(frees), _keys(self._deaths))
+        source, target = np.flatnonzero(at >= 0), at[at >= 0]
         for name in _USAGE:
             self._deaths[name][target] = frees[name][source]
         self._final[target] = True
 
     def departed(self, living: TaskArray) -> Departed:
         """The lives whose account is closed: reaped, or waited for long enough; none of the living."""
+        if not (len(self._deaths) or self._args or self._groups or self._lost or self._cgroups):
+            return Departed()
         gone = ~_among(self._deaths, living)
         ready = (self._final | (self._age >= _MAX_AGE)) & gone
-        deaths, waiting = _ordered(self._deaths[ready]), _ordered(self._deaths[gone & ~ready])
-        args = [self._args.pop(key, (b"", 0))[0] for key in _keys(deaths)]
-        self._deaths, self._final = self._deaths[~ready], self._final[~ready]
+        deaths = _ordered(take_rows(self._deaths, ready))
+        waiting = _ordered(take_rows(self._deaths, gone & ~ready))
+        unknown = (b"", 0)
+        args = [self._args.pop(key, unknown)[0] for key in _life_keys(deaths)]
+        self._deaths, self._final = take_rows(self._deaths, ~ready), self._final[~ready]
         self._age = self._age[~ready] + 1
         self._forget_args()
         groups, self._groups = merge_groups(self._groups), []
@@ -91,7 +107,9 @@ class LifeTracker:
 
     def _forget_args(self) -> None:
         """/proc has those of a life that goes on, from the next reading on."""
-        waiting = set(_keys(self._deaths))
+        if not self._args:
+            return
+        waiting = set(_life_keys(self._deaths))
         self._args = {
             key: (args, age + 1)
             for key, (args, age) in self._args.items()
@@ -99,8 +117,28 @@ class LifeTracker:
         }
 
 
-def _keys(events: npt.NDArray[np.void]) -> list[LifeKey]:
+def _life_keys(events: npt.NDArray[np.void]) -> list[LifeKey]:
     return list(zip(events["start_ns"].tolist(), events["kernel_pid"].tolist(), strict=True))
+
+
+def _keys(events: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """The same as one number each: no two lives of a PID begin exactly 2**42 ns (73 minutes) apart."""
+    keys: npt.NDArray[np.uint64] = (events["start_ns"] << np.uint64(22)) | events["kernel_pid"]
+    return keys
+
+
+def _match(keys: npt.NDArray[np.uint64], among: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """For each key its index among the others, or -1."""
+    if not len(among):
+        return np.full(len(keys), -1, dtype=np.int64)
+    order = np.argsort(among)
+    index = order[np.minimum(np.searchsorted(among, keys, sorter=order), len(among) - 1)]
+    return np.where(among[index] == keys, index, -1)
+
+
+def _joined(first: npt.NDArray[np.void], second: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    joined: npt.NDArray[np.void] = np.concatenate((row_bytes(first), row_bytes(second))).view(EXIT)
+    return joined
 
 
 def _among(deaths: npt.NDArray[np.void], living: TaskArray) -> npt.NDArray[np.bool_]:
@@ -114,7 +152,8 @@ def _among(deaths: npt.NDArray[np.void], living: TaskArray) -> npt.NDArray[np.bo
 
 
 def _ordered(deaths: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    return deaths[np.lexsort((deaths["start_ns"], deaths["pid"]))]
+    ordered: npt.NDArray[np.void] = take_rows(deaths, np.lexsort((deaths["start_ns"], deaths["pid"])))
+    return ordered
 
 
 def _tasks(deaths: npt.NDArray[np.void], flag: int) -> TaskArray:
@@ -126,7 +165,10 @@ def _tasks(deaths: npt.NDArray[np.void], flag: int) -> TaskArray:
     share = deaths["stime_ns"] / np.maximum(deaths["utime_ns"] + deaths["stime_ns"], 1)
     tasks["stime_ns"] = np.minimum((tasks["cpu_ns"] * share).astype(np.uint64), tasks["cpu_ns"])
     tasks["utime_ns"] = tasks["cpu_ns"] - tasks["stime_ns"]
-    tasks["rss_anon"] = deaths["rss_peak"]
-    tasks["flags"] = deaths["flags"] | flag
+    own_peak = deaths["flags"] & OWN_PEAK != 0
+    tasks["rss_anon"] = np.where(own_peak, deaths["rss_peak"], 0)
+    tasks["flags"] = deaths["flags"] & KTHREAD | flag
+    if flag:
+        tasks["flags"][~own_peak] |= PEAK_UNKNOWN
     tasks["state"] = ord("X")
     return tasks

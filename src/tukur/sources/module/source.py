@@ -125,8 +125,8 @@ class _Events:
         self._fd = _open(path)
         try:
             version, _ = parse_header(os.read(self._fd, _HEADER.size), path)
-            if version < EVENT_VERSION:
-                raise SourceUnavailableError(f"{path} has version {version}; {EVENT_VERSION} expected")
+            if version < 1:
+                raise SourceUnavailableError(f"{path} has version {version}; 1 to {EVENT_VERSION} expected")
         except BaseException:
             self.close()
             raise

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tukur.agent.recording.accounts import Accounts
-from tukur.records import ENDED, TASK, Departed, HostSample, Snapshot, compare
+from tukur.records import ENDED, PEAK_UNKNOWN, TASK, Departed, HostSample, Snapshot, compare
 
 SECOND = 10**9
 HOST = HostSample((), np.zeros(0, dtype=np.int64))
@@ -80,3 +80,46 @@ def test_a_reused_pid_is_two_lives() -> None:
     ended, rows = accounts.flush()
     assert [e.start_ns for e in ended] == [1]
     assert [(row.start_ns, row.cpu_ns) for row in rows] == [(100 * SECOND + 1, 3 * 10**6)]
+
+
+def departed(pid: int, peak: int | None, args: bytes = b"") -> Departed:
+    """One life that the kernel reported; `args`: of an exec that it was seen to call."""
+    tasks: Any = np.zeros(1, dtype=TASK)
+    tasks["pid"], tasks["start_ns"], tasks["rss_anon"] = pid, 1, peak or 0
+    tasks["flags"] = ENDED if peak is not None else ENDED | PEAK_UNKNOWN
+    return Departed(tasks, np.ones(1, dtype=np.uint64), np.zeros(1, dtype=np.int64), [args])
+
+
+def peak_of(end: Departed, *samples: Snapshot) -> int | None:
+    accounts, previous = Accounts(), np.empty(0, dtype=TASK)
+    for sample in samples:
+        accounts.add(sample, compare(sample.tasks, previous), Departed())
+        previous = sample.tasks
+    last = snapshot(110)
+    accounts.add(last, compare(last.tasks, previous), end)
+    (ended,), _ = accounts.flush()
+    return ended.rss_peak
+
+
+def test_a_peak_is_the_kernels_or_that_of_a_sample_and_else_unknown() -> None:
+    assert peak_of(departed(7, 500)) == 500
+    assert peak_of(departed(7, None)) is None
+    assert peak_of(departed(7, None), snapshot(100, (7, 1, 0, 300))) == 300
+    assert peak_of(departed(7, 500), snapshot(100, (7, 1, 0, 900))) == 900
+
+
+def test_a_peak_is_of_the_program_that_it_ended_as() -> None:
+    before, after = snapshot(100, (7, 1, 0, 900)), snapshot(101, (7, 1, 0, 30))
+    after.tasks["exec_id"] = 2
+    assert peak_of(departed(7, 20), before, after) == 30
+    # The exec came after the last sample.
+    assert peak_of(departed(7, 20, b"sleep\0"), before) == 20
+    assert peak_of(departed(7, None, b"sleep\0"), before) is None
+
+
+def test_of_a_zombie_that_was_never_seen_alive_no_peak_is_known() -> None:
+    accounts = Followed()
+    accounts.see(snapshot(100, (7, 1, 0, 0)))
+    accounts.see(snapshot(101))
+    (ended,), _ = accounts.flush()
+    assert ended.rss_peak is None

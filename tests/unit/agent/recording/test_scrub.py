@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tukur.agent.recording.scrub import HIDDEN, MAX_TEXT, Scrubber
+from tukur.agent.recording.scrub import _TOKENS, HIDDEN, MAX_TEXT, Scrubber
 
 
 def scrub(command: str, scrubber: Scrubber | None = None) -> str:
@@ -233,3 +233,106 @@ def test_a_title_that_a_process_gave_itself_is_shown_plain_and_still_without_sec
     assert scrubber.scrub([b"postgres: ada shop [local] idle  "]) == "postgres: ada shop [local] idle"
     assert scrubber.scrub([b"/opt/worker --type=zygote --password hunter2"]).endswith("--password ***")
     assert Scrubber(strip_all=True).scrub([b"/opt/worker --type=zygote"]) == "/opt/worker ***"
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "password",
+            "passwd",
+            "pwd",
+            "secret",
+            "token",
+            "api_key",
+            "apikey",
+            "private-key",
+            "creds",
+            "bearer",
+        ),
+        *(
+            "Authorization",
+            "cookie",
+            "connection_string",
+            "x-goog-auth-id",
+            "Basic ",
+            "Digest ",
+            "Negotiate ",
+        ),
+        *("https://", "a:b@", "mysql", "mariadb-dump", " -p", "sshpass", "-----BEGIN RSA PRIVATE KEY-----"),
+        *(
+            "AKIA",
+            "ghp_",
+            "github_pat_",
+            "glpat-",
+            "xoxb-",
+            "xapp-",
+            "hooks.slack.com/services/",
+            "eyJ",
+            "sk_live_",
+        ),
+        *(
+            "sk-",
+            "AIza",
+            "ya29.",
+            "npm_",
+            "pypi-",
+            "dop_v1_",
+            "hvs.",
+            "0123456789abcdef" * 3,
+            "ABCDEFGHIJKLMNOP",
+        ),
+        *(
+            "=",
+            ":",
+            " ",
+            "--",
+            "-",
+            "&",
+            '"',
+            "'",
+            "\u017f",
+            "\u212a",
+            "curl",
+            "-u",
+            "app",
+            "x",
+            "_",
+            "user:word",
+        ),
+    ]
+)
+
+
+@given(st.lists(st.lists(PIECES, min_size=1, max_size=6).map("".join), min_size=1, max_size=5))
+def test_nothing_is_missed_by_looking_only_at_what_could_hold_a_secret(words: list[str]) -> None:
+    argv = [word.encode() for word in words]
+    quick = Scrubber().scrub(argv)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tukur.agent.recording.scrub._is_marked", lambda _: True)
+        assert quick == Scrubber().scrub(argv)
+
+
+def test_every_kind_of_token_has_a_mark_of_its_own() -> None:
+    """Lest a pattern that is added is never looked for."""
+    examples = [
+        *(f"{kind}{'A' * 16}" for kind in ("AKIA", "ASIA", "AGPA", "AIDA", "AROA", "ABIA", "ACCA")),
+        *(f"gh{kind}_{'a' * 20}" for kind in "pousr"),
+        *(f"gl{kind}-{'a' * 16}" for kind in ["pat", "dt", "rt", "cbt", "ptt", "soat", "ft", "agent", "oas"]),
+        *(f"xox{kind}-{'a' * 8}" for kind in "abeoprs"),
+        *(f"github_pat_{'a' * 20}", f"xapp-{'a' * 8}", "hooks.slack.com/services/a", f"eyJ{'a' * 10}"),
+        *(
+            f"sk_live_{'a' * 10}",
+            f"rk_test_{'a' * 10}",
+            f"sk-{'a' * 20}",
+            f"AIza{'a' * 30}",
+            f"ya29.{'a' * 10}",
+        ),
+        *(
+            f"npm_{'a' * 30}",
+            f"pypi-{'a' * 30}",
+            f"dop_v1_{'a' * 40}",
+            *(f"hv{kind}.{'a' * 20}" for kind in "sbr"),
+        ),
+    ]
+    assert [scrub(f"app {example}") for example in examples] == [f"app '{HIDDEN}'" for _ in examples]
+    assert all(any(pattern.fullmatch(example) for example in examples) for pattern in _TOKENS)

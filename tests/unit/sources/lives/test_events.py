@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.events import death, execution, group, losses, new_cgroup, reaping
-from tukur.records import Losses
+from tukur.records import GROUP_SIZE_1, Losses
 from tukur.sources.lives.events import BadEventsError, parse_events
 
 
@@ -44,6 +44,13 @@ def test_an_event_that_grew_at_its_end_is_read_as_far_as_it_is_known() -> None:
     longer = bytearray(death(7, ppid=3))
     struct.pack_into("=I", longer, 16, len(longer) + 8)
     assert parse_events(bytes(longer) + bytes(8) + death(8)).exits["pid"].tolist() == [7, 8]
+
+
+def test_a_group_of_an_older_kernel_side_has_no_peak_that_is_known() -> None:
+    shorter = bytearray(group(1, b"sh", lives=3, rss_peak=7, peaks=3))[:GROUP_SIZE_1]
+    struct.pack_into("=I", shorter, 16, len(shorter))
+    groups = parse_events(bytes(shorter) + death(7) + group(2, b"ls", peaks=2)).groups
+    assert groups[["ppid", "lives", "peaks"]].tolist() == [(1, 3, 0), (2, 0, 2)]
 
 
 def test_the_last_exec_of_a_life_counts() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tests.support.events import death, execution, group, losses, reaping
-from tukur.records import ENDED, TASK, Losses
+from tukur.records import ENDED, OWN_PEAK, PEAK_UNKNOWN, TASK, Losses
 from tukur.sources.lives.events import parse_events
 from tukur.sources.lives.tracker import LifeTracker
 
@@ -27,8 +27,10 @@ def fed(*events: bytes) -> LifeTracker:
 
 def test_a_reaped_life_has_the_final_account_and_the_deaths_identity() -> None:
     tracker = fed(
-        death(7, ppid=3, uid=1000, comm=b"cc1", cpu_ns=1, at_ns=50, status=0),
-        reaping(7, cpu_ns=900, utime_ns=100, stime_ns=300, rss_peak=4096, at_ns=80, status=256),
+        death(
+            *(7,), ppid=3, uid=1000, comm=b"cc1", cpu_ns=1, at_ns=50, rss_peak=4096, flags=OWN_PEAK, status=0
+        ),
+        reaping(7, cpu_ns=900, utime_ns=100, stime_ns=300, rss_peak=9999, at_ns=80, status=256),
     )
     found = tracker.departed(NOBODY)
     (task,) = found.tasks
@@ -42,6 +44,12 @@ def test_a_reaped_life_has_the_final_account_and_the_deaths_identity() -> None:
     assert int(task["rss_anon"]) == 4096
     assert (int(task["flags"]), chr(task["state"])) == (ENDED, "X")
     assert (found.end_ns.tolist(), found.status.tolist()) == ([50], [256])
+
+
+def test_a_peak_that_is_not_its_own_is_unknown() -> None:
+    """As of every death by a kernel side that knows nothing of whose it is."""
+    (task,) = fed(death(7, rss_peak=4096), reaping(7, rss_peak=4096)).departed(NOBODY).tasks
+    assert (int(task["rss_anon"]), int(task["flags"])) == (0, ENDED | PEAK_UNKNOWN)
 
 
 def test_a_life_is_told_once() -> None:

@@ -1040,6 +1040,10 @@ export interface components {
             faults: {
                 [key: string]: number;
             };
+            /** @description CPU time of the agent since it began, microseconds, by part of its work: read (processes), host (its figures), collect (lives that ended), account, encode, send, spool, other. Empty: offline, or an older agent. */
+            agent_cost_us?: {
+                [key: string]: number;
+            };
         };
         /**
          * HostChange
@@ -1388,7 +1392,8 @@ export interface components {
             cpu: number | null;
             /** @description Since its start, seconds. */
             cpu_time: number;
-            rss: number;
+            /** @description Of a process that has ended its peak; null: unknown. */
+            rss: number | null;
             swap: number;
             vsz: number;
             /** @description Bytes read from storage. Per second since the previous sample; null: unknown, as in the first sample of an agent's run. */
