@@ -33,7 +33,6 @@ LOAD = """
 (while :; do head -c 3000000 /dev/zero > /tmp/x; sleep 0.1; done) &
 (while :; do :; done) &
 nice -n 7 sleep 1000 &
-inside mainless 1234 24 &
 """
 COMPARE = f"""{PREPARE}
 insmod /tukur_ram.ko && insmod /tukur_cpu.ko || exit 1
