@@ -15,7 +15,7 @@ from typing import Any
 from bench._load import processes
 from bench._report import Row
 from bench._size import Size
-from tukur.sources.base import SourceUnavailableError
+from tukur.sources.base import Source, SourceUnavailableError
 from tukur.sources.bpf.source import BpfSource
 from tukur.sources.module.source import ModuleSource
 from tukur.sources.procfs.source import ProcfsSource
@@ -27,6 +27,13 @@ HOW_TO_READ = (
 )
 
 BUSY = 5
+SUBJECTS: dict[str, Callable[[], Source]] = {
+    "module": ModuleSource,
+    "bpf": BpfSource,
+    "bpf iter/task": partial(BpfSource, "iterator"),
+    "procfs": ProcfsSource,
+}
+"""`bpf` is the form that the kernel takes, which is the iterator's too before Linux 6.7."""
 PSUTIL_FIELDS = (
     *("pid", "ppid", "name", "uids", "gids", "status", "nice", "num_threads", "create_time"),
     *("cpu_times", "memory_info", "io_counters", "num_ctx_switches"),
@@ -53,7 +60,7 @@ def run(size: Size) -> list[Row]:
 
 
 def _measure(size: int, samples: int) -> Iterator[dict[str, Any]]:
-    for subject, make in (("module", ModuleSource), ("bpf", BpfSource), ("procfs", ProcfsSource)):
+    for subject, make in SUBJECTS.items():
         row: dict[str, Any] = {"subject": subject, "processes": size}
         try:
             source = make()

@@ -18,7 +18,7 @@ from bench._size import Size
 from tests.support.running import running, the_host, tukur
 from tests.support.waiting import eventually
 from tukur.agent.facts import boot_id
-from tukur.sources.proc import CLOCK_TICK_NS, read_stat
+from tukur.sources.proc import read_stat
 
 HOW_TO_READ = (
     "One process after another, with the embedded database. This includes three commits to disk: the "
@@ -47,7 +47,7 @@ def run(size: Size) -> list[Row]:
 def _order(client: httpx.Client, host_id: str, pid: int) -> None:
     stat = read_stat(pid)
     assert stat is not None
-    target = {"boot_id": boot_id(), "pid": pid, "start_ns": str(stat.start_ticks * CLOCK_TICK_NS)}
+    target = {"boot_id": boot_id(), "pid": pid, "start_ns": str(stat.start_ns)}
     made = client.post(f"/api/hosts/{host_id}/orders", json={**target, "signal": "KILL"})
     made.raise_for_status()
     told = client.get(f"/api/orders/{made.json()['order_id']}", params={"wait_s": 10}).json()

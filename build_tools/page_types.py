@@ -14,7 +14,7 @@ import numpy as np
 
 from tukur.protocol.frames import FRAME_VERSION, decode_frame, encode_frame
 from tukur.protocol.messages import Image
-from tukur.records import ENDED, KTHREAD, ROW, HostRates
+from tukur.records import ENDED, KTHREAD, ROW, DeviceRates, HostRates
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "web" / "src" / "lib" / "frame" / "fields.ts"
@@ -23,6 +23,7 @@ OPTIONAL_IMAGES = ("pod", "slice")
 """Columns that agents of earlier versions do not send."""
 
 _HOST_KINDS = {float: "number", int: "number", list[float]: "numbers", list[int]: "numbers"}
+_DEVICE_KINDS = {str: "string", float: "number"}
 _IMAGE_KINDS = {bool: "boolean", int: "number", str: "string"}
 
 
@@ -54,6 +55,11 @@ def _image_fields() -> dict[str, str]:
     return {name: _IMAGE_KINDS[type(column[0])] for name, column in frame.images.items()}
 
 
+def _device_fields() -> dict[str, str]:
+    hints = typing.get_type_hints(DeviceRates)
+    return {name: _DEVICE_KINDS[hint] for name, hint in hints.items()}
+
+
 def _constant(name: str, comment: str, fields: dict[str, str] | dict[str, int]) -> str:
     lines = "".join(
         f"  {key}: {value},\n" if isinstance(value, int) else f'  {key}: "{value}",\n'
@@ -74,6 +80,7 @@ def render() -> str:
             _constant("ROW_FIELDS", "ROW: type and size in bytes of each packed column.", _row_fields()),
             _constant("ROW_FLAGS", "Bits of the column `flags`.", {"kthread": KTHREAD, "ended": ENDED}),
             _constant("IMAGE_FIELDS", "The columns of `images`.", _image_fields()),
+            _constant("DEVICE_FIELDS", "The columns of `devices`.", _device_fields()),
             f"/** {later} */\nexport const OPTIONAL_IMAGES = [{optional}] as const;\n",
         )
     )

@@ -22,6 +22,8 @@ typedef int __s32;
 typedef unsigned long long __u64;
 typedef long long __s64;
 typedef _Bool bool;
+#define true 1
+#define false 0
 
 #define SEC(name) __attribute__((section(name), used))
 #define __ksym __attribute__((section(".ksyms")))
@@ -40,6 +42,7 @@ typedef _Bool bool;
 #define SEC_MAPS SEC(".maps")
 
 #define BPF_MAP_TYPE_HASH 1
+#define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_MAP_TYPE_RINGBUF 27
@@ -47,6 +50,7 @@ typedef _Bool bool;
 #define BPF_F_NO_PREALLOC 1
 #define BPF_LOCAL_STORAGE_GET_F_CREATE 1
 #define BPF_ANY 0
+#define BPF_F_MMAPABLE (1U << 10)
 #define BPF_RB_NO_WAKEUP 1
 
 struct seq_file;
@@ -154,9 +158,15 @@ typedef struct {
 
 #define SIGNAL_GROUP_EXIT 0x00000004
 
+struct list_head {
+	struct list_head *next;
+	struct list_head *prev;
+} __core;
+
 struct signal_struct {
 	atomic_t live;
 	int nr_threads;
+	struct list_head thread_head;
 	int group_exit_code;
 	unsigned int flags;
 	unsigned long maxrss;
@@ -200,11 +210,6 @@ struct percpu_counter {
 
 struct mm_struct___percpu {
 	struct percpu_counter rss_stat[NR_MM_COUNTERS];
-} __core;
-
-struct list_head {
-	struct list_head *next;
-	struct list_head *prev;
 } __core;
 
 struct task_struct {

@@ -5,7 +5,7 @@
 #ifndef TUKUR_BPF_USAGE_H
 #define TUKUR_BPF_USAGE_H
 
-/* Usage of one thread. The reader divides cpu_ns by utime and stime as cputime_adjust() does. */
+/* Usage of one thread; utime and stime as ticks charged them, to be scaled to cpu_ns. */
 #define FILL_USAGE(record, task)                                  \
 	do {                                                      \
 		(record)->cpu_ns = (task)->se.sum_exec_runtime;   \
@@ -17,6 +17,20 @@
 		(record)->write_bytes = (task)->ioac.write_bytes; \
 		(record)->nvcsw = (task)->nvcsw;                  \
 		(record)->nivcsw = (task)->nivcsw;                \
+	} while (0)
+
+/* Adds that of one more thread. */
+#define ADD_USAGE(record, task)                                    \
+	do {                                                       \
+		(record)->cpu_ns += (task)->se.sum_exec_runtime;   \
+		(record)->utime_ns += (task)->utime;               \
+		(record)->stime_ns += (task)->stime;               \
+		(record)->minflt += (task)->min_flt;               \
+		(record)->majflt += (task)->maj_flt;               \
+		(record)->read_bytes += (task)->ioac.read_bytes;   \
+		(record)->write_bytes += (task)->ioac.write_bytes; \
+		(record)->nvcsw += (task)->nvcsw;                  \
+		(record)->nivcsw += (task)->nivcsw;                \
 	} while (0)
 
 /* Usage of the exited threads of its process. */

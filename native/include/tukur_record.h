@@ -41,7 +41,9 @@
  * Not a process but one live thread of it other than its leader: pid is the
  * process's, and only start_ns (of the process), cpu_ns, utime_ns, stime_ns,
  * minflt, majflt, read_bytes, write_bytes, nvcsw and nivcsw are filled. The
- * reader adds them to the process's record and passes none of them on.
+ * reader adds them to the process's record and passes none of them on. Where
+ * the leader has ended, all is filled of the first thread that lives, and the
+ * process's record takes its memory, owner, state and the like.
  */
 #define TUKUR_TASK_THREAD (1U << 1)
 /* The process has exited: counters are final, memory is its peak. Set by the reader. */
@@ -81,7 +83,8 @@ struct tukur_task {
 	__u32 flags;         /* TUKUR_TASK_*                                         */
 	__s16 nice;          /* -20 .. 19                                            */
 	__s16 oom_score_adj; /* -1000 .. 1000                                        */
-	__u8 state;          /* the leader's, a letter as in proc(5): R S D T t Z X I */
+	__u8 state;          /* a letter as in proc(5): R S D T t Z X I; of the leader, or of a
+				thread that lives once the leader has ended          */
 	__u8 policy;         /* SCHED_*: 0 other, 1 fifo, 2 rr, 3 batch, 5 idle, 6 deadline */
 	__u16 pad0;          /* zero */
 	char comm[TUKUR_COMM_LEN]; /* NUL-padded; any bytes */

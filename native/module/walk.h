@@ -10,6 +10,8 @@
  *  - An mm_struct is freed with its last reference, so task->mm is read under
  *    task_lock(), which exit_mm() and exec hold while they replace it. No
  *    reference is taken: dropping the last one could sleep.
+ *  - The threads of a process are a list under RCU whose head is in signal_struct:
+ *    it can be walked from the leader, which stays in it until it is reaped.
  *  - A thread that exits moves its usage into signal_struct under stats_lock.
  *    Reading both in one section of that lock counts each thread once.
  */
@@ -54,6 +56,24 @@ static inline u64 tukur_mm_bytes(struct mm_struct *mm, int counter)
 	return (u64)get_mm_counter(mm, counter) << PAGE_SHIFT;
 }
 
+/*
+ * Whose state, memory, owner and cgroup are the process's: the leader's, or, where it has
+ * exited while others go on, those of the first thread that still has memory. Called under RCU.
+ */
+static inline struct task_struct *tukur_live_thread(struct task_struct *leader)
+{
+	struct task_struct *thread;
+
+	/* Without a lock: it is only compared. exit_mm() has cleared it for good. */
+	if (READ_ONCE(leader->mm) || leader->flags & PF_KTHREAD)
+		return leader;
+	__for_each_thread(leader->signal, thread)
+		if (READ_ONCE(thread->mm))
+			return thread;
+	return leader;
+}
+
+/* @task: any thread of the process. */
 static inline void tukur_fill_memory(struct tukur_task *record, struct task_struct *task)
 {
 	struct mm_struct *mm;
@@ -80,18 +100,20 @@ static inline void tukur_fill_cgroup(struct tukur_task *record, struct task_stru
 #endif
 }
 
-static inline void tukur_fill_identity(struct tukur_task *record, struct task_struct *task)
+static inline void tukur_fill_identity(struct tukur_task *record, struct task_struct *leader,
+				       struct task_struct *live)
 {
-	record->start_ns = task->start_boottime;
-	record->threads = READ_ONCE(task->signal->nr_threads);
-	record->exec_id = (u32)task->self_exec_id;
-	record->flags = task->flags & PF_KTHREAD ? TUKUR_TASK_KTHREAD : 0;
-	record->nice = task_nice(task);
-	record->oom_score_adj = task->signal->oom_score_adj;
-	record->state = task_state_to_char(task);
-	record->policy = task->policy;
+	record->start_ns = leader->start_boottime;
+	/* An exited leader counts until it is reaped, with the last of the others. */
+	record->threads = READ_ONCE(leader->signal->nr_threads) - (live != leader);
+	record->exec_id = (u32)live->self_exec_id;
+	record->flags = leader->flags & PF_KTHREAD ? TUKUR_TASK_KTHREAD : 0;
+	record->nice = task_nice(live);
+	record->oom_score_adj = leader->signal->oom_score_adj;
+	record->state = task_state_to_char(live);
+	record->policy = live->policy;
 	/* Before 6.5 the rest of an earlier, longer name remains after the NUL. */
-	strscpy_pad(record->comm, task->comm, sizeof(record->comm));
+	strscpy_pad(record->comm, leader->comm, sizeof(record->comm));
 }
 
 static inline void tukur_add_thread(struct tukur_task *record, const struct task_struct *thread)
@@ -170,12 +192,13 @@ static inline void tukur_fill_usage(struct tukur_task *record, struct task_struc
 }
 
 /* PIDs and owner as seen from the reader's namespaces. */
-static inline void tukur_fill_ids(struct tukur_task *record, struct task_struct *task,
-				  const struct pid *pid, const struct tukur_view *view)
+static inline void tukur_fill_ids(struct tukur_task *record, struct task_struct *leader,
+				  struct task_struct *live, const struct pid *pid,
+				  const struct tukur_view *view)
 {
-	const struct cred *cred = __task_cred(task);
+	const struct cred *cred = __task_cred(live);
 
-	record->ppid = task_ppid_nr_ns(task, view->ns);
+	record->ppid = task_ppid_nr_ns(leader, view->ns);
 	record->ns_pid = pid->numbers[pid->level].nr;
 	record->uid = from_kuid_munged(view->user_ns, cred->euid);
 	record->gid = from_kgid_munged(view->user_ns, cred->egid);
@@ -190,7 +213,7 @@ static inline unsigned int tukur_walk(struct tukur_walk *walk, struct tukur_task
 				      unsigned int capacity)
 {
 	unsigned int filled = 0, visited;
-	struct task_struct *task;
+	struct task_struct *leader, *live;
 	struct tukur_task *record;
 	struct pid *pid;
 
@@ -202,15 +225,18 @@ static inline unsigned int tukur_walk(struct tukur_walk *walk, struct tukur_task
 			break;
 		}
 		/* Only a thread group leader has this type, also one that became it by exec. */
-		task = pid_task(pid, PIDTYPE_TGID);
-		if (!task || !tukur_is_visible(walk->view, task))
+		leader = pid_task(pid, PIDTYPE_TGID);
+		if (!leader)
+			continue;
+		live = tukur_live_thread(leader);
+		if (!tukur_is_visible(walk->view, live))
 			continue;
 		record = &records[filled++];
 		memset(record, 0, sizeof(*record));
 		record->pid = walk->next;
-		tukur_fill_ids(record, task, pid, walk->view);
-		tukur_fill_identity(record, task);
-		walk->fill(record, task);
+		tukur_fill_ids(record, leader, live, pid, walk->view);
+		tukur_fill_identity(record, leader, live);
+		walk->fill(record, live);
 	}
 	rcu_read_unlock();
 	return filled;

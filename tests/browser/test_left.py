@@ -1,4 +1,4 @@
-"""Hosts that left fold away on the page, and can be shown."""
+"""Several hosts: a link leads to its own host, and those that left fold away."""
 
 import asyncio
 import re
@@ -15,6 +15,8 @@ from tukur.hub.store.control.instances import InstanceRow, Judged
 from tukur.hub.store.store import Store
 
 LEFT = "33333333-2222-3333-4444-555555555555"
+FIRST = "44444444-2222-3333-4444-555555555555"
+GONE = "55555555-2222-3333-4444-555555555555"
 GROUP = "regions/europe-west1/instanceGroupManagers/web"
 
 
@@ -24,6 +26,13 @@ async def add_left(data: Path) -> None:
     row = InstanceRow("4711", "web-aaaa", GROUP, "europe-west1-b")
     await store.control.instances.enrol(LEFT, bytes(32), row, now_ms)
     await store.control.instances.judge([Judged(LEFT, "left", "deleting", now_ms)])
+    await store.close()
+
+
+async def add_first(data: Path) -> None:
+    """A host that has joined and whose name comes before any other."""
+    store = await Store.open(data)
+    await store.control.instances.enrol(FIRST, bytes(31) + b"1", InstanceRow("42", "aaaa", GROUP, "b"), 0)
     await store.close()
 
 
@@ -77,3 +86,28 @@ def test_the_hosts_page_has_each_host_with_its_last_minutes_and_those_that_left_
     page.get_by_label("Filter hosts").fill("WEB")
     rows.get_by_role("link", name="web-aaaa").click()
     page.get_by_text("web-aaaa, over time").wait_for()
+
+
+def test_an_address_names_its_host_and_leads_nowhere_else(page: Page, up: Up) -> None:
+    (host,) = page.request.get(f"{up.url}/api/hosts").json()["hosts"]
+    host_id, name = host["host_id"], host["name"]
+    # A link from before, without a host, leads to the first; from then on the address names it.
+    page.wait_for_url(f"**/?host={host_id}")
+    over_time = page.get_by_role("navigation").get_by_role("link", name="Over time")
+    expect(over_time).to_have_attribute("href", f"/over-time?host={host_id}")
+    over_time.click()
+    page.wait_for_url(re.compile(rf"/over-time\?host={host_id}&from="))
+    # Another host joins, and comes first in the list.
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(asyncio.run, add_first(up.data)).result()
+    page.reload()
+    expect(page.get_by_role("heading", name=f"{name}, over time")).to_be_attached()
+    page.goto(f"{up.url}/")
+    expect(page.get_by_role("heading", name="aaaa, live")).to_be_attached()
+    # What is not there is not replaced by what is.
+    page.goto(f"{up.url}/over-time?host={GONE}&at=1000000000000")
+    expect(page.get_by_role("heading", name="No such host")).to_be_visible()
+    expect(page.get_by_text(GONE)).to_be_visible()
+    expect(page.locator("[role=row]")).to_have_count(0)
+    page.get_by_role("link", name="hosts that you can see").click()
+    expect(page.get_by_role("rowheader", name=name)).to_be_visible()

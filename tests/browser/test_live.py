@@ -18,6 +18,10 @@ time.sleep(120)
 """
 
 
+VERY_BUSY = f"import os; os.nice(-39)\n{BUSY}"
+"""More than half a core, whatever else runs on the machine."""
+
+
 def test_the_link_signs_in_once_and_leaves_no_token_behind(
     up: Up, browser: Browser, complaints: list[str]
 ) -> None:
@@ -41,10 +45,18 @@ def test_the_link_signs_in_once_and_leaves_no_token_behind(
 def test_without_a_session_every_page_leads_to_the_sign_in_page_and_back(up: Up, browser: Browser) -> None:
     with browser.new_context() as context:
         page = context.new_page()
-        page.goto(f"{up.url}/over-time?from=1000000000000&to=1000000300000&at=1000000100000")
+        path = "/over-time?from=1000000000000&to=1000000300000&at=1000000100000&filter=user%3Aroot"
+        page.goto(up.url + path)
         page.wait_for_url("**/sign-in")
         page.goto(new_link(up))
-        page.wait_for_url("**/over-time?from=1000000000000&to=1000000300000&at=1000000100000")
+        # With its whole query, to which the page adds the host that it shows.
+        page.wait_for_url(re.compile(re.escape(path) + "&host=[0-9a-f-]{36}$"))
+        expect(page.get_by_label("Filter processes")).to_have_value("user:root")
+        page.context.clear_cookies()
+        page.goto(f"{up.url}/audit?actor=nobody")
+        page.wait_for_url("**/sign-in")
+        page.goto(new_link(up))
+        page.wait_for_url("**/audit?actor=nobody")
 
 
 def test_a_process_that_begins_is_in_the_table_within_two_seconds(live: Page, spawn: Spawn) -> None:
@@ -141,6 +153,87 @@ def test_rows_keep_their_places_under_the_pointer(live: Page, spawn: Spawn) -> N
     until(live, lambda: order_of(live) == [busy.pid, quiet.pid], 3, "the order moves again")
 
 
+def test_a_pointer_that_rests_does_not_hide_a_busy_process_and_keeps_its_row(
+    live: Page, spawn: Spawn
+) -> None:
+    quiet = [spawn(IDLE, "rest-on-me") for _ in range(3)]
+    first, chosen, last = sorted(quiet, key=lambda child: child.pid)
+    type_filter(live, "rest-on-me")
+    pids = [first.pid, chosen.pid, last.pid]
+    until(live, lambda: order_of(live) == pids, 8, "all are there, and none does anything any more")
+    row(live, chosen.pid).hover()
+    busy = spawn(BUSY, "rest-on-me")
+    expect(row(live, busy.pid)).to_be_visible(timeout=3000)
+    expect(live.get_by_text("order pinned")).to_be_visible()
+    pids = [busy.pid, chosen.pid, first.pid, last.pid]
+    until(
+        live,
+        lambda: order_of(live) == pids,
+        9,
+        "the busy one is on top, the others beneath the pointer's row",
+    )
+    expect(live.get_by_text("the row under the pointer stays in its place")).to_be_visible()
+    # It stays where it is even if it ends; a press meets it and nothing else.
+    chosen.kill()
+    chosen.wait()
+    expect(cell(live, chosen.pid, "name")).to_contain_text("ended", timeout=3000)
+    next_samples(live, 1)
+    assert order_of(live)[1] == chosen.pid
+    live.mouse.down()
+    live.mouse.up()
+    expect(row(live, chosen.pid)).to_have_attribute("aria-selected", "true")
+    # It moves again: the others are pinned again, before anything can be pressed.
+    expect(live.get_by_text("order pinned")).to_be_visible()
+    busy.kill()
+    busy.wait()
+    next_samples(live, 2)
+    assert order_of(live)[:2] == [busy.pid, chosen.pid]
+    live.mouse.move(*KEEP_OFF)
+    expect(row(live, chosen.pid)).to_have_count(0)
+
+
+def test_a_busy_process_out_of_sight_is_counted_and_gone_to(live: Page, spawn: Spawn) -> None:
+    busy = spawn(VERY_BUSY)
+    cpu = cell(live, busy.pid, "cpu")
+    until(live, lambda: float(cpu.inner_text()) > 50, 8, "it is busy and on top")
+    grid = live.locator(".grid")
+    grid.evaluate("(grid) => { grid.scrollTop = grid.scrollHeight; }")
+    expect(row(live, busy.pid)).to_have_count(0)
+    live.get_by_role("button", name=re.compile(r"above 50 % (is|are) out of sight")).click()
+    # Another process may be busier still.
+    until(live, lambda: grid.evaluate("(grid) => grid.scrollTop") < 2000, 3, "it scrolls to the top")
+    expect(row(live, busy.pid)).to_be_visible()
+
+
+def test_a_row_that_has_just_ended_tells_that_at_once_and_how_as_soon_as_it_is_recorded(
+    live: Page, spawn: Spawn
+) -> None:
+    child = spawn("import time; time.sleep(1.5); raise SystemExit(7)", "soon-over")
+    type_filter(live, "soon-over")
+    row(live, child.pid).hover()
+    child.wait()
+    expect(cell(live, child.pid, "name")).to_contain_text("ended", timeout=3000)
+    dialog = open_dialog(live, child.pid)
+    expect(dialog.get_by_text("This process has ended")).to_be_visible(timeout=1000)
+    expect(dialog).to_contain_text("soon-over")
+    expect(dialog.get_by_text("Started")).to_be_visible()
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+    expect(dialog.get_by_role("button", name=re.compile("^Send"))).to_have_count(0)
+    # Blocks reach the store within ten seconds.
+    expect(dialog.get_by_text("exited with code 7")).to_be_visible(timeout=25_000)
+
+
+def test_a_click_on_a_live_chart_may_slip_and_leads_to_its_second_of_this_host(live: Page) -> None:
+    box = live.locator(".u-over").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + 0.7 * box["width"], box["y"] + 40
+    live.mouse.move(x, y)
+    live.mouse.down()
+    live.mouse.move(x + 2, y + 1)
+    live.mouse.up()
+    live.wait_for_url(re.compile(r"/over-time\?host=[0-9a-f-]{36}&from=\d+&to=\d+&at=\d+"))
+
+
 def test_the_keyboard_alone_filters_chooses_and_opens(live: Page, spawn: Spawn) -> None:
     child = spawn(IDLE, "keys-only")
     type_filter(live, "keys-only")
@@ -198,8 +291,11 @@ def test_columns_are_chosen_and_remembered(live: Page) -> None:
 def test_a_lost_hub_is_told_and_comes_back_by_itself(up: Up, live: Page, complaints: list[str]) -> None:
     up.kill("hub")
     expect(live.get_by_text("Connection to the hub lost")).to_be_visible(timeout=5000)
+    expect(live.get_by_text("no response from the hub since")).to_be_visible(timeout=5000)
+    expect(live.locator("header .online")).to_have_count(0)
     expect(live.locator(".grid.stale")).to_be_visible()
     live.wait_for_selector("main[data-state=live]", timeout=30_000)
     expect(live.locator(".grid.stale")).to_have_count(0)
+    expect(live.locator("header .online")).to_have_text("online")
     # That requests fail while there is no hub is what this is about.
     complaints.clear()

@@ -1,21 +1,25 @@
 """The over-time page: any recorded second, and who did it."""
 
+import asyncio
 import contextlib
 import re
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from subprocess import Popen
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser._parts import KEEP_OFF, cell, open_dialog, recorded, row, type_filter, until
 from tests.browser.conftest import BUSY, IDLE, Spawn, new_link
+from tests.support.record import SECOND, Machine
 from tests.support.running import Up, newest_ms, row_of, the_host
 from tests.support.waiting import eventually
+from tukur.hub.store.store import Store
 
 
 @dataclass
@@ -37,7 +41,7 @@ def past(up: Up) -> Iterator[Past]:
 
         def works() -> bool:
             row = row_of(client, host_id, ended.pid)
-            return row is not None and row["cpu"] > 0.2
+            return row is not None and (row["cpu"] or 0) > 0.2
 
         eventually(works, 10, "it is in the table with its CPU")
         # What is chosen of the record must have a length: two seconds on each side.
@@ -160,6 +164,75 @@ def test_the_cursor_steps_by_keys_and_stands_where_one_clicks(then: Page, past: 
     expect(shown).to_have_attribute("data-at", str(at_of(then)))
 
 
+@pytest.mark.parametrize("slip", [0, 2, 4, -3])
+def test_a_click_may_slip_by_some_pixels(then: Page, past: Past, slip: int) -> None:
+    for chart in then.locator(".u-over").all()[:: 3 if slip else 1]:
+        then.goto(re.sub(r"([?&])at=\d+", rf"\1at={past.lived_ms}", then.url))
+        box = chart.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 4, box["y"] + 40
+        then.mouse.move(x, y)
+        then.mouse.down()
+        then.mouse.move(x + slip, y + 2)
+        then.mouse.up()
+        until(then, lambda: abs(at_of(then) - (past.lived_ms - 10_000)) <= 1000, 3, "the cursor is there")
+        assert span_of(then) == 40_000
+
+
+def test_a_finger_moves_the_cursor_by_a_tap_and_zooms_by_a_drag(
+    context: BrowserContext, browser: Browser, then: Page, past: Past
+) -> None:
+    with browser.new_context(has_touch=True, storage_state=context.storage_state()) as touch:
+        page = touch.new_page()
+        page.goto(then.url)
+        page.wait_for_selector("main[data-shown] [role=row][data-pid]")
+        box = page.locator(".u-over").first.bounding_box()
+        assert box is not None
+        y = box["y"] + 40
+        page.touchscreen.tap(box["x"] + 0.25 * box["width"], y)
+        until(page, lambda: abs(at_of(page) - (past.lived_ms - 10_000)) <= 1000, 3, "the cursor is there")
+        assert span_of(page) == 40_000
+        finger = touch.new_cdp_session(page)
+        for kind, share in (("Start", 0.25), ("Move", 0.5), ("Move", 0.75), ("End", None)):
+            points = [] if share is None else [{"x": box["x"] + share * box["width"], "y": y}]
+            finger.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+        until(page, lambda: abs(span_of(page) - 20_000) <= 2000, 3, "zoomed in")
+
+
+def test_without_the_hub_the_page_says_so_and_goes_on_by_itself(
+    then: Page, up: Up, past: Past, complaints: list[str]
+) -> None:
+    main, host_state = then.locator("main"), then.locator("header .state")
+    expect(host_state).to_have_text("online")
+    then.route("**/api/**", lambda route: route.abort())
+    then.route("**/healthz", lambda route: route.abort())
+    then.get_by_role("button", name="Play").click()
+    expect(host_state).to_contain_text("no response from the hub since", timeout=8000)
+    # Playing stays where there is a table.
+    expect(main).to_have_attribute("data-at", str(past.lived_ms), timeout=4000)
+    expect(then.locator(".grid.stale")).to_have_count(0)
+    then.get_by_role("button", name="Pause").click()
+    # Who moves the cursor all the same is told which second the table is of.
+    then.get_by_role("button", name="+10 s", exact=True).click()
+    expect(then.get_by_test_id("recorded")).to_contain_text("the table is still that of")
+    expect(then.locator(".grid.stale")).to_be_visible()
+    then.unroute_all()
+    expect(host_state).to_have_text("online", timeout=8000)
+    expect(then.locator(".grid.stale")).to_have_count(0)
+    expect(then.get_by_test_id("recorded")).to_contain_text("All processes at")
+    assert all("ERR_FAILED" in text for text in complaints), complaints
+    complaints.clear()
+
+
+def test_a_link_shows_the_same_filter_and_the_same_process(then: Page, past: Past) -> None:
+    type_filter(then, "lived-once")
+    row(then, past.ended_pid).click()
+    then.wait_for_url("**&filter=lived-once&process=*")
+    then.reload()
+    expect(then.get_by_label("Filter processes")).to_have_value("lived-once")
+    expect(row(then, past.ended_pid)).to_have_attribute("aria-selected", "true")
+
+
 def test_a_link_shows_the_same_second_again(then: Page, past: Past) -> None:
     then.reload()
     expect(then.locator("main")).to_have_attribute("data-at", str(past.lived_ms))
@@ -172,3 +245,36 @@ def test_where_nothing_is_recorded_it_says_how_near_the_record_comes(then: Page,
     then.goto(f"{up.url}/over-time?from={long_ago}&to={long_ago + 60_000}&at={long_ago}")
     expect(then.get_by_test_id("recorded")).to_contain_text("Nothing was recorded at that second")
     expect(then.get_by_test_id("recorded")).to_contain_text("after it")
+
+
+def test_a_second_that_passed_twice_offers_both_samples(page: Page, up: Up) -> None:
+    (host,) = page.request.get(f"{up.url}/api/hosts").json()["hosts"]
+    machine = Machine(wall_ns=int(time.time() - 3600) * SECOND)
+    at_ms = machine.wall_ns // 1_000_000 + 7000
+    machine.start(10, "before-it")
+    blocks = [machine.block(10), machine.block(10)]
+    machine.wall_ns -= 15 * SECOND
+    machine.end(10)
+    machine.start(11, "after-it")
+    blocks += [machine.block(10), machine.block(10)]
+
+    async def put() -> None:
+        store = await Store.open(up.data)
+        try:
+            assert await store.facts.blocks.put([(host["host_id"], block) for block in blocks]) == [None] * 4
+        finally:
+            await store.close()
+
+    # The browser's own loop runs in this thread.
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(asyncio.run, put()).result()
+    page.goto(f"{up.url}/over-time?from={at_ms - 20_000}&to={at_ms + 20_000}&at={at_ms}")
+    samples = page.get_by_role("group", name="Samples of this second")
+    expect(samples).to_contain_text("this second passed 2 times", timeout=10_000)
+    expect(row(page, 11)).to_be_visible()
+    samples.get_by_role("button", name="1").click()
+    expect(row(page, 10)).to_be_visible()
+    expect(row(page, 11)).to_have_count(0)
+    expect(samples.get_by_role("button", name="1")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="+1 s").click()
+    expect(row(page, 11)).to_be_visible()

@@ -11,7 +11,8 @@ import pytest
 
 from tukur.records import TASK
 from tukur.sources.base import Source, SourceUnavailableError
-from tukur.sources.crosscheck import MIN_READINGS, compare_all, take
+from tukur.sources.bpf.source import FORMS, BpfSource
+from tukur.sources.crosscheck import MIN_READINGS, compare_all, compare_readings, take
 from tukur.sources.registry import SOURCES
 
 LOAD = textwrap.dedent(
@@ -70,4 +71,28 @@ def test_they_agree_about_every_field_under_load(sources: list[Source]) -> None:
     for comparison in compare_all([source.name for source in sources], readings, os.cpu_count() or 1):
         assert [field for field in comparison.fields if not field.agrees] == []
         assert {field.field for field in comparison.fields} < {*(TASK.names or ()), "(presence)"}
+        assert all(field.equal + field.within for field in comparison.fields)
+
+
+@pytest.fixture
+def forms() -> Iterator[list[BpfSource]]:
+    found: list[BpfSource] = []
+    for form in FORMS:
+        with contextlib.suppress(SourceUnavailableError):
+            found.append(BpfSource(form))
+    yield found
+    for source in found:
+        source.close()
+
+
+def test_both_forms_of_the_ebpf_source_agree_about_every_field_under_load(forms: list[BpfSource]) -> None:
+    if len(forms) < 2:
+        pytest.skip("only one form works here")
+    with load():
+        readings = take(forms, seconds=4, pause_s=0.1)
+    walks, iterators = readings
+    # The other way round it is the next walk that lies between two readings of the iterator.
+    for first, second in ((walks, iterators), (iterators, walks[1:])):
+        comparison = compare_readings("bpf", "bpf", first, second, os.cpu_count() or 1)
+        assert [field for field in comparison.fields if not field.agrees] == []
         assert all(field.equal + field.within for field in comparison.fields)

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from sqlalchemy import select
 
 from tests.store.test_retention import rows, trim
@@ -37,6 +38,19 @@ async def test_a_thousand_lives_of_one_command_keep_its_texts_once(store: Store)
         assert sorted(set(words)) == ["bin", "mail", "queue", "sms", "usr", "worker"]
     images = await store.facts.images.at(boot, starts, 2**62)
     assert {image.cmdline for image in images.values()} == {"worker --queue mail", "worker --queue sms"}
+
+
+async def test_texts_of_an_agent_that_was_tampered_with_are_kept_as_they_can_be_shown(store: Store) -> None:
+    machine = Machine()
+    machine.start(100, "worker", "worker")
+    block = machine.block(1)
+    odd = structs.replace(block.images[0], name="\u202egnp", user="\x1b[2J" * 60, cmdline="a\nb \x9b")
+    await put(store, structs.replace(block, images=[odd]))
+    async with store.database.read() as connection:
+        (row,) = await connection.execute(select(schema.command))
+    assert (row.name, row.cmdline) == (r"\u202egnp", r"a\nb \x9b")
+    assert len(row.user) == 255
+    assert row.user.startswith(r"\x1b[2J")
 
 
 async def test_names_that_differ_in_case_or_in_a_space_are_different_commands(store: Store) -> None:

@@ -53,6 +53,8 @@ async def test_minutes_go_and_the_hours_made_of_them_stay(store: Store) -> None:
     async with store.database.read() as connection:
         oldest = select(func.min(schema.process_minute.c.minute_ms))
         assert (await connection.execute(oldest)).scalar_one() >= BEGIN + 2 * HOUR_MS
+        oldest = select(func.min(schema.device_minute.c.minute_ms))
+        assert (await connection.execute(oldest)).scalar_one() >= BEGIN + 2 * HOUR_MS
     again = await levels.process_sums(host.number, BEGIN, BEGIN + 3 * HOUR_MS)
     assert sum(int(row.cpu_ns) for row in again) == sum(int(row.cpu_ns) for row in told)
     assert not await levels.has_minutes(host.number, BEGIN)
@@ -70,6 +72,7 @@ async def test_hours_go_with_the_lives_that_ended_before(store: Store) -> None:
     assert 6 < left <= 8
     await trim(store, hours_ms=START + 10 * HOUR_MS)
     assert await rows(store, schema.host_hour, schema.process_hour, schema.recorded_hour) == [0, 0, 0]
+    assert await rows(store, schema.device_hour) == [0]
     assert (await rows(store, schema.process))[0] <= 2
 
 

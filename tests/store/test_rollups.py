@@ -58,7 +58,8 @@ async def test_hours_say_what_their_minutes_said(store: Store) -> None:
     assert [row.at_ms for row in hours] == [BEGIN + n * HOUR_MS for n in range(3)]
     assert sum(row.samples for row in hours) == sum(row.samples for row in cpu)
     assert sum(row.cpu_total for row in hours) == pytest.approx(sum(row.cpu_total for row in cpu))
-    assert (max(row.cpu_high for row in hours), min(row.cpu_low for row in hours)) == (1.0, 0.0)
+    # The first sample has none before it: its CPU is not known, and is no 0.
+    assert (max(row.cpu_high for row in hours), min(row.cpu_low for row in hours)) == (1.0, 0.25)
     assert len(await levels.figures(host.number, *spans[0], coarse=False)) > len(hours)
 
 
@@ -104,3 +105,32 @@ async def test_hosts_do_not_mix(store: Store) -> None:
     whole = (BEGIN, BEGIN + 3 * HOUR_MS)
     assert (await told(levels, numbers[OTHER], *whole))[0] == SECOND
     assert (await told(levels, numbers[HOST], *whole))[0] == 4 * SECOND
+
+
+async def test_hours_say_of_each_device_what_its_minutes_said(store: Store) -> None:
+    await put(store, *three_hours())
+    host, levels = await the_host(store), store.facts.rollups
+    span = BEGIN, BEGIN + 3 * HOUR_MS
+
+    async def totals(coarse: bool) -> dict[str, tuple[int, float, float, float | None]]:
+        found: dict[str, tuple[int, float, float, float | None]] = {}
+        for row in await levels.devices(host.number, *span, coarse=coarse):
+            samples, read, high, busy = found.get(row.device, (0, 0.0, 0.0, None))
+            busy = busy if row.busy_total is None else (busy or 0.0) + row.busy_total
+            found[row.device] = (
+                *(samples + row.samples, read + row.read_total, max(high, row.read_high)),
+                busy,
+            )
+        return found
+
+    minutes = await totals(coarse=False)
+    assert set(minutes) == {"disk.vda", "net.eth0"}
+    samples, read, high, busy = minutes["disk.vda"]
+    assert [read / samples, high] == pytest.approx([3000, 3000])
+    assert busy == pytest.approx(samples / 2)
+    assert minutes["net.eth0"][3] is None
+    assert await levels.add_up(BEGIN + 3 * HOUR_MS, 100) == 3
+    assert len(await levels.devices(host.number, *span, coarse=True)) == 3 * 2
+    hours = await totals(coarse=True)
+    assert hours["disk.vda"] == pytest.approx(minutes["disk.vda"])
+    assert hours["net.eth0"][:3] == pytest.approx(minutes["net.eth0"][:3])

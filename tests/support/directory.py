@@ -8,14 +8,15 @@ from tests.support.compiling import compiled
 
 
 class Directory:
-    """Names the users 70000 to 79999 ``dir-user-UID``."""
+    """Names the users 70000 to 79999 ``dir-user-UID``, and knows no host."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         compiled("nss_hangs.c", folder / "libnss_hangs.so.2", "-shared", "-fPIC")
         services = Path("/etc/nsswitch.conf").read_text()
-        ours = "passwd: files hangs\n"
-        (folder / "nsswitch.conf").write_text(ours + re.sub(r"(?m)^passwd:.*\n", "", services))
+        ours = "passwd: files hangs\nhosts: files hangs\n"
+        others = re.sub(r"(?m)^(passwd|hosts):.*\n", "", services)
+        (folder / "nsswitch.conf").write_text(ours + others)
 
     def command(self, command: list[str]) -> list[str]:
         """The command, with this directory asked after /etc/passwd."""

@@ -22,7 +22,7 @@ def test_the_wheel_holds_the_page_and_the_ebpf_program_and_no_sources_of_theirs(
     names = zipfile.ZipFile(wheel).namelist()
     assert "tukur/hub/web/index.html" in names
     assert "tukur/hub/web/docs.html" in names
-    assert "tukur/sources/tasks.bpf.o" in names
+    assert {f"tukur/sources/{name}.bpf.o" for name in ("lives", "tasks", "walk")} <= set(names)
     assert {"tukur/native/module/Kbuild", "tukur/native/include/tukur_record.h"} <= set(names)
     assert any(name.startswith("tukur/hub/store/migrations/versions/") for name in names)
     assert not any(name.endswith((".ts", ".svelte", ".bpf.c")) or "node_modules" in name for name in names)

@@ -1,5 +1,5 @@
 /** Frames made by hand, for tests. */
-import type { Frame, Images, Rows } from "../src/lib/frame/decode";
+import { type Frame, type Images, NO_DEVICES, type Rows } from "../src/lib/frame/decode";
 
 export interface FakeProcess {
   pid: number;
@@ -69,6 +69,7 @@ export function frameOf(processes: readonly FakeProcess[], more: Partial<Frame> 
     rows,
     gone: new Uint32Array(),
     images,
+    devices: NO_DEVICES,
     ...more,
   };
 }

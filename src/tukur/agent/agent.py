@@ -228,7 +228,12 @@ class Agent:
         if self._watched:
             self._outbox.frame(
                 self._frames.frame(
-                    sampled.snapshot, sampled.rows, sampled.rates, sampled.fresh, self._images.all()
+                    sampled.snapshot,
+                    sampled.rows,
+                    sampled.rates,
+                    sampled.fresh,
+                    self._images.all(),
+                    sampled.devices,
                 )
             )
 

@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from tukur.sources import boot_clock
+
 SECOND = 1_000_000_000
 
 
@@ -13,12 +15,12 @@ class Instant:
     wall_ns: int
     """CLOCK_REALTIME."""
     boot_ns: int
-    """CLOCK_BOOTTIME: never goes back, counts suspended time too."""
+    """The machine's CLOCK_BOOTTIME: never goes back, counts suspended time too."""
 
 
 def now() -> Instant:
     """Both clocks now."""
-    return Instant(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+    return Instant(time.time_ns(), boot_clock.now_ns())
 
 
 class Ticker:

@@ -11,6 +11,7 @@ from tukur.agent.machine import Machine
 from tukur.agent.policy.policy import Policy, Selection
 from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
+from tukur.sources import boot_clock
 from tukur.sources.base import Source
 from tukur.text import readable
 
@@ -45,10 +46,10 @@ def host_facts(
         cpus=machine.cpus,
         mem_total=machine.mem_total,
         boot_id=boot_id(),
-        booted_wall_ns=time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+        booted_wall_ns=time.time_ns() - boot_clock.now_ns(),
         agent_version=__version__,
         source=source.name,
-        blind_spots=[*source.blind_spots, *blind_spots],
+        blind_spots=[*source.blind_spots, *blind_spots, *_clock_blind_spots()],
         signals=list(policy.signals),
         protected_pids=[1, policy.own_pid],
         policy=PolicyFacts(
@@ -63,6 +64,10 @@ def host_facts(
         mem_limit=machine.limit.size if machine.limit is not None else 0,
         mem_limit_of=machine.limit.cgroup if machine.limit is not None else "",
     )
+
+
+def _clock_blind_spots() -> list[str]:
+    return [] if boot_clock.known() else [f"{boot_clock.UNKNOWN[0].upper()}{boot_clock.UNKNOWN[1:]}."]
 
 
 def _selected(selection: Selection) -> Selected:

@@ -1,6 +1,6 @@
 """Live frames and the heartbeat's top list: what a watching browser and the hub get each second."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from tukur.records import (
     PROCESS_RATES,
     ROW,
     Change,
+    DeviceRates,
     HostRates,
     Snapshot,
     began_within,
+    busiest,
     comm_text,
     row_bytes,
     rss_of,
@@ -24,6 +26,8 @@ from tukur.records import (
 
 TOP = 8
 """Processes in a heartbeat."""
+DEVICES = 64
+"""Disks and interfaces in a frame: those with the most traffic."""
 
 
 class FrameMaker:
@@ -46,6 +50,7 @@ class FrameMaker:
         rates: HostRates,
         fresh: list[Image],
         everything: Iterable[Image],
+        devices: Sequence[DeviceRates] = (),
     ) -> bytes:
         """The frame of one snapshot; `fresh` are the images that are new since the last frame."""
         key, self._key_due = self._key_due, False
@@ -62,6 +67,7 @@ class FrameMaker:
             rows=changed,
             gone=gone,
             images=list(everything) if key else fresh,
+            devices=busiest(devices, DEVICES),
         )
 
 
@@ -152,11 +158,11 @@ def top_of(current: Snapshot, previous: Snapshot | None, change: Change) -> list
     count = min(TOP, len(tasks))
     order = np.argpartition(-grown, count - 1)[:count] if count else np.empty(0, dtype=np.int64)
     order = order[np.argsort(-grown[order], kind="stable")]
-    busiest, shares = take_rows(tasks, order), grown[order] / (seconds * SECOND)
+    found, shares = take_rows(tasks, order), grown[order] / (seconds * SECOND)
     return [
         (pid, comm_text(comm), round(share, 4), rss)
         for pid, comm, share, rss in zip(
-            *(busiest["pid"].tolist(), busiest["comm"].tolist(), shares.tolist(), rss_of(busiest).tolist()),
+            *(found["pid"].tolist(), found["comm"].tolist(), shares.tolist(), rss_of(found).tolist()),
             strict=True,
         )
     ]

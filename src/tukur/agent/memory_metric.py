@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tukur.agent.foreign import in_own_thread
 from tukur.agent.joining import google
 
 ATTRIBUTE = "tukur-ram-metric"
@@ -58,7 +59,7 @@ class MemoryMetric:
                 continue
             token, _ = await google.access_token()
             series = _series(kind, resource, used)
-            await asyncio.to_thread(_send, resource["project_id"], token, series)
+            await in_own_thread(_send, resource["project_id"], token, series)
             await asyncio.sleep(self._interval_s)
 
 

@@ -8,23 +8,27 @@ from tukur.blocks.reader import (
     TOTALS,
     HostPoint,
     Table,
+    decode_devices,
     decode_host,
     decode_host_samples,
     decode_samples,
     decode_table,
     decode_totals,
 )
-from tukur.blocks.rollup import HostRollup
+from tukur.blocks.rollup import DeviceRollup, DeviceSum, HostRollup
 
 __all__ = [
     "MAX_SAMPLES",
     "TOTALS",
     "BlockBuilder",
     "BlockDamagedError",
+    "DeviceRollup",
+    "DeviceSum",
     "Encoded",
     "HostPoint",
     "HostRollup",
     "Table",
+    "decode_devices",
     "decode_host",
     "decode_host_samples",
     "decode_samples",

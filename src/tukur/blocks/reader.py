@@ -13,9 +13,11 @@ from tukur.records import (
     RECORD_VERSION,
     START_TOLERANCE_NS,
     TASK,
+    DeviceRates,
     HostRates,
     HostSample,
     TaskArray,
+    device_rates,
     host_rates,
     rss_of,
     take_rows,
@@ -141,14 +143,17 @@ def _check_counts(header: TaskHeader) -> None:
         raise BlockDamagedError(f"records of {header.words} words; at most {4 * WORDS} expected")
 
 
-def decode_table(tasks: bytes, wall_ns: int, first_ms: int | None = None) -> Table:
-    """The sample whose wall time is nearest to `wall_ns`. Raises BlockDamagedError.
+def decode_table(
+    tasks: bytes, wall_ns: int, first_ms: int | None = None, *, boot_ns: int | None = None
+) -> Table:
+    """The sample whose wall time is nearest to `wall_ns`, or the one at `boot_ns`. Raises BlockDamagedError.
 
     `first_ms`, here and below: when the block's first sample was taken, where its host's clock was wrong;
     all wall times are moved with it.
     """
     block = _Tasks(tasks, first_ms)
-    distance = np.abs(block.wall_ns[block.first :] - wall_ns)
+    times, asked = (block.wall_ns, wall_ns) if boot_ns is None else (block.boot_ns, boot_ns)
+    distance = np.abs(times[block.first :] - asked)
     wanted = block.first + int(distance.argmin())
     previous = np.empty(0, dtype=TASK)
     current = previous
@@ -322,4 +327,15 @@ def decode_host(host: bytes, first_ms: int | None = None) -> list[HostPoint]:
         _, before_ns, before = found.samples[max(step - 1, 0)]
         rates = host_rates(sample, before, (boot_ns - before_ns) / 1e9, found.processes[step])
         points.append(HostPoint(wall_ns, boot_ns, rates))
+    return points
+
+
+def decode_devices(host: bytes, first_ms: int | None = None) -> list[tuple[int, list[DeviceRates]]]:
+    """Each sample of the block with what every device did: (wall_ns, devices). Raises BlockDamagedError."""
+    found = decode_host_samples(host, first_ms)
+    points = []
+    for step in range(int(found.baseline), len(found.samples)):
+        wall_ns, boot_ns, sample = found.samples[step]
+        _, before_ns, before = found.samples[max(step - 1, 0)]
+        points.append((wall_ns, device_rates(sample, before, (boot_ns - before_ns) / 1e9)))
     return points

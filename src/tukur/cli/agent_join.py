@@ -42,6 +42,7 @@ def join(options: argparse.Namespace) -> int:
         )
     if not options.hub.startswith("https://"):
         raise CommandError(Exit.USAGE, f"hub address {options.hub!r}; https://HOST[:PORT][/PATH] expected")
+    options.hostname = readable(options.hostname)
     if not 0 < len(options.hostname) <= 255:
         raise CommandError(Exit.USAGE, f"--hostname of {len(options.hostname)} characters; 1 to 255 expected")
     try:

@@ -39,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the agent until SIGTERM or SIGINT."""
     from tukur.agent.agent import Agent, AgentSettings
+    from tukur.agent.foreign import AgentLoop
     from tukur.agent.joining.hub_address import HubAddressError, hub_uri
     from tukur.agent.joining.identity import IdentityError
     from tukur.agent.orders.services import own_unit
@@ -92,7 +93,8 @@ def run(options: argparse.Namespace) -> int:
         await agent.run(stop)
 
     try:
-        asyncio.run(work())
+        with asyncio.Runner(loop_factory=AgentLoop) as runner:
+            runner.run(work())
     except OSError as error:
         raise CommandError(Exit.FAILED, f"the agent stopped: {error}") from error
     return 0

@@ -49,6 +49,7 @@ def _words(selection: "Selection") -> str:
 
 
 def _test(policy: "Policy", pid: int, signal: str) -> int:
+    from tukur.agent.orders.results import ended_already
     from tukur.agent.policy.subject import subjects_of
     from tukur.sources.proc import read_stat
     from tukur.sources.users import Users
@@ -56,6 +57,8 @@ def _test(policy: "Policy", pid: int, signal: str) -> int:
     stat = read_stat(pid)
     if stat is None:
         raise CommandError(Exit.FAILED, f"no process has PID {pid}")
+    if stat.ended:
+        raise CommandError(Exit.FAILED, f"nothing can be sent to PID {pid}: {ended_already(stat)}")
     subject = subjects_of([(pid, stat)], Users())[0]
     code, detail = policy.refuses(subject, "signal", signal)
     if code:

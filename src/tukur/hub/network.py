@@ -4,8 +4,11 @@ import contextlib
 import functools
 import ipaddress
 import socket
+import threading
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
+RESOLVER_S = 10.0
+"""How long the resolver of this machine is waited for."""
 _WILDCARD = ("0.0.0.0", "::")  # noqa: S104
 _PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 """Documentation addresses (RFC 5737, RFC 3849): nothing is ever sent there."""
@@ -15,17 +18,32 @@ _PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 def own_names(listen_host: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Names and addresses, without port and brackets, under which a hub that listens there is reachable.
 
-    Used to prevent DNS rebinding. Cached, since a resolver may be slow.
+    Used to prevent DNS rebinding. Cached: it is asked for each request.
     """
     names = [*LOCAL]
     listen_host = listen_host.strip("[]")
     if not is_loopback(listen_host):
         names += [listen_host] if listen_host not in _WILDCARD else _addresses()
-        # The kernel takes any bytes for a host's name, which no resolver and no browser would.
-        with contextlib.suppress(OSError, UnicodeError):
-            names += [name for name in (socket.gethostname(), socket.getfqdn()) if name.isascii()]
+        names += _machine_names()
     names += [name.strip("[]") for name in extra]
     return tuple(dict.fromkeys(name.lower() for name in names if name))
+
+
+@functools.lru_cache
+def _machine_names() -> tuple[str, ...]:
+    """The machine's name, and the one that its resolver gives it within RESOLVER_S."""
+    found = [socket.gethostname()]
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            found.append(socket.getfqdn())
+
+    # In a thread that keeps nothing waiting: a resolver may hang for ever.
+    asking = threading.Thread(target=ask, name="resolver", daemon=True)
+    asking.start()
+    asking.join(RESOLVER_S)
+    # The kernel takes any bytes for a host's name, which no browser would.
+    return tuple(name for name in found if name.isascii() and name.isprintable())
 
 
 def _addresses() -> list[str]:

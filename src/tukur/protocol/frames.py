@@ -17,6 +17,10 @@ MessagePack map:
 ``images``  column name to list: ``pid``, ``start_ns`` (decimal text: it exceeds 2**53), ``name``,
             ``user``, ``cmdline``, ``exe``, ``unit``, ``container``, ``pod``, ``slice``, ``cgroup``,
             ``kthread``
+``devices`` column name to list, of each disk and interface (those with the most traffic): ``kind``
+            (``disk``, ``net``), ``name``, and ``read``, ``write``, ``busy`` as in
+            ``tukur.records.DeviceRates``, NaN where not known; frames of older agents, and of the
+            record, do not have it
 ==========  =========================================================================
 
 A row is identified by its PID; an image of the same PID with another ``start_ns`` replaces it.
@@ -24,7 +28,7 @@ A viewer that misses a ``seq`` asks for a key frame.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import msgspec
@@ -32,11 +36,13 @@ import numpy as np
 
 from tukur.protocol.errors import UNREADABLE, ProtocolError
 from tukur.protocol.messages import Image
-from tukur.records import ROW, HostRates
+from tukur.records import ROW, DeviceRates, HostRates
 
 FRAME_VERSION = 1
 IMAGE_COLUMNS = ("name", "user", "cmdline", "exe", "unit", "container", "pod", "slice", "cgroup", "kthread")
 """Columns of ``images`` beside ``pid`` and ``start_ns``: texts, but for ``kthread``, which is a bool."""
+DEVICE_COLUMNS = tuple(field.name for field in fields(DeviceRates))
+"""Columns of ``devices``: two texts and numbers."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -51,6 +57,7 @@ def encode_frame(
     rows: Any,
     gone: Sequence[int] = (),
     images: Sequence[Image] = (),
+    devices: Sequence[DeviceRates] = (),
 ) -> bytes:
     """One frame as bytes. `rows` is an array of ``records.ROW``; `host` is None where unknown."""
     return _encoder.encode(
@@ -69,6 +76,7 @@ def encode_frame(
                 "start_ns": [str(image.start_ns) for image in images],
                 **{name: [getattr(image, name) for image in images] for name in IMAGE_COLUMNS},
             },
+            "devices": {name: [getattr(device, name) for device in devices] for name in DEVICE_COLUMNS},
         }
     )
 
@@ -85,6 +93,7 @@ class Frame(msgspec.Struct, frozen=True):
     host: dict[str, float | int | list[float] | None] | None
     rows: dict[str, bytes]
     images: dict[str, list[str | int | bool]]
+    devices: dict[str, list[str | float]] = {}
 
     def table(self) -> Any:
         """The rows as an array of ``records.ROW``; a column that an older agent does not send is 0."""

@@ -193,6 +193,25 @@ class HostMinute(Struct, frozen=True, kw_only=True):
     """By the field names of ``tukur.records.HostRates``, scalars only."""
 
 
+class DeviceMinute(Struct, gc=False, frozen=True, kw_only=True, array_like=True):
+    """What one disk or interface did within one block, over the samples that knew it.
+
+    Sums and highest values of ``tukur.records.DeviceRates``; the hub adds these up by minute.
+    """
+
+    kind: Annotated[str, Meta(max_length=8)]
+    """``disk`` or ``net``."""
+    name: Annotated[str, Meta(min_length=1, max_length=91)]
+    samples: Annotated[int, Meta(ge=1, le=60)]
+    read_sum: float
+    read_high: float
+    write_sum: float
+    write_high: float
+    busy_sum: float | None = None
+    """None: not known, as of an interface; likewise the next."""
+    busy_high: float | None = None
+
+
 Patterns = Annotated[list[Text], Meta(max_length=512)]
 
 
@@ -360,6 +379,8 @@ class Block(Message, frozen=True, kw_only=True, tag="block"):
     first_of_run: bool = False
     """The first block after the agent's start: ``images`` holds every process there is. What the
     record takes for living and is not among them ended while no agent watched."""
+    devices: Annotated[list[DeviceMinute], Meta(max_length=256)] = field(default_factory=list)
+    """Those with the most traffic; empty: an older agent."""
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):

@@ -3,6 +3,7 @@
 Numpy only. Nothing here reads a machine.
 """
 
+from tukur.records.devices import DeviceRates, busiest, device_rates
 from tukur.records.host import CPU_MODES, HOST_METRICS, HostMetric, HostSample, metric_of, metrics_of
 from tukur.records.lives import (
     CGROUP,
@@ -37,7 +38,7 @@ from tukur.records.process import (
     rss_of,
     task_rows,
 )
-from tukur.records.rates import LIVE_ONLY, HostRates, host_rates
+from tukur.records.rates import LIVE_ONLY, HostRates, Interval, host_rates, rates_of
 from tukur.records.task import (
     ENDED,
     KTHREAD,
@@ -88,10 +89,12 @@ __all__ = [
     "THREAD",
     "Change",
     "Departed",
+    "DeviceRates",
     "GroupArray",
     "HostMetric",
     "HostRates",
     "HostSample",
+    "Interval",
     "Losses",
     "ProcessField",
     "Snapshot",
@@ -99,8 +102,10 @@ __all__ = [
     "as_words",
     "began_within",
     "bounded_groups",
+    "busiest",
     "comm_text",
     "compare",
+    "device_rates",
     "host_rates",
     "living_count",
     "match_previous",
@@ -108,6 +113,7 @@ __all__ = [
     "metric_of",
     "metrics_of",
     "no_groups",
+    "rates_of",
     "row_bytes",
     "rss_of",
     "take_rows",

@@ -8,6 +8,7 @@ idle counter that stepped back would be "100 % busy".
 """
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from tukur.records.host import CPU_MODES, HostSample
 MODES = CPU_MODES[:8]
 """Without guest and guest_nice: they are in user and nice already."""
 _IDLE = [MODES.index("idle"), MODES.index("iowait")]
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _TOTAL = -1
 """The number that stands for the line of all cores together."""
 
@@ -40,7 +42,8 @@ def _rows(names: tuple[str, ...]) -> _Rows:
     for index, name in enumerate(names):
         group, _, rest = name.partition(".")
         who, _, mode = rest.partition(".")
-        if group == "cpu" and mode in MODES:
+        # Of a block of unknown origin a name may be anything.
+        if group == "cpu" and mode in MODES and (who == "total" or _NUMBER.fullmatch(who)):
             number = _TOTAL if who == "total" else int(who)
             found.setdefault(number, [len(names)] * len(MODES))[MODES.index(mode)] = index
     numbers = tuple(sorted(found))

@@ -6,6 +6,7 @@ the same name starts anew. Each of them has no figure for that interval, and add
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -47,9 +48,10 @@ def device_rates(current: HostSample, previous: HostSample, seconds: float) -> l
     ]
 
 
-def are_known(sample: HostSample, kind: str) -> bool:
-    """Whether the devices of a kind could be read; older agents do not say so where there were none."""
-    return sample.get(_COUNTS[kind], -1) >= 0 or bool(_devices(sample.names)[kind])
+def known_kinds(sample: HostSample) -> set[str]:
+    """The kinds of devices that could be read; older agents do not say so where there were none."""
+    devices = _devices(sample.names)
+    return {kind for kind in _COUNTS if devices[kind] or sample.get(_COUNTS[kind], -1) >= 0}
 
 
 def _rates(kind: str, name: str, now: dict[str, int], before: dict[str, int], seconds: float) -> DeviceRates:
@@ -68,6 +70,18 @@ def _rates(kind: str, name: str, now: dict[str, int], before: dict[str, int], se
 
 Columns = dict[str, dict[str, int]]
 """Name of a device to its figures' indices."""
+
+
+def busiest(devices: Sequence[DeviceRates], limit: int) -> list[DeviceRates]:
+    """As many as `limit` allows, in their order: those that read and wrote most."""
+    if len(devices) <= limit:
+        return list(devices)
+    kept = sorted(range(len(devices)), key=lambda at: -_traffic(devices[at]))[:limit]
+    return [devices[at] for at in sorted(kept)]
+
+
+def _traffic(device: DeviceRates) -> float:
+    return sum(value for value in (device.read, device.write) if not math.isnan(value))
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Annotated, Any, get_type_hints
 
 from tukur.records.cpu_time import CpuShares, cpu_shares
-from tukur.records.devices import DeviceRates, are_known, device_rates
+from tukur.records.devices import DeviceRates, device_rates, known_kinds
 from tukur.records.host import HostSample
 
 
@@ -36,11 +36,7 @@ class Interval:
 
     def rate(self, kind: str, what: str) -> float:
         """Bytes a second over all devices of a kind, ``read`` or ``write``: the sum of what each did."""
-        known = are_known(self.current, kind) and are_known(self.previous, kind)
-        if not known or self.seconds <= 0:
-            return math.nan
-        each = (getattr(device, what) for device in self.devices if device.kind == kind)
-        return sum((value for value in each if not math.isnan(value)), 0.0)
+        return self._sums.get((kind, what), math.nan)
 
     def stalled(self, name: str) -> float:
         """Share of the interval that a counter of microseconds grew by."""
@@ -79,6 +75,18 @@ class Interval:
     def devices(self) -> list[DeviceRates]:
         """Each disk and each interface."""
         return device_rates(self.current, self.previous, self.seconds)
+
+    @cached_property
+    def _sums(self) -> dict[tuple[str, str], float]:
+        if self.seconds <= 0:
+            return {}
+        kinds = known_kinds(self.current) & known_kinds(self.previous)
+        sums = {(kind, what): 0.0 for kind in kinds for what in ("read", "write")}
+        for device in self.devices:
+            for what, value in (("read", device.read), ("write", device.write)):
+                if device.kind in kinds and not math.isnan(value):
+                    sums[device.kind, what] += value
+        return sums
 
     # HostSample.get hashes the tuple of all names at each call: with dictionaries that is spared.
     @cached_property
@@ -154,7 +162,11 @@ _RULES: tuple[tuple[str, Callable[[Interval], Any]], ...] = tuple(
 
 def host_rates(current: HostSample, previous: HostSample, seconds: float, processes: int) -> HostRates:
     """What the host did between two samples that lie `seconds` apart."""
-    interval = Interval(current, previous, seconds, processes)
+    return rates_of(Interval(current, previous, seconds, processes))
+
+
+def rates_of(interval: Interval) -> HostRates:
+    """What the host did within an interval."""
     return HostRates(**{name: _one_nan(rule(interval)) for name, rule in _RULES})
 
 

@@ -79,6 +79,8 @@ _SUMMED = frozenset(
     ]
 )
 """Added up over threads: one that ends during a reading is missed there, or counted twice."""
+_BRIEF = frozenset(["state"])
+"""May last so short that the scheduler counts no time for it: seen by one source, and by no other."""
 _RACED = 500
 """Of so many values of such a field one may be off. A source that is wrong is wrong about far more."""
 _SPLIT = "ticks sample the mode; who began to read when decides what may not go back"
@@ -225,7 +227,7 @@ def compare_readings(
             one.judge(rule, agreement, begin, end)
     for agreement in (presence, *agreements):
         rare = agreement.off * _RACED <= agreement.compared
-        agreement.agrees = agreement.off == 0 or (agreement.field in _SUMMED and rare)
+        agreement.agrees = agreement.off == 0 or (agreement.field in _SUMMED | _BRIEF and rare)
     return Comparison(first, second, rounds, both, [presence, *agreements])
 
 

@@ -2,13 +2,13 @@
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tukur.records import CPU_MODES, HostSample, metrics_of
+from tukur.sources import boot_clock
 from tukur.sources.devices import Devices
 from tukur.sources.proc import CLOCK_TICK_NS
 from tukur.text import readable
@@ -200,7 +200,7 @@ class HostReader:
 
     def read(self) -> HostSample:
         """The counters now. A collector that fails is left out of this sample and counted."""
-        values: Values = {"uptime": time.clock_gettime_ns(time.CLOCK_BOOTTIME)}
+        values: Values = {"uptime": boot_clock.now_ns()}
         for name, file, parse in self._files:
             try:
                 content = file.read()

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from tukur.sources.cgroups import parse_cgroup_path
-from tukur.sources.proc import parse_cgroup, parse_cmdline, read, read_arguments
+from tukur.sources.proc import live_threads, parse_cgroup, parse_cmdline, read, read_arguments, read_stat
 from tukur.text import readable
 
 
@@ -25,10 +25,29 @@ def read_identity(pid: int, *, arguments: bool = True) -> Identity | None:
 
     To read its arguments can hang for as long as something in it holds the lock of its memory (mmap_lock).
     """
-    folder = f"/proc/{pid}"
+    identity = _read_identity(f"/proc/{pid}", arguments)
+    if identity is None or identity.argv or identity.exe:
+        return identity
+    # A kernel thread, a zombie, or a process whose main thread has ended while others live.
+    stat = read_stat(pid)
+    if stat is None or not stat.main_ended:
+        return identity
+    try:
+        for folder, _ in live_threads(pid):
+            found = _read_identity(folder, arguments)
+            # One that ends at this moment has none either.
+            if found is not None and (found.argv or found.exe):
+                return found
+    except OSError:
+        return None
+    return identity
+
+
+def _read_identity(folder: str, arguments: bool) -> Identity | None:
+    """`folder`: /proc/PID, or that of one of its threads."""
     try:
         cgroup = read(f"{folder}/cgroup")
-        argv = read_arguments(pid) if arguments else b""
+        argv = read_arguments(folder) if arguments else b""
     except (FileNotFoundError, ProcessLookupError):
         return None
     except PermissionError:

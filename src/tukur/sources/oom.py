@@ -20,6 +20,7 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 
+from tukur.sources import boot_clock
 from tukur.text import readable
 
 KMSG = "/dev/kmsg"
@@ -211,7 +212,7 @@ class OomReader:
         self._parser = KillParser()
         self._seq: int | None = None
         self._fd = -1
-        self._read_ns = _boot_ns()
+        self._read_ns = boot_clock.now_ns()
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             os.lseek(self._fd, 0, os.SEEK_END)
@@ -227,8 +228,8 @@ class OomReader:
         a second off.
         """
         found = [kill for line in self._lines() if (kill := self._parser.add(line)) is not None]
-        boot_ns, wall_ns = _boot_ns(), time.time_ns()
-        suspended_ns = boot_ns - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        boot_ns, wall_ns = boot_clock.now_ns(), time.time_ns()
+        suspended_ns = boot_clock.suspended_ns()
         kills = []
         for kill in found:
             at_ns = min(max(kill.at_ns + suspended_ns, self._read_ns), boot_ns)
@@ -280,7 +281,3 @@ class OomReader:
         self.blind_spot = (
             f"Kills by the OOM killer are not reported: {KMSG} cannot be read ({error.strerror}{needed})."
         )
-
-
-def _boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

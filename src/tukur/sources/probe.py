@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 
 from tukur.sources import capabilities
+from tukur.sources.bpf import iterator, lives, walk
 from tukur.sources.bpf.libbpf import KERNEL_BTF, LIBRARY, library_found
-from tukur.sources.bpf.source import OBJECT
 from tukur.sources.host import parse_meminfo
 from tukur.sources.memory_limit import MemoryLimit, memory_limit
 from tukur.sources.module import kmod, kmod_messages
@@ -89,9 +89,12 @@ def _libbpf() -> list[Finding]:
 
 
 def _object() -> list[Finding]:
-    ok = resources.files("tukur.sources").joinpath(OBJECT).is_file()
-    found = OBJECT if ok else f"no {OBJECT} in this installation"
-    return [Finding("eBPF program", ok, found, "run `make build` in a checkout, or install the wheel")]
+    names = [module.OBJECT for module in (walk, iterator, lives)]
+    folder = resources.files("tukur.sources")
+    missing = [name for name in names if not folder.joinpath(name).is_file()]
+    found = f"no {', '.join(missing)} in this installation" if missing else ", ".join(names)
+    remedy = "run `make build` in a checkout, or install the wheel"
+    return [Finding("eBPF program", not missing, found, remedy)]
 
 
 def _capabilities() -> list[Finding]:

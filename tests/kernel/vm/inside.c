@@ -7,6 +7,7 @@
  *   inside chain COUNT SECONDS   every process the only child of the one before
  *   inside named HEX COUNT SECONDS   COUNT sleeping processes whose name is these bytes
  *   inside threads COUNT SECONDS     one process with so many threads, each of which worked a little
+ *   inside mainless UID MIB      "mainless", whose main thread ends; two others live, the first as UID, with so much memory
  *   inside zombie SECONDS        a child that nobody waits for
  *   inside as UID GID COMMAND... as another user, in one group
  *   inside niced NICE COMMAND... with another niceness
@@ -32,9 +33,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -180,6 +183,41 @@ static int threads(long count, long seconds)
 			fail("pthread_create");
 	sleep(seconds);
 	return 0;
+}
+
+static long mainless_args[2];
+
+static void *idle(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void *survivor(void *unused)
+{
+	long uid = mainless_args[0], bytes = mainless_args[1] << 20;
+	char *area = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		fail("mmap");
+	memset(area, 1, bytes);
+	/* The C library's own would do it in every thread. */
+	if (syscall(SYS_setresuid, uid, uid, uid))
+		fail("setresuid");
+	return idle(unused);
+}
+
+static int mainless(long uid, long mib)
+{
+	pthread_t made;
+
+	mainless_args[0] = uid;
+	mainless_args[1] = mib;
+	prctl(PR_SET_NAME, "mainless");
+	if (pthread_create(&made, NULL, survivor, NULL) || pthread_create(&made, NULL, idle, NULL))
+		fail("pthread_create");
+	pthread_exit(NULL);
 }
 
 static int zombie(long seconds)
@@ -476,6 +514,8 @@ int main(int argc, char **argv)
 		return named(argv[2], NUMBER(3), NUMBER(4));
 	if (!strcmp(what, "threads"))
 		return threads(NUMBER(2), NUMBER(3));
+	if (!strcmp(what, "mainless"))
+		return mainless(NUMBER(2), NUMBER(3));
 	if (!strcmp(what, "zombie"))
 		return zombie(NUMBER(2));
 	if (!strcmp(what, "as") && argc > 4)

@@ -23,7 +23,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_every_program_becomes_an_object_for_libbpf(checkout: Path) -> None:
     pytest.importorskip("ziglang")
     made = compile_all(checkout)
-    assert [path.name for path in made] == ["lives.bpf.o", "tasks.bpf.o"]
+    assert [path.name for path in made] == ["lives.bpf.o", "tasks.bpf.o", "walk.bpf.o"]
     for content in (path.read_bytes() for path in made):
         assert content[:4] == b"\x7fELF"
         # Machine 247 is BPF; .BTF.ext has the relocations that make it fit the running kernel.

@@ -55,6 +55,12 @@ def test_test_says_what_becomes_of_an_order_to_a_process(
         assert "signal_forbidden" in capsys.readouterr().out
         assert main([*ask, str(os.getpid()), "--signal", "TERM"]) == 1
         assert "not among those" in capsys.readouterr().out
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert main([*ask, str(child.pid), "--signal", "TERM"]) == 1
+        said = capsys.readouterr().err
+        assert f"PID {child.pid}: it had ended already, as a zombie of" in said
+        assert f"(PID {os.getpid()})" in said
     finally:
         child.kill()
         child.wait()

@@ -1,9 +1,15 @@
 """Names and addresses of this machine."""
 
+import os
 import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
+from tests.support.directory import Directory
 from tukur.hub.network import LOCAL, bracketed, is_loopback, own_names
 
 
@@ -35,3 +41,26 @@ def test_a_hub_on_loopback_has_local_names_only_and_those_that_it_was_given() ->
 
 def test_a_hub_that_others_can_reach_has_the_machines_name_too() -> None:
     assert socket.gethostname().lower() in own_names("0.0.0.0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for namespaces")
+def test_a_resolver_that_hangs_and_a_hostname_of_odd_bytes_keep_no_hub_from_starting(tmp_path: Path) -> None:
+    directory = Directory(tmp_path)
+    directory.hang(on=True)
+    code = """
+        import socket
+        socket.sethostname(b"h\\xf6st")
+        from tukur.hub import network
+        network.RESOLVER_S = 0.2
+        print(network.own_names("hub.example"))
+        socket.sethostname(b"plain")
+        network.own_names.cache_clear()
+        network._machine_names.cache_clear()
+        print(network.own_names("hub.example"))
+    """
+    command = directory.command(["unshare", "--uts", sys.executable, "-c", textwrap.dedent(code)])
+    found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert found.stdout.splitlines() == [
+        str((*LOCAL, "hub.example")),
+        str((*LOCAL, "hub.example", "plain")),
+    ]

@@ -110,3 +110,9 @@ def test_any_two_samples_give_shares_of_a_whole(
         worked = sum(value for mode, value in enumerate(grown) if mode not in idle)
         took_back = any(b < a for a, b in zip(before, now, strict=True))
         assert busy <= worked / max(sum(grown), int(seconds * 1e9) if took_back else 0) + 1e-9
+
+
+def test_names_that_no_kernel_gives_are_passed_over() -> None:
+    names = ("cpu.x.user", "cpu.0.user", "cpu..idle", f"cpu.{'9' * 40}.idle")
+    before, now = (HostSample(names, np.array([value] * 4, dtype=np.int64)) for value in (0, 5))
+    assert cpu_shares(now, before, 1.0).numbers == [0]

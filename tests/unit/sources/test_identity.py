@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.mainless import mainless
 from tukur.sources.cgroups import parse_cgroup_path
 from tukur.sources.identity import read_identity
 from tukur.sources.proc import parse_cgroup, parse_cmdline
@@ -45,3 +46,13 @@ def test_a_zombie_has_no_arguments() -> None:
     os.waitpid(child, 0)
     assert identity is not None
     assert (identity.argv, identity.exe) == ([], "")
+
+
+def test_a_process_keeps_its_program_and_arguments_when_its_main_thread_has_ended(tmp_path: Path) -> None:
+    with mainless(tmp_path, "mysqld") as process:
+        assert Path(f"/proc/{process.pid}/cmdline").read_bytes() == b""
+        identity = read_identity(process.pid)
+        assert identity is not None
+        assert Path(identity.exe) == tmp_path / "mysqld"
+        assert identity.argv == [os.fsencode(tmp_path / "mysqld"), b"0"]
+        assert identity.cgroup == parse_cgroup(Path("/proc/self/cgroup").read_bytes())

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cgroups import cgroups
+from tests.support.mainless import live_tid, mainless
+from tests.support.waiting import eventually
 from tukur.sources.proc import (
     list_pids,
     parse_cgroup,
@@ -20,6 +24,7 @@ from tukur.sources.proc import (
     parse_status,
     read,
     read_cgroup,
+    read_cgroup_file,
     read_stat,
     read_status,
     reread,
@@ -223,3 +228,32 @@ def test_a_title_is_one_text_without_its_padding_and_wiped_arguments_are_none() 
 
 def test_a_cgroup_may_be_called_what_unicode_takes_for_the_end_of_a_line() -> None:
     assert parse_cgroup("0::/app\x85\u2028x/caf\x1c".encode() + b"\xe9\n") == r"/app\x85\u2028x/caf\x1c\xe9"
+
+
+def test_a_process_whose_main_thread_ended_is_what_its_live_threads_are(tmp_path: Path) -> None:
+    with mainless(tmp_path, mib=20) as process:
+        main = parse_stat(read(f"/proc/{process.pid}/stat"))
+        assert (main.state, main.main_ended, main.vsize) == ("Z", True, 0)
+        eventually(lambda: (now := read_stat(process.pid)) is not None and now.state == "S")
+        stat, status = read_stat(process.pid), read_status(process.pid)
+        assert stat is not None
+        assert status is not None
+        assert (stat.state, stat.ended, stat.threads, stat.name) == ("S", False, 1, "worker")
+        assert (stat.start_ticks, stat.ppid) == (main.start_ticks, os.getpid())
+        assert stat.vsize > status.rss_anon > 20 << 20
+        assert (status.uid, status.ns_pid) == (os.geteuid(), process.pid)
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: (now := read_stat(process.pid)) is not None and now.state == "T")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        zombie = read_stat(process.pid)
+        assert zombie is not None
+        assert (zombie.state, zombie.ended, zombie.threads, zombie.vsize) == ("Z", True, 1, 0)
+
+
+def test_a_process_that_moved_after_its_main_thread_ended_is_where_its_threads_are(tmp_path: Path) -> None:
+    with cgroups() as made, mainless(tmp_path) as process:
+        made.place("tukur-test-moved", process.pid)
+        found = read_cgroup_file(process.pid, main_ended=True)
+        assert (parse_cgroup_v2(found) or b"").endswith(b"/tukur-test-moved")
+        assert found == read(f"/proc/{process.pid}/task/{live_tid(process)}/cgroup")

@@ -9,6 +9,8 @@ import json
 import os
 from urllib.parse import urlencode
 
+from tukur.agent.foreign import in_own_thread
+
 HOST = "metadata.google.internal"
 """Unless the environment's GCE_METADATA_HOST says another, as for Google's own libraries."""
 TIMEOUT_S = 5.0
@@ -47,7 +49,10 @@ async def is_preempted(seconds: float) -> bool:
 
 async def value(path: str) -> str:
     """What is at a path below ``/computeMetadata/v1/``. Raises MetadataError."""
-    return await asyncio.to_thread(_get, path)
+    try:
+        return await in_own_thread(_get, path)
+    except TimeoutError as error:
+        raise MetadataError(f"the metadata server {HOST} does not answer: {error}") from error
 
 
 def _get(path: str) -> str:

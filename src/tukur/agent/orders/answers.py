@@ -73,7 +73,7 @@ async def inspection(
     except Exception:
         log.exception("the inspection of PID %d failed", request.target.pid)
     stat = read_stat(request.target.pid) if request.target.boot_id == boot_id else None
-    if stat is None or not same_start(request.target.start_ns, stat.start_ticks):
+    if stat is None or not same_start(request.target.start_ns, stat):
         return Inspection(request_id=request.request_id, alive=False)
     return Inspection(request_id=request.request_id, alive=True, state=stat.state)
 

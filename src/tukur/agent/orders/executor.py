@@ -13,11 +13,18 @@ from tukur.agent.orders import services
 from tukur.agent.orders.frozen import FrozenCgroups
 from tukur.agent.orders.group_order import GroupOrder
 from tukur.agent.orders.process_handle import ProcessHandle, same_start
-from tukur.agent.orders.results import exit_result, failure, result
+from tukur.agent.orders.results import ended_already, exit_result, failure, parent_name, result
 from tukur.agent.policy.policy import PolicySource
 from tukur.agent.policy.subject import Subject, subjects_of
 from tukur.protocol.messages import Action, OrderBody, OrderResult
-from tukur.sources.proc import CLOCK_TICK_NS, Stat, read_stat
+from tukur.sources import boot_clock
+from tukur.sources.proc import (
+    CLOCK_TICK_NS,
+    Stat,
+    is_exact,
+    live_threads,
+    read_stat,
+)
 from tukur.sources.users import Users
 
 OBSERVE_S = 5.0
@@ -55,6 +62,9 @@ class Executor:
             mismatch = self._mismatch(body, stat)
             if mismatch is not None or stat is None:
                 yield mismatch or result(body, "gone", detail="it ended just now")
+            elif stat.ended and action.scope in ("process", "tree"):
+                # Whatever was its tree has other parents by now. A cgroup may have other processes.
+                yield _ended_already(body, handle, stat)
             elif action.verb == "signal" and action.scope == "process":
                 async for update in self._signal(
                     body, action.signal, handle, await self._subject(handle, stat)
@@ -80,16 +90,20 @@ class Executor:
         pid, start_ns = body.target.pid, body.target.start_ns
         if stat is None:
             return result(body, "gone", detail="it ended just now")
-        reused = not same_start(start_ns, stat.start_ticks)
-        if not reused and start_ns % CLOCK_TICK_NS:
+        comparable = boot_clock.known()
+        reused = comparable and not same_start(start_ns, stat)
+        if not reused and (is_exact(start_ns) or not comparable):
             # The record is exact to the nanosecond, /proc to the clock tick: ask the source as well,
             # for in a fork storm a PID can be reused within a tick.
             try:
                 exact = self.exact_start(pid)
             except (OSError, LookupError, ValueError) as error:
-                detail = f"the start of PID {pid} could not be compared, nothing was sent: {error}"
-                return result(body, "failed", code="source_failed", detail=detail)
+                return _not_compared(body, "source_failed", str(error))
+            if exact != start_ns and not comparable:
+                return _not_compared(body, "other_clock", boot_clock.UNKNOWN)
             reused = exact is not None and exact != start_ns
+        if reused and boot_clock.ahead_ns() and start_ns // CLOCK_TICK_NS == stat.start_ticks:
+            return _not_compared(body, "other_clock", _SHIFTED)
         if reused:
             return result(body, "reused", code="reused", detail=f"PID {pid} belongs to another process now")
         return None
@@ -161,12 +175,36 @@ def why_alive(pid: int) -> tuple[str, str]:
         return "stopped", "it is stopped: all signals but KILL stay pending until it is continued"
     if stat is None or stat.state != "D":
         return "", ""
-    try:
-        where = Path(f"/proc/{pid}/wchan").read_text().strip()
-    except OSError:
-        where = ""
+    where = _wait_channel(pid, stat)
     waits = f"it waits in the kernel ({where})" if where not in ("", "0") else "it waits in the kernel"
     return "uninterruptible", f"{waits} and cannot be interrupted (state D)"
+
+
+def _wait_channel(pid: int, stat: Stat) -> str:
+    """The function of the kernel in which the process waits; "0" or empty where that is not known."""
+    try:
+        folder = next(live_threads(pid))[0] if stat.main_ended else f"/proc/{pid}"
+        return Path(f"{folder}/wchan").read_text().strip()
+    except (OSError, StopIteration):
+        return ""
+
+
+def _ended_already(body: OrderBody, handle: ProcessHandle, stat: Stat) -> OrderResult:
+    ended = exit_result(body, handle.wait_status(), 0, final=True)
+    return msgspec.structs.replace(
+        ended, outcome="gone", code="zombie", detail=ended_already(stat), after_ms=None
+    )
+
+
+_SHIFTED = (
+    "it was recorded by the clock of the agent's time namespace (time_namespaces(7)), not by the machine's; "
+    "the newest samples have the right one"
+)
+
+
+def _not_compared(body: OrderBody, code: str, why: str) -> OrderResult:
+    detail = f"the start of PID {body.target.pid} could not be compared, nothing was sent: {why}"
+    return result(body, "failed", code=code, detail=detail)
 
 
 def _with_zombie(exited: OrderResult, pid: int) -> OrderResult:
@@ -174,9 +212,7 @@ def _with_zombie(exited: OrderResult, pid: int) -> OrderResult:
     stat = read_stat(pid)
     if stat is None or stat.state != "Z":
         return exited
-    parent = read_stat(stat.ppid)
-    who = f"{parent.name} (PID {stat.ppid})" if parent is not None else f"PID {stat.ppid}"
-    detail = f"it is a zombie until {who} reaps it: it uses nothing but its PID"
+    detail = f"it is a zombie until {parent_name(stat)} reaps it: it uses nothing but its PID"
     return msgspec.structs.replace(exited, code="zombie", detail=detail)
 
 

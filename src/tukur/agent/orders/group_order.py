@@ -11,12 +11,12 @@ from tukur.agent.orders import priorities
 from tukur.agent.orders.frozen import FrozenCgroups
 from tukur.agent.orders.gate import RefusedError
 from tukur.agent.orders.process_handle import ProcessHandle
-from tukur.agent.orders.results import describe_error, failure, result
+from tukur.agent.orders.results import describe_error, ended_already, failure, result
 from tukur.agent.orders.scope import pids_in_scope, places
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import Subject, subjects_of
 from tukur.protocol.messages import MAX_MEMBERS, Action, Member, OrderBody, OrderResult, Outcome
-from tukur.sources.proc import CLOCK_TICK_NS, Stat, read_cgroup, read_stat
+from tukur.sources.proc import Stat, read_cgroup, read_stat
 from tukur.sources.users import Users
 
 ROUNDS = 20
@@ -35,6 +35,16 @@ class _Process:
     outcome: Outcome | None = None
     """None: it was signalled, and is observed."""
     detail: str = ""
+
+    def member(self) -> Member:
+        """What became of it."""
+        return Member(
+            pid=self.handle.pid,
+            start_ns=self.start_ns,
+            name=self.subject.name,
+            outcome=self.outcome or "alive",
+            detail=self.detail,
+        )
 
 
 class GroupOrder:
@@ -58,6 +68,8 @@ class GroupOrder:
         self._target = target
         self._observe_s = observe_s
         self._processes: dict[int, _Process] = {}
+        self._zombies: dict[int, Member] = {}
+        """Those of the group that had ended when they were found."""
         self._cgroup = _unit_cgroup(target) if action.scope == "unit" else target.cgroup
         self._started_at = time.monotonic()
         self._cut_short: RefusedError | None = None
@@ -156,7 +168,7 @@ class GroupOrder:
         return ours == cgroup or ours.startswith(cgroup.rstrip("/") + "/")
 
     async def _find_new(self) -> list[_Process]:
-        """The processes of the group that were not found before, each pinned by its pidfd."""
+        """The living processes of the group that were not found before, each pinned by its pidfd."""
         action = self._action
         known = await asyncio.to_thread(places)
         roots = [self._target.pid, *(pid for pid in self._processes if action.scope == "tree")]
@@ -165,7 +177,14 @@ class GroupOrder:
         )
         if action.scope in ("cgroup", "unit") and (1 in pids or self._policy.own_pid in pids):
             raise RefusedError("protected", f"PID 1 or tukur itself is in this {action.scope}")
-        opened = [one for pid in pids if pid not in self._processes and (one := _open(pid)) is not None]
+        opened = []
+        for pid in pids:
+            found = None if pid in self._processes else _open(pid)
+            if isinstance(found, Member):
+                self._zombies[pid] = found
+            elif found is not None:
+                self._zombies.pop(pid, None)
+                opened.append(found)
         stats = [(handle.pid, stat) for handle, stat in opened]
         try:
             subjects = await asyncio.to_thread(subjects_of, stats, self._users)
@@ -174,7 +193,7 @@ class GroupOrder:
                 handle.close()
             raise
         new = [
-            _Process(handle, stat.start_ticks * CLOCK_TICK_NS, subject)
+            _Process(handle, stat.start_ns, subject)
             for (handle, stat), subject in zip(opened, subjects, strict=True)
         ]
         self._processes |= {one.handle.pid: one for one in new}
@@ -256,16 +275,17 @@ class GroupOrder:
     def _summary(self, outcome: Outcome | None = None) -> OrderResult:
         found = list(self._processes.values())
         counts: dict[Outcome, int] = {}
-        for one in found:
-            counts[one.outcome or "alive"] = counts.get(one.outcome or "alive", 0) + 1
+        members = [*(one.member() for one in found), *self._zombies.values()]
+        for each in members:
+            counts[each.outcome] = counts.get(each.outcome, 0) + 1
         reached = [name for name in counts if name not in ("refused", "gone")]
         worst: Outcome = next(
             (name for name in ("not_permitted", "failed", "alive") if name in counts),
             reached[0] if reached else "refused" if "refused" in counts else "gone",
         )
         detail = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-        if len(found) == 1:
-            detail = found[0].detail
+        if len(members) == 1:
+            detail = members[0].detail
         if self._cut_short is not None:
             detail = "; ".join(filter(None, (detail, f"then no more: {self._cut_short.detail}")))
         freed = sum(one.subject.own_memory for one in found if one.outcome == "exited")
@@ -273,22 +293,20 @@ class GroupOrder:
             order_id=self._body.order_id,
             outcome=outcome or worst,
             final=True,
-            code=self._cut_short.code if self._cut_short else "protected" if worst == "refused" else "",
+            code=self._code(worst),
             detail=detail,
             after_ms=(time.monotonic() - self._started_at) * 1000,
             freed=freed if "exited" in counts else None,
-            members=[
-                Member(
-                    pid=one.handle.pid,
-                    start_ns=one.start_ns,
-                    name=one.subject.name,
-                    outcome=one.outcome or "alive",
-                    detail=one.detail,
-                )
-                for one in found[:MAX_MEMBERS]
-            ],
-            more=max(len(found) - MAX_MEMBERS, 0),
+            members=members[:MAX_MEMBERS],
+            more=max(len(members) - MAX_MEMBERS, 0),
         )
+
+    def _code(self, worst: Outcome) -> str:
+        if self._cut_short:
+            return self._cut_short.code
+        if worst == "gone" and self._zombies:
+            return "zombie"
+        return "protected" if worst == "refused" else ""
 
 
 def _unit_cgroup(target: Subject) -> str:
@@ -297,17 +315,22 @@ def _unit_cgroup(target: Subject) -> str:
     return f"{before}/{target.unit}" if found else target.cgroup
 
 
-def _open(pid: int) -> tuple[ProcessHandle, Stat] | None:
-    """The process with this PID; None: it has ended."""
+def _open(pid: int) -> tuple[ProcessHandle, Stat] | Member | None:
+    """The process with this PID; what is told of it where it is a zombie; None: there is none."""
     try:
         handle = ProcessHandle(pid)
     except ProcessLookupError:
         return None
     stat = read_stat(pid)
-    if stat is None or stat.state in "ZX":
+    if stat is None or stat.ended:
         handle.close()
-        return None
+        return None if stat is None else _zombie(pid, stat)
     return handle, stat
+
+
+def _zombie(pid: int, stat: Stat) -> Member:
+    detail = ended_already(stat)
+    return Member(pid=pid, start_ns=stat.start_ns, name=stat.name, outcome="gone", detail=detail)
 
 
 def _failure(body: OrderBody, error: OSError | ValueError) -> OrderResult:

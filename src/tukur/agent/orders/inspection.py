@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 from tukur.agent.orders import services
-from tukur.agent.orders.process_handle import same_start
 from tukur.agent.orders.scope import Place, most_frequent, pids_in_scope
 from tukur.agent.policy.policy import Policy
 from tukur.agent.policy.subject import subjects_of
@@ -14,7 +13,7 @@ from tukur.agent.recording.images import Images
 from tukur.protocol.messages import Inspect, Inspection, Relative, SetFacts
 from tukur.records import TaskArray, comm_text
 from tukur.sources.identity import container_of, read_identity, unit_of
-from tukur.sources.proc import read_stat
+from tukur.sources.proc import is_exact, read_stat, start_tick
 from tukur.sources.users import Users
 
 MAX_CHILDREN = 200
@@ -85,9 +84,7 @@ def _parents(tasks: TaskArray) -> list[tuple[int, int]]:
 
 def _same_life(found_ns: int, asked_ns: int) -> bool:
     """Whether the starts are equal, to the clock tick where that is all the source knows."""
-    return found_ns == asked_ns or (
-        asked_ns % 10_000_000 == 0 and same_start(found_ns, asked_ns // 10_000_000)
-    )
+    return found_ns == asked_ns or (not is_exact(asked_ns) and start_tick(found_ns) == start_tick(asked_ns))
 
 
 def _relative(task: object, images: Images) -> Relative:

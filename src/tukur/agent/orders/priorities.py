@@ -1,14 +1,17 @@
 """Sets and reads back the priorities of a process and its threads, and the freezer of a cgroup."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import platform
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tukur.sources.cgroups import find_mount
+from tukur.sources.proc import live_threads
 
 # asm/unistd.h: the C library has no function for these.
 _IOPRIO_CALLS = {"x86_64": (251, 252), "aarch64": (30, 31), "riscv64": (30, 31)}
@@ -37,7 +40,8 @@ def parse_io_priority(value: str) -> int:
 
 
 def _threads(pid: int) -> list[int]:
-    return [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
+    """The threads that have not ended: of the main thread the kernel takes no I/O priority any more."""
+    return [int(Path(folder).name) for folder, _ in live_threads(pid)]
 
 
 def renice(pid: int, nice: int) -> bool:
@@ -45,8 +49,18 @@ def renice(pid: int, nice: int) -> bool:
     # A thread that starts meanwhile inherits it from one that has it, or is found in the second round.
     for _ in range(2):
         for thread in _threads(pid):
-            os.setpriority(os.PRIO_PROCESS, thread, nice)
-    return all(os.getpriority(os.PRIO_PROCESS, thread) == nice for thread in _threads(pid))
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, thread, nice)
+    return _all_have(pid, nice, lambda thread: os.getpriority(os.PRIO_PROCESS, thread))
+
+
+def _all_have(pid: int, wanted: int, read: Callable[[int], int]) -> bool:
+    """Whether each thread has it, of those that have not ended."""
+    for thread in _threads(pid):
+        with contextlib.suppress(ProcessLookupError):
+            if read(thread) != wanted:
+                return False
+    return True
 
 
 def io_priority(pid: int, priority: int) -> bool:
@@ -56,8 +70,9 @@ def io_priority(pid: int, priority: int) -> bool:
         raise OSError(38, f"the agent does not support I/O priorities on {platform.machine()}")
     for _ in range(2):
         for thread in _threads(pid):
-            _call(numbers[0], _WHO_PROCESS, thread, priority)
-    return all(_call(numbers[1], _WHO_PROCESS, thread) == priority for thread in _threads(pid))
+            with contextlib.suppress(ProcessLookupError):
+                _call(numbers[0], _WHO_PROCESS, thread, priority)
+    return _all_have(pid, priority, lambda thread: _call(numbers[1], _WHO_PROCESS, thread))
 
 
 def _call(number: int, *values: int) -> int:

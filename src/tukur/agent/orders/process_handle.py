@@ -10,7 +10,7 @@ import signal
 import struct
 from pathlib import Path
 
-from tukur.sources.proc import CLOCK_TICK_NS, read_stat
+from tukur.sources.proc import Stat, read_stat, start_tick
 
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info) of 64 bytes: linux/pidfd.h, from 6.13
 _PIDFD_INFO_EXIT = 1 << 3  # from 6.15
@@ -72,11 +72,11 @@ class ProcessHandle:
                 return int(struct.unpack_from("<i", buffer, _EXIT_CODE_AT)[0])
         # Before 6.15, and until its parent reaps it, a zombie's stat still has the code.
         stat = read_stat(self.pid)
-        if stat is not None and stat.state in "ZX" and stat.exit_code is not None:
+        if stat is not None and stat.ended and stat.exit_code is not None:
             return stat.exit_code
         return None
 
 
-def same_start(start_ns: int, ticks: int) -> bool:
-    """Whether a start in nanoseconds is the one that /proc gives in clock ticks."""
-    return start_ns // CLOCK_TICK_NS == ticks
+def same_start(start_ns: int, stat: Stat) -> bool:
+    """Whether a start by the machine's clock is the one that /proc gives in clock ticks."""
+    return start_tick(start_ns) == stat.start_ticks

@@ -3,6 +3,7 @@
 import os
 
 from tukur.protocol.messages import OrderBody, OrderResult, Outcome
+from tukur.sources.proc import Stat, read_stat
 
 
 def result(
@@ -24,6 +25,19 @@ def exit_result(body: OrderBody, status: int | None, after_ms: float, *, final: 
         exit_code=os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None,
         exit_signal=os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None,
     )
+
+
+def parent_name(stat: Stat) -> str:
+    """The parent of a process, as in a sentence."""
+    if not stat.ppid:
+        return "a parent outside of this PID namespace"
+    parent = read_stat(stat.ppid)
+    return f"{parent.name} (PID {stat.ppid})" if parent is not None else f"PID {stat.ppid}"
+
+
+def ended_already(stat: Stat) -> str:
+    """The sentence about a process that was a zombie when the order came."""
+    return f"it had ended already, as a zombie of {parent_name(stat)}"
 
 
 def failure(body: OrderBody, error: OSError) -> OrderResult:

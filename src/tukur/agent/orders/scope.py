@@ -22,7 +22,7 @@ def places() -> dict[int, Place]:
     for pid in list_pids():
         stat = read_stat(pid)
         if stat is not None:
-            found[pid] = Place(stat.ppid, read_cgroup(pid))
+            found[pid] = Place(stat.ppid, read_cgroup(pid, main_ended=stat.main_ended))
     return found
 
 

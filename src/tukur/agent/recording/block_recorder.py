@@ -1,7 +1,7 @@
 """Turns snapshots into blocks: columns, roll-ups, new images, ended lives."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ from tukur.agent.recording.accounts import Accounts
 from tukur.agent.recording.departures import Quota, limited, with_departed
 from tukur.agent.recording.images import Images
 from tukur.agent.recording.ooms import Ooms
-from tukur.blocks import MAX_SAMPLES, BlockBuilder, HostRollup
+from tukur.blocks import MAX_SAMPLES, BlockBuilder, DeviceRollup, DeviceSum, HostRollup
 from tukur.protocol.messages import (
     CLOCK_SET_NS,
     GAP_NS,
     Block,
+    DeviceMinute,
     HostMinute,
     Image,
     LifeGroup,
@@ -26,17 +27,19 @@ from tukur.protocol.messages import (
 from tukur.records import (
     TASK,
     Departed,
+    DeviceRates,
     GroupArray,
     HostRates,
+    Interval,
     Losses,
     Snapshot,
     TaskArray,
     bounded_groups,
     comm_text,
     compare,
-    host_rates,
     living_count,
     merge_groups,
+    rates_of,
 )
 from tukur.sources.oom import Kill
 
@@ -48,6 +51,8 @@ longer ones are smaller per sample; ten seconds is what the promise allows. It d
 every block lies within one."""
 
 
+_NAME = 91
+"""Characters of a device's name."""
 _MOST_GROUPS = 1000
 """Groups of lives in one block."""
 
@@ -59,6 +64,7 @@ class Sampled:
     snapshot: Snapshot
     """With the lives that ended since the one before."""
     rates: HostRates
+    devices: list[DeviceRates]
     rows: Any
     """An array of ``records.ROW``; None: not asked for."""
     top: list[tuple[int, str, float, int]]
@@ -78,6 +84,7 @@ class BlockRecorder:
         self._quota = Quota()
         self._ooms = Ooms()
         self._rollup = HostRollup()
+        self._devices = DeviceRollup()
         self._rows = RowKeeper()
         self._fresh: list[Image] = []
         self._groups: list[GroupArray] = []
@@ -110,7 +117,8 @@ class BlockRecorder:
         previous = before.tasks if before is not None else np.empty(0, dtype=TASK)
         departed = self._limited(departed or Departed(), previous, snapshot.boot_ns)
         snapshot = replace(snapshot, tasks=with_departed(snapshot.tasks, departed, previous))
-        rates = _rates(snapshot, before)
+        interval = _interval(snapshot, before)
+        rates = rates_of(interval)
         change = compare(snapshot.tasks, previous)
         self._accounts.add(snapshot, change, departed)
         fresh = self._images.add(snapshot, change, previous, departed)
@@ -122,11 +130,14 @@ class BlockRecorder:
             self._first_ns = snapshot.boot_ns
         self._builder.add(snapshot, change)
         self._rollup.add(rates)
+        self._devices.add(interval.devices)
         self._fresh.extend(fresh.recorded)
         self._missed += missed
         self._last = snapshot
         table = self._rows.update(snapshot, before, change) if rows else None
-        return Sampled(snapshot, rates, table, top_of(snapshot, before, change), fresh.shown)
+        return Sampled(
+            snapshot, rates, interval.devices, table, top_of(snapshot, before, change), fresh.shown
+        )
 
     def _limited(self, departed: Departed, previous: TaskArray, boot_ns: int) -> Departed:
         limit = self._quota.limit(boot_ns)
@@ -185,16 +196,22 @@ class BlockRecorder:
             lost=_lost(self._lost),
             ooms=ooms,
             first_of_run=self._first_of_run,
+            devices=[_device_minute(each) for each in self._devices.finish()],
         )
         self._groups, self._lost = [], Losses()
         self._fresh, self._missed, self._first_of_run = [], 0, False
         return block
 
 
-def _rates(snapshot: Snapshot, before: Snapshot | None) -> HostRates:
+def _interval(snapshot: Snapshot, before: Snapshot | None) -> Interval:
     previous = before if before is not None else snapshot
     seconds = (snapshot.boot_ns - previous.boot_ns) / SECOND
-    return host_rates(snapshot.host, previous.host, seconds, living_count(snapshot.tasks))
+    return Interval(snapshot.host, previous.host, seconds, living_count(snapshot.tasks))
+
+
+def _device_minute(device: DeviceSum) -> DeviceMinute:
+    # A kernel's name has at most 32 bytes, each of which may become four characters.
+    return DeviceMinute(**asdict(device) | {"name": device.name[:_NAME]})
 
 
 def _life_groups(groups: GroupArray) -> list[LifeGroup]:

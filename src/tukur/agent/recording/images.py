@@ -22,7 +22,7 @@ _SHOWN = ("exec_id", "uid", "cgroup_id")
 """An image is read again where one of these changed."""
 _RENAMES_READ = 3
 """So many changes of comm alone are taken for another program too, later ones for a title."""
-_STALL_S = 0.25
+_STALL_S = 0.5
 """So long a sample waits for a process whose files hang, once; until they are read its image is its name."""
 _READ_S = 5.0
 _UNREADABLE_S = 1.0

@@ -36,7 +36,7 @@ def _digest(argv: list[bytes]) -> int:
 def _arguments(pid: int) -> bytes:
     """As they are in its memory now; empty where it has ended."""
     try:
-        return read_arguments(pid)
+        return read_arguments(f"/proc/{pid}")
     except OSError:
         return b""
 

@@ -54,6 +54,7 @@ API_ROUTES: list[Any] = [
     hosts.list_hosts,
     hosts.get_host,
     hosts.get_series,
+    hosts.get_devices,
     hosts.list_processes,
     hosts.list_top,
     hosts.list_fleet_top,

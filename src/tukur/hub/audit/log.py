@@ -19,6 +19,7 @@ from tukur.hub.store.control.change import Change
 from tukur.hub.store.errors import NotWritableError
 from tukur.protocol import auth
 from tukur.protocol.errors import UNREADABLE
+from tukur.text import readable
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def local_user() -> str:
             name = pwd.getpwuid(uid).pw_name
         except KeyError:
             name = str(uid)
-    return f"local:{name}"
+    return f"local:{readable(name)}"
 
 
 class AuditLog:

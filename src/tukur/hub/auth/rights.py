@@ -38,6 +38,7 @@ RIGHTS: dict[tuple[str, str], Role | None] = {
     ("GET", "/api/hosts"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/series"): Role.VIEWER,
+    ("GET", "/api/hosts/{host_id}/devices"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/processes"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/top"): Role.VIEWER,
     ("GET", "/api/hosts/{host_id}/exits"): Role.VIEWER,

@@ -3,9 +3,14 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
-from tukur.blocks import BlockDamagedError, HostPoint, decode_host
+from tukur.blocks import BlockDamagedError, HostPoint, decode_devices, decode_host
 from tukur.hub.store.record.blocks import BlockRow
+from tukur.records import DeviceRates
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +40,30 @@ class HostPoints:
         return found
 
 
+DevicePoint = tuple[int, list[DeviceRates]]
+"""wall_ns of a sample, and what each device did."""
+
+
+async def device_points(blocks: list[BlockRow]) -> list[DevicePoint]:
+    """All samples of these blocks; not remembered, since some machines have hundreds of devices."""
+
+    def decoded() -> list[DevicePoint]:
+        return [point for row in blocks for point in _tried(decode_devices, row)]
+
+    return await asyncio.to_thread(decoded)
+
+
 def _key(row: BlockRow) -> tuple[int, int, int]:
     return row.boot, row.first_ns, row.last_ms
 
 
 def _decoded(row: BlockRow) -> list[HostPoint]:
+    return _tried(decode_host, row)
+
+
+def _tried(decode: Callable[[bytes, int | None], list[T]], row: BlockRow) -> list[T]:
     try:
-        return decode_host(row.host_columns, row.first_ms)
+        return decode(row.host_columns, row.first_ms)
     except BlockDamagedError as error:
         log.error("the block at %d ns of boot %d is damaged, and left out: %s", row.first_ns, row.boot, error)
         return []

@@ -1,5 +1,6 @@
 """Where samples are missing: gaps that agents reported, and stretches without a reason."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from tukur.hub.models.record import RecordGap, RecordGaps
 from tukur.hub.store.record.gaps import GAP_MS, Hole
 from tukur.hub.store.store import HostRow
 from tukur.hub.store.waists import Facts
+from tukur.protocol.messages import GAP_NS, Heartbeat
 
 _MAX_GAPS = 10_000
 """Gaps read of one range, at most."""
@@ -16,11 +18,23 @@ _SECOND_MS = 1000
 Stretch = tuple[int, int]
 
 
-async def gaps(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int, spooled: int) -> RecordGaps:
-    """The stretches without samples that touch [from, to), the oldest first."""
+async def gaps(
+    facts: Facts,
+    host: HostRow,
+    from_ms: int,
+    to_ms: int,
+    limit: int,
+    spooled: int,
+    beats: Sequence[Heartbeat] = (),
+) -> RecordGaps:
+    """The stretches without samples that touch [from, to), the oldest first.
+
+    `beats`: the agent's newest heartbeats, in the hub's time: of samples whose block is still to come.
+    """
     boots = await facts.lives.boots(host.number)
     reported = await facts.gaps.reported(list(boots), from_ms, to_ms, _MAX_GAPS)
     holes = await facts.gaps.holes(host.number, from_ms, to_ms, _MAX_GAPS)
+    holes += unstored(beats, host.last_ms or 0)
     listed = [_reported(row, boots[row.boot][0]) for row in reported]
     listed += [_unreported(hole) for hole in unexplained(holes, reported)]
     listed = [gap for gap in listed if gap.from_ms < to_ms and gap.to_ms >= from_ms]
@@ -28,6 +42,18 @@ async def gaps(facts: Facts, host: HostRow, from_ms: int, to_ms: int, limit: int
     return RecordGaps(
         from_ms=from_ms, to_ms=to_ms, gaps=listed[:limit], more=len(listed) > limit, spooled=spooled
     )
+
+
+def unstored(beats: Sequence[Heartbeat], last_ms: int) -> list[Hole]:
+    """Where the agent says that it missed samples, after the newest recorded one."""
+    return [
+        Hole(before.wall_ns // 1_000_000, after.wall_ns // 1_000_000, "not_sampled")
+        for before, after in itertools.pairwise(beats)
+        if after.wall_ns // 1_000_000 > last_ms
+        and after.wall_ns - before.wall_ns > GAP_NS
+        # Else only heartbeats are missing: the samples will be in their block.
+        and after.missed - before.missed > 1
+    ]
 
 
 def unexplained(holes: Sequence[Hole], reported: Sequence[Any]) -> list[Hole]:

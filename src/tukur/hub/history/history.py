@@ -9,27 +9,28 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from msgspec import convert, to_builtins
+from msgspec import convert, structs, to_builtins
 
 from tukur.blocks import Table, decode_table
 from tukur.hub.auth.identity import Sees
 from tukur.hub.bus import Bus, NobodyThereError, agent_of
 from tukur.hub.cloud.verdict import state_of
 from tukur.hub.errors import ProblemError
-from tukur.hub.history import difference, lives, series, table, top
-from tukur.hub.history.cache import HostPoints
+from tukur.hub.history import devices, difference, lives, series, table, top
+from tukur.hub.history.cache import HostPoints, device_points
 from tukur.hub.history.difference import DifferenceBy
 from tukur.hub.history.exits import Only, exits
 from tukur.hub.history.gaps import gaps
+from tukur.hub.history.instants import Moment, is_exact, moments_of, span_of
 from tukur.hub.history.ooms import ooms
 from tukur.hub.history.top import By, Group
 from tukur.hub.history.totals import seconds
 from tukur.hub.hosts.presence import HostState, Presence
 from tukur.hub.live import Live
 from tukur.hub.models.exit import Exits, OomKills
-from tukur.hub.models.history import Difference, FleetTopList, Lives, Series, TopList
+from tukur.hub.models.history import Devices, Difference, FleetTopList, Lives, Series, TopList
 from tukur.hub.models.host import Host, HostInstance, HostPolicy, IdentityConflict
-from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative
+from tukur.hub.models.process import ProcessDetail, ProcessSet, ProcessTable, Relative, SecondSample
 from tukur.hub.models.record import RecordGaps
 from tukur.hub.store.control.identity_conflicts import IdentityConflictRow
 from tukur.hub.store.control.instances import InstanceRow
@@ -84,6 +85,8 @@ class Found:
     boot_id: str
     booted_ms: int
     host: HostRates | None
+    samples: list[SecondSample]
+    """All of its second, in the order in which they were taken."""
 
     @property
     def at_ms(self) -> int:
@@ -154,22 +157,50 @@ class History:
         return series.of_samples(times, values, begin, end, points)
 
     async def _rollups(self, host_no: int, begin: int, end: int, points: int) -> Series:
-        coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
-        unit = HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
+        unit = await self._unit(host_no, begin, end, points)
         rows = await self._facts.rollups.figures(host_no, begin - begin % unit, end, coarse=unit == HOUR_MS)
         holes = await self._facts.gaps.holes(host_no, begin, end, _MAX_HOLES)
         return series.of_rollups(rows, begin, end, points, unit, holes)
 
+    async def _unit(self, host_no: int, begin: int, end: int, points: int) -> int:
+        """Whether a range is made of minutes or of hours: what is kept of it, and fine enough."""
+        coarse = series.step_ms(begin, end, points, MINUTE_MS) >= HOUR_MS
+        return HOUR_MS if coarse or not await self._facts.rollups.has_minutes(host_no, begin) else MINUTE_MS
+
+    async def devices(self, host_id: str, begin: int, end: int, points: int, limit: int) -> Devices:
+        """Each disk and interface over [begin, end). Raises ProblemError (404)."""
+        host = await self._row(host_id)
+        if end - begin > SECONDS_MS or (host.first_ms or 0) >= end:
+            unit = await self._unit(host.number, begin, end, points)
+            rows = await self._facts.rollups.devices(
+                host.number, begin - begin % unit, end, coarse=unit == HOUR_MS
+            )
+            entries = devices.of_rows(rows)
+        else:
+            blocks = await self._facts.blocks.between(host.number, begin, end, tasks=False)
+            seconds = await device_points(blocks)
+            entries = [
+                entry
+                for wall_ns, found in seconds
+                if begin <= wall_ns // 1_000_000 < end
+                for entry in devices.of_sample(wall_ns // 1_000_000, found)
+            ]
+            unit = 1000
+        return devices.over_time(entries, begin, end, points=points, unit=unit, limit=limit)
+
     # --- tables
 
-    async def table(self, host_id: str, at_ms: int | None) -> ProcessTable:
-        """The process table at an instant, or now. Raises ProblemError (404)."""
+    async def table(self, host_id: str, at_ms: int | None, boot_ns: int | None = None) -> ProcessTable:
+        """The process table at an instant, or now. Raises ProblemError (404).
+
+        `boot_ns`: which sample of that second, where there are several.
+        """
         if at_ms is None:
             now = await self._live.key_frame(host_id, NOW_S)
             if now is not None:
                 return self._table_now(now, host_id)
         asked = at_ms if at_ms is not None else _now_ms()
-        found = await self._find(host_id, asked)
+        found = await self._find(host_id, asked, boot_ns)
         rows, images = await self._rows(found)
         names = [comm_text(comm) for comm in found.table.tasks["comm"].tolist()]
         return ProcessTable(
@@ -177,6 +208,8 @@ class History:
             at_ms=found.at_ms,
             exact=is_exact(found.at_ms, asked),
             boot_id=found.boot_id,
+            boot_ns=str(found.table.boot_ns),
+            samples=found.samples,
             host=None if found.host is None else asdict(found.host),
             processes=table.processes(rows, names, images, found.booted_ms),
         )
@@ -193,17 +226,23 @@ class History:
             at_ms=at_ms,
             exact=True,
             boot_id=frame.boot_id,
+            boot_ns=None,
+            samples=[],
             host=frame.host,
             processes=table.processes(rows, [""] * len(rows), images, booted_ms),
         )
 
-    async def frame(self, host_id: str, at_ms: int | None) -> tuple[bytes, int]:
-        """The same as a key frame, and the millisecond that it shows. Raises ProblemError (404)."""
+    async def frame(
+        self, host_id: str, at_ms: int | None, boot_ns: int | None = None
+    ) -> tuple[bytes, dict[str, str]]:
+        """The same as a key frame, and the headers that say what it shows. Raises ProblemError (404)."""
+        asked = at_ms if at_ms is not None else _now_ms()
         if at_ms is None:
             now = await self._live.key_frame(host_id, NOW_S)
             if now is not None:
-                return now, int(decode_frame(now).wall_ms) + self._presence.shift_ns(host_id) // 1_000_000
-        found = await self._find(host_id, at_ms if at_ms is not None else _now_ms())
+                shown_ms = int(decode_frame(now).wall_ms) + self._presence.shift_ns(host_id) // 1_000_000
+                return now, {"Tukur-At-Ms": str(shown_ms), "Tukur-Exact": "true"}
+        found = await self._find(host_id, asked, boot_ns)
         rows, images = await self._rows(found)
         data = encode_frame(
             seq=0,
@@ -215,7 +254,12 @@ class History:
             rows=rows,
             images=table.frame_images(found.table.tasks, images),
         )
-        return data, found.at_ms
+        return data, {
+            "Tukur-At-Ms": str(found.at_ms),
+            "Tukur-Exact": "true" if at_ms is None or is_exact(found.at_ms, asked) else "false",
+            "Tukur-Boot-Ns": str(found.table.boot_ns),
+            "Tukur-Samples": ",".join(sample.boot_ns for sample in found.samples),
+        }
 
     async def tag(self, host_id: str, at_ms: int) -> str | None:
         """What is the same as long as the table at an instant is; None: that may yet change.
@@ -226,21 +270,46 @@ class History:
         # Near the newest sample a better one may still come.
         if host.last_ms is None or at_ms > host.last_ms - SETTLED_MS:
             return None
-        row = await self._facts.blocks.near(host.number, at_ms, content=False)
-        return None if row is None else f"{row.boot}-{row.first_ns}-{row.last_ms}-{at_ms}"
+        near = await self._facts.blocks.near(host.number, at_ms, content=False)
+        if near is None:
+            return None
+        rows = [near, *await self._facts.blocks.located(host.number, *span_of(at_ms))]
+        blocks = dict.fromkeys(f"{row.boot}.{row.first_ns}.{row.last_ms}" for row in rows)
+        return "-".join([str(at_ms), *blocks])
 
-    async def _find(self, host_id: str, at_ms: int) -> Found:
+    async def _find(self, host_id: str, at_ms: int, boot_ns: int | None = None) -> Found:
         host = await self._row(host_id)
+        boots = await self._facts.lives.boots(host.number)
+        moments = await self._moments(host.number, at_ms)
+        samples = [SecondSample(one.at_ms, boots[one.row.boot][0], str(one.boot_ns)) for one in moments]
+        if boot_ns is not None:
+            moments = [moment for moment in moments if moment.boot_ns == boot_ns]
+            if not moments:
+                raise _no_such_sample(at_ms, boot_ns, samples)
+        if not moments:
+            return await self._nearest(host, at_ms)
+        # Of a second that passed twice, the newer one.
+        chosen = moments[-1]
+        decoded = await asyncio.to_thread(
+            decode_table, chosen.row.tasks, chosen.wall_ns, chosen.row.first_ms, boot_ns=chosen.boot_ns
+        )
+        return Found(chosen.row, decoded, *boots[chosen.row.boot], chosen.rates, samples)
+
+    async def _moments(self, host_no: int, at_ms: int) -> list[Moment]:
+        rows = await self._facts.blocks.between(host_no, *span_of(at_ms), tasks=True)
+        return moments_of([(row, await self._points.of([row])) for row in rows], at_ms)
+
+    async def _nearest(self, host: HostRow, at_ms: int) -> Found:
         row = await self._facts.blocks.near(host.number, at_ms)
         if row is None:
             raise ProblemError(404, "nothing_recorded", f"nothing is recorded yet of host {host.name}")
         decoded = await asyncio.to_thread(
             decode_table, row.tasks, min(at_ms * 1_000_000, _END_NS), row.first_ms
         )
-        boot_id, booted_ms = (await self._facts.lives.boots(host.number))[row.boot]
+        boots = await self._facts.lives.boots(host.number)
         points = await self._points.of([row])
         rates = next((point.rates for point in points if point.boot_ns == decoded.boot_ns), None)
-        return Found(row, decoded, boot_id, booted_ms, rates)
+        return Found(row, decoded, *boots[row.boot], rates, [])
 
     async def _rows(self, found: Found) -> tuple[Any, dict[tuple[int, int], Any]]:
         decoded = found.table
@@ -308,7 +377,10 @@ class History:
         state = self._presence.get(host_id)
         beat = state.heartbeat if state is not None else None
         spooled = beat.spooled if beat is not None else 0
-        return await gaps(self._facts, await self._row(host_id), begin, end, limit, spooled)
+        shift_ns = self._presence.shift_ns(host_id)
+        recent = state.recent if state is not None else ()
+        beats = [structs.replace(beat, wall_ns=beat.wall_ns + shift_ns) for beat in recent]
+        return await gaps(self._facts, await self._row(host_id), begin, end, limit, spooled, beats)
 
     async def detail(self, host_id: str, boot_id: str, pid: int, start_ns: int) -> ProcessDetail:
         """One life. Raises ProblemError (404)."""
@@ -380,9 +452,13 @@ class History:
         return answer
 
 
-def is_exact(at_ms: int, asked_ms: int) -> bool:
-    """Whether a sample lies within the asked second."""
-    return at_ms // 1000 == asked_ms // 1000
+def _no_such_sample(at_ms: int, boot_ns: int, samples: Sequence[SecondSample]) -> ProblemError:
+    known = ", ".join(sample.boot_ns for sample in samples) or "none"
+    return ProblemError(
+        404,
+        "no_such_sample",
+        f"boot_ns={boot_ns}; a sample of the second of at={at_ms} expected, of which there are: {known}",
+    )
 
 
 def _is_unrecorded(host: HostRow, started_ms: int) -> bool:

@@ -18,6 +18,7 @@ from tukur.hub.tls.serving import Tls
 from tukur.protocol import auth, messages
 from tukur.protocol.errors import ProtocolError
 from tukur.protocol.hub_side import HubSession
+from tukur.text import readable
 
 log = logging.getLogger(__name__)
 
@@ -92,15 +93,19 @@ class Enrolment:
             raise _unsigned()
         host_id = str(uuid.uuid4())
         refusal = await self._enrolments.join(
-            hash_of(join.secret), host_id, join.public_key, join.hostname, time.time_ns() // 1_000_000
+            hash_of(join.secret),
+            host_id,
+            join.public_key,
+            _name(join),
+            time.time_ns() // 1_000_000,
         )
         if refusal is not None:
             self._failures.record_failure(address)
-            await self._audit.add("", "host.join", join.hostname, refusal, address)
-            log.warning("refused the join of %r at %s: %s", join.hostname, address, refusal)
+            await self._audit.add("", "host.join", _name(join), refusal, address)
+            log.warning("refused the join of %r at %s: %s", _name(join), address, refusal)
             raise ProtocolError(refusal, _JOIN_ERRORS[refusal])
-        await self._audit.add(f"host:{host_id}", "host.join", host_id, origin=address, name=join.hostname)
-        log.info("%r at %s joined as host %s", join.hostname, address, host_id)
+        await self._audit.add(f"host:{host_id}", "host.join", host_id, origin=address, name=_name(join))
+        log.info("%r at %s joined as host %s", _name(join), address, host_id)
         return messages.Joined(host_id=host_id, order_key=self._order_key.public)
 
     def _check_limit(self, address: str) -> None:
@@ -163,8 +168,8 @@ class Enrolment:
         return host_id
 
     async def _refused(self, join: messages.InstanceJoin, address: str, reason: str, why: str) -> None:
-        await self._audit.add("", "host.join", join.hostname, reason, address, why=why)
-        log.warning("refused the join of %r at %s: %s (%s)", join.hostname, address, why, reason)
+        await self._audit.add("", "host.join", _name(join), reason, address, why=why)
+        log.warning("refused the join of %r at %s: %s (%s)", _name(join), address, why, reason)
 
     async def rotate(self, session: HubSession, rotate: messages.Rotate) -> messages.Rotated:
         """Replaces a host's key."""
@@ -187,3 +192,8 @@ def _unsigned() -> ProtocolError:
 def _not_admitted() -> ProtocolError:
     # The same message for an unknown host and a wrong key: it must not reveal which hosts exist.
     return ProtocolError("not_admitted", "this host is not enrolled here, or its key does not match")
+
+
+def _name(join: messages.Join | messages.InstanceJoin) -> str:
+    """What the machine calls itself, as it can be shown and stored."""
+    return readable(join.hostname)[:255]

@@ -8,6 +8,7 @@ from typing import Any
 from litestar import WebSocket
 from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
+from msgspec import structs
 
 from tukur.hub.bus import (
     GOODBYES,
@@ -27,6 +28,7 @@ from tukur.hub.store.waists import Control
 from tukur.protocol import messages
 from tukur.protocol.errors import ProtocolError
 from tukur.protocol.hub_side import HubSession, LiveFrame, pack
+from tukur.text import readable
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ class Ingest:
             match first:
                 case messages.Hello():
                     answer, only_boot = await self._enrolment.admit(session, first)
+                    first = structs.replace(first, facts=_plain(first.facts))
                     await self._check_identity(first, only_boot, _address(socket))
                     await self._control.enrolments.save_facts(first.host_id, first.facts, time.time_ns())
                 case messages.Join():
@@ -311,3 +314,13 @@ async def _refuse(socket: Socket, session: HubSession, error: Exception) -> None
         await socket.close(code=1008, reason=code)
     except (WebSocketDisconnect, RuntimeError):
         return
+
+
+def _plain(facts: messages.HostFacts) -> messages.HostFacts:
+    """With texts that can be shown, whatever the agent sends."""
+    names = ("hostname", "kernel", "os", "architecture", "agent_version", "source")
+    return structs.replace(
+        facts,
+        **{name: readable(getattr(facts, name)) for name in names},
+        blind_spots=[readable(sentence) for sentence in facts.blind_spots],
+    )

@@ -40,6 +40,37 @@ class Series(Struct, kw_only=True):
     ]
 
 
+class DeviceFigure(Struct, kw_only=True):
+    """One figure of a device over time; the lists are as long as ``t_ms``; null: not known."""
+
+    mean: list[float | None]
+    high: Annotated[list[float | None], Meta(description="Its highest second.")]
+
+
+class DeviceSeries(Struct, kw_only=True):
+    """One disk or network interface."""
+
+    kind: Literal["disk", "net"]
+    name: str
+    read: Annotated[DeviceFigure, Meta(description="Bytes per second read, or received.")]
+    write: Annotated[DeviceFigure, Meta(description="Bytes per second written, or sent.")]
+    busy: Annotated[
+        DeviceFigure | None,
+        Meta(description="Share of the time in which a disk had something to do; null: an interface."),
+    ]
+    read_mean: Annotated[float | None, Meta(description="Over the whole range; likewise the next.")]
+    write_mean: float | None
+
+
+class Devices(Struct, kw_only=True):
+    from_ms: int
+    to_ms: int
+    step_ms: Annotated[int, Meta(description="Duration covered by each point, from its time on.")]
+    t_ms: list[int]
+    devices: Annotated[list[DeviceSeries], Meta(description="Those with the most traffic first.")]
+    more: Annotated[int, Meta(description="How many devices were left out: `limit` is the most.")]
+
+
 class Top(Struct, kw_only=True):
     """One process within a range."""
 

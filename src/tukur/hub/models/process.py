@@ -59,14 +59,32 @@ class Process(_ProcessFigures, kw_only=True):  # type: ignore[misc, call-arg]
     started_ms: int
 
 
+class SecondSample(Struct):
+    """One of the samples of a second."""
+
+    at_ms: int
+    boot_id: str
+    boot_ns: Annotated[str, Meta(description="Since boot: with `boot_id` it names one sample.")]
+
+
 class ProcessTable(Struct, kw_only=True):
     asked_ms: int
     at_ms: Annotated[
         int,
-        Meta(description=("Time of the sample, the one nearest to the requested time.")),
+        Meta(description="Time of the sample: that of the requested second, else the nearest one."),
     ]
-    exact: Annotated[bool, Meta(description="Whether the sample is within the requested second.")]
+    exact: Annotated[bool, Meta(description="Whether it is the sample of the requested second.")]
     boot_id: str
+    boot_ns: Annotated[str | None, Meta(description="When it was taken, since boot; null: now.")]
+    samples: Annotated[
+        list[SecondSample],
+        Meta(
+            description=(
+                "All samples of that second, the newest last. More than one: the host's clock was set back "
+                "and the second passed again; without `boot_ns` the table is that of the last one."
+            )
+        ),
+    ]
     host: dict[str, float | int | list[float] | None] | None
     processes: list[Process]
 

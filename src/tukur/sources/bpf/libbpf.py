@@ -37,6 +37,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_program__attach": (ctypes.c_void_p, (ctypes.c_void_p,)),
     "bpf_program__set_autoload": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_bool)),
     "bpf_program__fd": (ctypes.c_int, (ctypes.c_void_p,)),
+    "bpf_prog_test_run_opts": (ctypes.c_int, (ctypes.c_int, ctypes.c_void_p)),
     "bpf_map__fd": (ctypes.c_int, (ctypes.c_void_p,)),
     "bpf_map__set_max_entries": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_uint32)),
     "bpf_map_get_next_key": (ctypes.c_int, (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)),
@@ -116,7 +117,7 @@ class _Log:
         return "; ".join(told[-_LOG_LINES:])
 
 
-class _Object:
+class BpfObject:
     """One object file, opened and loaded, and what of it is attached."""
 
     def __init__(self, image: bytes) -> None:
@@ -170,9 +171,20 @@ class _Object:
         """That program will not be loaded."""
         self.library.bpf_program__set_autoload(self._program(name), False)
 
+    def program_fd(self, name: str) -> int:
+        """A program's file descriptor, closed on exec: whoever has it can run the program.
+
+        Raises SourceUnavailableError where the object has none of that name.
+        """
+        fd: int = self.library.bpf_program__fd(self._program(name))
+        if fd < 0:
+            raise SourceUnavailableError(f"the object has no program {name}")
+        os.set_inheritable(fd, False)
+        return fd
+
     def spent_ns(self, name: str) -> int:
         """Time in a program so far, nanoseconds, where the kernel counts it (kernel.bpf_stats_enabled)."""
-        fd = self.library.bpf_program__fd(self._program(name))
+        fd = self.program_fd(name)
         told = Path(f"/proc/self/fdinfo/{fd}").read_text()
         return next((int(line.split()[1]) for line in told.splitlines() if line.startswith("run_time_ns")), 0)
 
@@ -182,6 +194,15 @@ class _Object:
         if not found:
             raise SourceUnavailableError(f"the object has no map {name}")
         return found
+
+    def map_fd(self, name: str) -> int:
+        """A map's file descriptor. Raises SourceUnavailableError where the object has none of that name."""
+        fd: int = self.library.bpf_map__fd(self.map(name))
+        return fd
+
+    def set_entries(self, name: str, entries: int) -> None:
+        """How many entries a map will have, before the object is loaded."""
+        self.library.bpf_map__set_max_entries(self.map(name), entries)
 
     def link_fd(self) -> int:
         """The file descriptor of what was attached first. Raises OSError where it is closed."""
@@ -202,33 +223,6 @@ class _Object:
         if self._object:
             self.library.bpf_object__close(self._object)
             self._object = None
-
-
-class IterProgram:
-    """One loaded and attached iterator program, of which each open() gives a fresh reading."""
-
-    def __init__(self, image: bytes, program: str, settings: bytes) -> None:
-        """Loads `program` of the object file's bytes `image`, its read-only data set to `settings`.
-
-        Raises SourceUnavailableError.
-        """
-        self._object = _Object(image)
-        self._object.load(settings, [program])
-
-    def open(self) -> int:
-        """A new file descriptor that gives one reading from the start; the caller closes it.
-
-        An iterator cannot seek, so that each reading needs a new one. Raises OSError.
-        """
-        fd: int = self._object.library.bpf_iter_create(self._object.link_fd())
-        if fd < 0:
-            number = ctypes.get_errno() or -fd
-            raise OSError(number, f"bpf_iter_create: {os.strerror(number)}")
-        return fd
-
-    def close(self) -> None:
-        """Detaches and unloads; may be called twice."""
-        self._object.close()
 
 
 class EventPrograms:
@@ -262,7 +256,7 @@ class EventPrograms:
         return fd
 
     def spent_ns(self) -> int:
-        """Time in all the programs so far; see _Object.spent_ns()."""
+        """Time in all the programs so far; see BpfObject.spent_ns()."""
         return sum(map(self._object.spent_ns, self._programs))
 
     def events(self) -> bytes:
@@ -300,10 +294,10 @@ def _load_most(
     programs: Sequence[str],
     optional: Sequence[str],
     ring_bytes: int | None,
-) -> tuple[_Object, list[str]]:
+) -> tuple[BpfObject, list[str]]:
     """The object with all programs, or with those that are not optional; and which are missing then."""
     for left_out in ([], list(optional)):
-        made = _Object(image)
+        made = BpfObject(image)
         for name in left_out:
             made.leave_out(name)
         if ring_bytes is not None:

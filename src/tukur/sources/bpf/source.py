@@ -1,46 +1,51 @@
-"""The ``bpf`` source: an iterator in the kernel writes a record for each task (tasks.bpf.c)."""
+"""The ``bpf`` source: a program in the kernel writes a record for each process."""
 
+import logging
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from tukur.records import (
-    TASK,
-    THREAD,
-    Departed,
-    TaskArray,
-    row_bytes,
-    take_rows,
-)
+from tukur.records import TASK, Departed, TaskArray, row_bytes, take_rows
 from tukur.sources.base import SourceUnavailableError
-from tukur.sources.bpf.libbpf import IterProgram, object_image
+from tukur.sources.bpf.iterator import Iterator, sorted_rows
 from tukur.sources.bpf.lives import LifeEvents
+from tukur.sources.bpf.walk import Walk
 from tukur.sources.lives.events import parse_events
 from tukur.sources.lives.tracker import LifeTracker
 from tukur.sources.proc import list_pids
 from tukur.sources.procfs.source import ProcfsSource
 
-OBJECT = "tasks.bpf.o"
+_NO_TASKS: TaskArray = np.empty(0, dtype=TASK)
+
+log = logging.getLogger(__name__)
+
 _MAX_EXACT_CPUS = 32
-"""MAX_EXACT_CPUS of tasks.bpf.c."""
-_KERNEL_BUFFER = 32768
-"""bpf_seq_read() fills eight pages at most; with 4 KiB pages this."""
-_PIECE = _KERNEL_BUFFER // TASK.itemsize * TASK.itemsize
-"""readv() goes on to its next piece only where one was filled to the last byte, so that the pieces
-have the greatest size that whole records can fill."""
-_PIECES = 64
-_MAX_PIECES = 1024
-"""IOV_MAX."""
-IDLE = 1 << 31
-"""TASKS_IDLE of tasks.bpf.c."""
-_IDLE_BATCH = 32
-_WORDS = TASK.itemsize // 8
-_ADDED = slice(1, 15)
-"""The 64-bit words in which a thread's record counts: cpu_ns to nivcsw; its memory's are zero."""
+"""MAX_EXACT_CPUS of record.h."""
+
+
+class Form(Protocol):
+    """A program in the kernel with what reads it."""
+
+    @property
+    def name(self) -> str:
+        """walk or iterator."""
+        ...
+
+    def read(self, front: TaskArray) -> TaskArray:
+        """Every process now that the kernel shows to programs, sorted by pid, behind the rows `front`."""
+        ...
+
+    def close(self) -> None:
+        """Unloads the program."""
+        ...
+
+
+FORMS: dict[str, Callable[[bytes], Form]] = {"walk": Walk, "iterator": Iterator}
+"""Best first, made of the settings of record.h. `walk` needs Linux 6.7, and costs half."""
 
 BLIND_SPOTS = (
     "What others do to a process that sleeps (memory taken back, nice, cgroup) shows within 10 samples.",
@@ -72,20 +77,17 @@ class BpfSource:
 
     name = "bpf"
 
-    def __init__(self) -> None:
-        """Raises SourceUnavailableError."""
+    def __init__(self, form: str | None = None) -> None:
+        """`form`: one of FORMS; None: the best that this kernel takes. Raises SourceUnavailableError."""
         exact, why = _exact_cpus()
         self.blind_spots: tuple[str, ...] = BLIND_SPOTS
         if why:
             self.blind_spots += (COUNTER_SLACK.format(why=why),)
         self._rest: ProcfsSource | None = None
         page_shift = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
-        self._settings = struct.pack("=II", page_shift, exact)
-        self._program = IterProgram(object_image(OBJECT), "tasks", self._settings)
-        self._buffer = np.empty(0, dtype=np.uint8)
-        self._pieces: list[memoryview] = []
-        self._grow(_PIECES)
-        self._table = Table()
+        self.settings = struct.pack("=II", page_shift, exact)
+        """Those of record.h."""
+        self._form = _load(form, self.settings)
         self._tracker = LifeTracker()
         self._lives: LifeEvents | None = None
         try:
@@ -98,21 +100,22 @@ class BpfSource:
             numbers = ", ".join(map(str, sorted(hidden)))
             self.blind_spots += (HIDDEN.format(numbers=numbers),)
 
+    @property
+    def form(self) -> str:
+        """Which of FORMS is at work."""
+        return self._form.name
+
     def read(self) -> TaskArray:
         """Every process now; see Source. Raises OSError where the kernel fails."""
-        try:
-            tasks = self._table.update(self._buffer[: self._fill()].view(TASK))
-        except BaseException:
-            # The program in the kernel counts on all that it wrote being known here.
-            self._restart()
-            raise
         if self._rest is None:
-            return tasks
+            return self._form.read(_NO_TASKS)
         rest = self._rest.read()
-        if len(rest) and rest["pid"][-1] >= tasks["pid"][0]:
-            # A number of theirs may be an ordinary process's by now.
-            rest = take_rows(rest, ~np.isin(rest["pid"], tasks["pid"]))
-        return _sorted(np.concatenate([row_bytes(rest), row_bytes(tasks)]).view(TASK), "pid")
+        if len(rest) == 1 and rest["pid"][0] == 1:
+            return self._form.read(rest)
+        tasks = self._form.read(_NO_TASKS)
+        # A number of theirs may be an ordinary process's by now.
+        rest = take_rows(rest, ~np.isin(rest["pid"], tasks["pid"]))
+        return sorted_rows(np.concatenate([row_bytes(rest), row_bytes(tasks)]).view(TASK), "pid")
 
     def collect(self) -> None:
         """Reads the ring; see Source. Raises OSError where the kernel fails."""
@@ -126,7 +129,7 @@ class BpfSource:
 
     def close(self) -> None:
         """Unloads the program."""
-        self._program.close()
+        self._form.close()
         if self._lives is not None:
             self._lives.close()
         if self._rest is not None:
@@ -139,165 +142,17 @@ class BpfSource:
         # What began or ended meanwhile is not hidden.
         return frozenset((before & _listed()) - seen)
 
-    def _restart(self) -> None:
-        self._program.close()
-        self._table = Table()
-        self._program = IterProgram(object_image(OBJECT), "tasks", self._settings)
 
-    def _fill(self) -> int:
-        """Reads to the end; the number of bytes."""
-        fd = self._program.open()
-        filled = 0
-        try:
-            while True:
-                whole, part = divmod(filled, _PIECE)
-                if whole == len(self._pieces):
-                    self._grow(2 * len(self._pieces))
-                pieces = self._pieces[whole : whole + _MAX_PIECES]
-                if part:
-                    # A short read: the kernel gave way to another task in between.
-                    pieces[0] = pieces[0][part:]
-                count = os.readv(fd, pieces)
-                if count == 0:
-                    return filled
-                filled += count
-        finally:
-            os.close(fd)
-
-    def _grow(self, pieces: int) -> None:
-        larger = np.empty(pieces * _PIECE, dtype=np.uint8)
-        larger[: len(self._buffer)] = self._buffer
-        self._buffer = larger
-        view = memoryview(larger.data)
-        self._pieces = [view[index : index + _PIECE] for index in range(0, len(larger), _PIECE)]
-
-
-class Table:
-    """The processes as of the last reading, to which the next one's records are applied.
-
-    Pure: it sees records only. tasks.bpf.c writes whole the tasks that have run, and just the numbers
-    of those that have not.
-    """
-
-    def __init__(self) -> None:
-        self._tasks = _Rows("pid")
-        self._threads = _Rows("ns_pid")
-
-    def update(self, records: TaskArray) -> TaskArray:
-        """The processes after a whole reading, sorted by pid, what their threads used added to them.
-
-        `records` is not kept. Raises LookupError for a number that no earlier reading had.
-        """
-        flags = records["flags"]
-        is_idle = flags >= IDLE
-        idle = idle_numbers(take_rows(records, is_idle))
-        if len(self._threads.rows) or bool((flags == THREAD).any()):
-            is_thread = flags == THREAD
-            threads = _sorted(take_rows(records, is_thread), "ns_pid")
-            fresh = _sorted(take_rows(records, ~(is_idle | is_thread)), "pid")
-            was_thread = self._threads.find(idle)[1]
-            self._threads.replace(idle[was_thread], threads, *self._threads.find(threads["ns_pid"]))
-            add_threads(fresh, self._threads.rows)
-            idle = idle[~was_thread]
-        else:
-            fresh = _sorted(take_rows(records, ~is_idle), "pid")
-        index, known = self._tasks.find(fresh["pid"])
-        split_cpu_time(fresh, self._tasks.rows, index, known)
-        self._tasks.replace(idle, fresh, index, known)
-        return self._tasks.rows
-
-
-class _Rows:
-    """Records sorted by one of their fields. They are replaced, never changed: others may hold them."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._keep(np.empty(0, dtype=TASK))
-
-    def _keep(self, rows: TaskArray) -> None:
-        self.rows = rows
-        self._keys = np.ascontiguousarray(rows[self._key])
-        self._total = int(self._keys.sum(dtype=np.uint64))
-
-    def find(self, keys: Any) -> tuple[Any, Any]:
-        """Where each of the keys stands (or any place), and whether it does."""
-        if not len(self._keys):
-            return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        index = self._keys.searchsorted(keys)
-        np.minimum(index, len(self._keys) - 1, out=index)
-        return index, self._keys[index] == keys
-
-    def replace(self, idle: Any, fresh: TaskArray, index: Any, known: Any) -> None:
-        """Keeps the rows with an `idle` key, and takes the fresh ones; `at`, `known`: find() of these."""
-        if len(idle) + len(fresh) == len(self.rows) and bool(known.all()):
-            # Then the idle ones are all the others, which their sum confirms without a search for each.
-            total = int(idle.sum(dtype=np.uint64)) + int(fresh[self._key].sum(dtype=np.uint64))
-            if total == self._total:
-                rows = row_bytes(self.rows).copy().view(TASK)
-                row_bytes(rows)[index] = row_bytes(fresh)
-                self.rows = rows
-                return
-        kept, found = self.find(idle)
-        if not found.all():
-            number = int(idle[~found][0])
-            raise LookupError(f"task {number} is said to be as before, but was not there")
-        rows = np.concatenate([row_bytes(self.rows)[kept], row_bytes(fresh)]).view(TASK)
-        self._keep(_sorted(rows, self._key))
-
-
-def idle_numbers(batches: TaskArray) -> npt.NDArray[np.uint32]:
-    """The numbers that these records hold."""
-    words = batches.view("<u4").reshape(len(batches), TASK.itemsize // 4)[:, :_IDLE_BATCH]
-    # The last one alone is not full.
-    return words.reshape(-1)[: int(batches["threads"].sum())]
-
-
-def _sorted(rows: TaskArray, key: str) -> TaskArray:
-    keys = rows[key]
-    # The kernel goes by number, so that mostly there is nothing to do but to make sure.
-    return rows if bool((keys[1:] > keys[:-1]).all()) else take_rows(rows, np.argsort(keys, kind="stable"))
-
-
-def add_threads(tasks: TaskArray, threads: TaskArray) -> None:
-    """Adds to each process, in place, what its threads used; `tasks` is sorted by pid.
-
-    A thread whose process is not among them is left out.
-    """
-    if not len(threads) or not len(tasks):
-        return
-    pids, of = np.ascontiguousarray(tasks["pid"]), threads["pid"]
-    index = np.minimum(pids.searchsorted(of), len(pids) - 1)
-    known = np.flatnonzero(pids[index] == of)
-    if not len(known):
-        return
-    # By process, so that reduceat() adds each one's threads in a row, exactly, in uint64.
-    known = known[np.argsort(index[known], kind="stable")]
-    index = index[known]
-    begins = np.flatnonzero(np.diff(index, prepend=-1))
-    used = threads.view("<u8").reshape(len(threads), _WORDS)[known, _ADDED]
-    tasks.view("<u8").reshape(len(tasks), _WORDS)[index[begins], _ADDED] += np.add.reduceat(used, begins)
-
-
-def split_cpu_time(tasks: TaskArray, previous: TaskArray, index: Any, known: Any) -> None:
-    """Scales raw utime and stime in place so that their sum is cpu_ns, neither ever going back.
-
-    As cputime_adjust() in kernel/sched/cputime.c: the tick that charges a mode only samples, the
-    scheduler's sum is exact. `previous` is the last result, in which `index` is the row of the same pid
-    where it is `known`.
-    """
-    runtime, user, system = tasks["cpu_ns"], tasks["utime_ns"], tasks["stime_ns"]
-    # At least 1: where nothing was charged yet, all of it counts as user time.
-    share = system / np.maximum(user + system, 1)
-    # A float has 53 bits: off by a few ns after 100 days of CPU time.
-    scaled = np.minimum((runtime * share).astype(np.uint64), runtime)
-    if len(previous):
-        same = known & (previous["start_ns"][index] == tasks["start_ns"])
-        scaled = np.maximum(scaled, np.minimum(previous["stime_ns"][index] * same, runtime))
-        before_user = previous["utime_ns"][index] * same
-        tasks["utime_ns"] = np.maximum(runtime - scaled, np.minimum(before_user, runtime))
-    else:
-        tasks["utime_ns"] = runtime - scaled
-    tasks["stime_ns"] = runtime - tasks["utime_ns"]
+def _load(name: str | None, settings: bytes) -> Form:
+    """The form of that name, or the best that the kernel takes. Raises SourceUnavailableError."""
+    if name is not None:
+        return FORMS[name](settings)
+    try:
+        return Walk(settings)
+    except SourceUnavailableError as error:
+        # Before Linux 6.7 it has not what that calls.
+        log.info("the kernel does not take the program that walks over all tasks itself: %s", error)
+        return Iterator(settings)
 
 
 def _listed() -> set[int]:

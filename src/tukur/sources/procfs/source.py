@@ -8,13 +8,13 @@ has changed, or at every tenth reading.
 import contextlib
 import os
 import resource
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tukur.records import KTHREAD, TASK, Departed, TaskArray, take_rows
+from tukur.sources import boot_clock
 from tukur.sources.capabilities import effective
 from tukur.sources.cgroups import find_mount
 from tukur.sources.lives.reaped_children import ReapedChildrenCpu
@@ -22,12 +22,15 @@ from tukur.sources.proc import (
     CLOCK_TICK_NS,
     Stat,
     list_pids,
+    of_live_thread,
     parse_cgroup_v2,
     parse_io,
     parse_stat,
     parse_status,
     read,
+    read_cgroup_file,
     reread,
+    status_of_live_thread,
 )
 
 _REFRESH = 10
@@ -61,6 +64,8 @@ class _Process:
     """Stat.waited at the last reading, nanoseconds."""
     rare: tuple[int, int, int] = field(default=(0, 0, 0))
     """What is read seldom: oom_score_adj, cgroup_id, and the exec_id it was read at."""
+    main_ended: bool = False
+    """Stat.main_ended: its stat does not show then what its other threads do."""
 
 
 class ProcfsSource:
@@ -117,7 +122,7 @@ class ProcfsSource:
 
     def departed(self, living: TaskArray) -> Departed:  # noqa: ARG002
         """CPU time of children that no reading saw, by parent; see Source."""
-        return Departed(groups=self._waited.take(time.clock_gettime_ns(time.CLOCK_BOOTTIME)))
+        return Departed(groups=self._waited.take(boot_clock.now_ns()))
 
     def close(self) -> None:
         """Closes every file."""
@@ -169,7 +174,7 @@ class ProcfsSource:
             open_file = process.fd >= 0
             content = reread(process.fd, 1024) if open_file else read(f"/proc/{process.pid}/stat", 1024)
             due = process.pid % _REFRESH == self._round
-            if content == process.stat and not due:
+            if content == process.stat and not due and not process.main_ended:
                 return True
             return self._refresh(process, content, due)
         except (OSError, ValueError):
@@ -180,18 +185,22 @@ class ProcfsSource:
         pid = process.pid
         stat = parse_stat(content)
         first = not process.stat
-        if not first and stat.start_ticks * CLOCK_TICK_NS != self._table["start_ns"][process.slot]:
+        if not first and stat.start_ns != self._table["start_ns"][process.slot]:
             return False
         process.stat = content
+        process.main_ended = stat.main_ended
         status = parse_status(read(f"/proc/{pid}/status"))
+        if stat.main_ended:
+            stat = of_live_thread(pid, stat)
+            status = status_of_live_thread(pid, status)
         if first or due or process.rare[2] != stat.exec_id:
-            process.rare = (*self._read_rare(pid), stat.exec_id)
+            process.rare = (*self._read_rare(stat, pid), stat.exec_id)
         reads, writes = (0, 0) if stat.kthread else _read_io(pid)
         oom_score_adj, cgroup_id, _ = process.rare
         self._count_waited(process, stat, status.uid)
         user, system = stat.utime * CLOCK_TICK_NS, stat.stime * CLOCK_TICK_NS
         self._table[process.slot] = (
-            stat.start_ticks * CLOCK_TICK_NS,
+            stat.start_ns,
             user + system,
             user,
             system,
@@ -229,16 +238,17 @@ class ProcfsSource:
         waited = stat.waited * CLOCK_TICK_NS
         # What it reaped before this source began is not counted.
         if waited > process.waited and not self._first_reading:
-            self._waited.grew(process.pid, stat.start_ticks * CLOCK_TICK_NS, uid, waited - process.waited)
+            self._waited.grew(process.pid, stat.start_ns, uid, waited - process.waited)
         process.waited = waited
 
-    def _read_rare(self, pid: int) -> tuple[int, int]:
+    def _read_rare(self, stat: Stat, pid: int) -> tuple[int, int]:
         score = cgroup_id = 0
         # Some kernels and containers have no cgroup file, or not for every process.
         with contextlib.suppress(OSError, ValueError):
             score = int(read(f"/proc/{pid}/oom_score_adj", 16))
         with contextlib.suppress(OSError):
-            cgroup_id = self._cgroup_id(parse_cgroup_v2(read(f"/proc/{pid}/cgroup")))
+            content = read_cgroup_file(pid, main_ended=stat.main_ended)
+            cgroup_id = self._cgroup_id(parse_cgroup_v2(content))
         return score, cgroup_id
 
     def _cgroup_id(self, path: bytes | None) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.mainless import mainless, zombie_of
 from tests.support.waiting import until
 from tukur.agent.facts import boot_id
 from tukur.agent.orders.executor import Executor
@@ -104,6 +105,51 @@ async def test_a_process_that_nobody_collects_is_told_to_be_a_zombie_and_whose(s
     last = (await outcomes(order_to(child.pid, "KILL")))[-1]
     assert (last.outcome, last.code) == ("exited", "zombie")
     assert f"(PID {os.getpid()})" in last.detail
+
+
+async def test_what_was_a_zombie_before_the_order_is_told_so_and_whose(spawn: Spawn) -> None:
+    child = spawn("sh", "-c", "exit 3")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    (only,) = await outcomes(order_to(child.pid, "KILL"))
+    assert (only.outcome, only.code, only.final) == ("gone", "zombie", True)
+    own = read_stat(os.getpid())
+    assert own is not None
+    assert only.detail == f"it had ended already, as a zombie of {own.name} (PID {os.getpid()})"
+    assert (only.exit_code, only.exit_signal, only.freed, only.after_ms) == (3, None, None, None)
+
+
+async def test_a_zombie_whose_parents_main_thread_ended_is_told_by_that_parent(tmp_path: Path) -> None:
+    with mainless(tmp_path) as parent:
+        child = zombie_of(parent)
+        await until(lambda: (stat := read_stat(child)) is not None and stat.ended)
+        (only,) = await outcomes(order_to(child, "TERM"))
+        assert (only.outcome, only.code) == ("gone", "zombie")
+        assert only.detail.endswith(f"a zombie of worker (PID {parent.pid})")
+
+
+async def test_a_process_whose_main_thread_ended_is_stopped_continued_and_killed(tmp_path: Path) -> None:
+    with mainless(tmp_path, mib=40) as process:
+        assert (await outcomes(order_to(process.pid, "STOP")))[-1].outcome == "stopped"
+        assert (await outcomes(order_to(process.pid, "CONT")))[-1].outcome == "running"
+        last = (await outcomes(order_to(process.pid, "KILL")))[-1]
+        assert (last.outcome, last.exit_signal) == ("exited", 9)
+        assert last.freed is not None
+        assert 40 << 20 < last.freed < 60 << 20
+
+
+async def test_a_process_whose_main_thread_ended_is_protected_by_its_program(tmp_path: Path) -> None:
+    with mainless(tmp_path, "mysqld") as process:
+        (only,) = await outcomes(order_to(process.pid, "KILL"))
+        assert (only.outcome, only.code) == ("refused", "protected")
+        assert "mysqld is protected" in only.detail
+        assert process.poll() is None
+
+
+async def test_a_process_whose_main_thread_ended_is_told_to_be_stopped(tmp_path: Path) -> None:
+    with mainless(tmp_path) as process:
+        await outcomes(order_to(process.pid, "STOP"))
+        last = (await outcomes(order_to(process.pid, "TERM"), executor(observe_s=0.2)))[-1]
+        assert (last.outcome, last.code) == ("alive", "stopped")
 
 
 async def test_a_process_that_waits_in_the_kernel_is_told_to_be_uninterruptible(spawn: Spawn) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.cgroups import cgroups
+from tests.support.mainless import mainless, zombie_of
 from tests.support.waiting import until
 from tests.unit.agent.orders.test_executor import order_to, outcomes
 from tukur.agent.orders.executor import Executor
@@ -321,6 +322,65 @@ async def test_what_the_policy_does_not_name_is_not_done(start: Start) -> None:
         done = await carried_out(doing(child.pid, verb=verb, value="5", scope=scope), only_signals)
         assert (done.outcome, done.code) == ("refused", "action_forbidden")
     assert os.getpriority(os.PRIO_PROCESS, child.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+# --- main threads that ended, and zombies
+
+
+async def test_a_tree_is_ended_though_its_main_thread_ended_and_its_zombies_are_told(tmp_path: Path) -> None:
+    with mainless(tmp_path, mib=30) as process:
+        zombie = zombie_of(process)
+        await until(lambda: not living(zombie))
+        done = await carried_out(doing(process.pid, scope="tree", signal="KILL"))
+        assert (done.outcome, done.detail) == ("exited", "1 exited, 1 gone")
+        members = {member.pid: (member.outcome, member.detail) for member in done.members}
+        assert members == {
+            process.pid: ("exited", ""),
+            zombie: ("gone", f"it had ended already, as a zombie of worker (PID {process.pid})"),
+        }
+        assert done.freed
+        assert 30 << 20 < done.freed < 50 << 20
+
+
+async def test_a_tree_of_a_zombie_is_nothing_but_that(tmp_path: Path) -> None:
+    with mainless(tmp_path) as process:
+        zombie = zombie_of(process)
+        await until(lambda: not living(zombie))
+        done = await carried_out(doing(zombie, scope="tree", signal="KILL"))
+        assert (done.outcome, done.code, done.exit_code) == ("gone", "zombie", 3)
+        assert living(process.pid)
+
+
+async def test_stop_and_priorities_reach_a_process_whose_main_thread_ended(tmp_path: Path) -> None:
+    with mainless(tmp_path) as process:
+        done = await carried_out(doing(process.pid, scope="tree", signal="STOP"))
+        assert done.outcome == "stopped"
+        assert (await carried_out(doing(process.pid, verb="renice", value="11"))).outcome == "changed"
+        assert (await carried_out(doing(process.pid, verb="ionice", value="idle"))).outcome == "changed"
+        stat = read_stat(process.pid)
+        assert stat is not None
+        assert (stat.state, stat.nice) == ("T", 11)
+
+
+async def test_a_protected_program_in_a_tree_is_spared_though_its_main_thread_ended(tmp_path: Path) -> None:
+    with mainless(tmp_path, "mysqld") as process:
+        done = await carried_out(doing(process.pid, scope="tree", signal="KILL"))
+        assert (done.outcome, done.code) == ("refused", "protected")
+        assert living(process.pid)
+
+
+async def test_a_cgroup_with_a_zombie_is_frozen_and_killed(start: Start) -> None:
+    with cgroups() as made:
+        child = start(
+            "import os, time\nif os.fork() == 0: os._exit(0)\nprint('ready', flush=True); time.sleep(60)"
+        )
+        (zombie,) = (pid for pid, parent in _parents().items() if parent == child.pid)
+        await until(lambda: not living(zombie))
+        made.place("tukur-test-zombie", child.pid)
+        of = _below(child.pid)
+        assert (await carried_out(doing(child.pid, verb="freeze", scope="cgroup", of=of))).outcome == "frozen"
+        assert (await carried_out(doing(child.pid, verb="thaw", scope="cgroup", of=of))).outcome == "thawed"
+        assert (await carried_out(doing(child.pid, scope="cgroup", signal="KILL", of=of))).outcome == "exited"
 
 
 # --- who belongs together

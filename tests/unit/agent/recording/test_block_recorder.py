@@ -146,6 +146,17 @@ def test_a_wall_clock_that_is_set_ends_the_block_there() -> None:
     )
 
 
+def test_a_block_ends_before_a_gap_and_not_before_a_single_missed_sample() -> None:
+    machine = Machine()
+    machine.start(10, "x")
+    recorder = machine.recorder
+    assert not recorder.interrupted(Instant(machine.wall_ns, machine.boot_ns)), "nothing was sampled yet"
+    machine.sample()
+    for missed, ends in ((0, False), (1, False), (2, True), (15, True)):
+        at = Instant(machine.wall_ns + missed * SECOND, machine.boot_ns + missed * SECOND)
+        assert recorder.interrupted(at) is ends, missed
+
+
 def machine_block_ending_now() -> Block:
     machine = Machine()
     machine.start(1, "init")

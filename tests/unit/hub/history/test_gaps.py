@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.support.hub import HOST, OTHER, agent, running_hub
 from tests.support.record import BOOT, SECOND, WALL, Machine
-from tukur.hub.history.gaps import unexplained
+from tukur.hub.history.gaps import unexplained, unstored
 from tukur.hub.store.record.gaps import Hole
 from tukur.protocol import messages
 
@@ -105,3 +105,15 @@ async def test_a_hole_that_gaps_account_for_is_none() -> None:
     assert unexplained([hole], [Told(0, 5_000), Told(70_000, 80_000)]) == [hole]
     paused = Hole(9_000, 60_000, "not_sampled")
     assert unexplained([paused], [Told(20_000, 59_000)]) == [Hole(9_000, 19_000, "not_sampled")]
+
+
+async def test_a_pause_is_a_gap_as_soon_as_the_agent_says_so_and_lost_heartbeats_are_none() -> None:
+    def beat(second: int, missed: int) -> messages.Heartbeat:
+        wall_ns = second * SECOND
+        return messages.Heartbeat(
+            wall_ns=wall_ns, boot_ns=wall_ns, rates={}, top=[], missed=missed, spooled=0, faults={}
+        )
+
+    beats = [beat(8, 0), beat(12, 3), beat(13, 3), beat(20, 3), beat(36, 18), beat(38, 19)]
+    assert unstored(beats, 15_000) == [Hole(20_000, 36_000, "not_sampled")]
+    assert unstored(beats, 36_000) == [], "its block has come: the record knows"

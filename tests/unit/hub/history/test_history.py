@@ -139,7 +139,15 @@ async def test_an_image_is_the_one_of_that_second(viewer: httpx.AsyncClient) -> 
 
 @pytest.mark.parametrize(
     ("asked", "given", "exact"),
-    [(30.4, 30, True), (349, 299, False), (351, 400, False), (-500, 0, False), (99_999, 1199, False)],
+    [
+        (30.4, 30, True),
+        (30.6, 30, True),
+        (30.999, 30, True),
+        (349, 299, False),
+        (351, 400, False),
+        (-500, 0, False),
+        (99_999, 1199, False),
+    ],
 )
 async def test_where_nothing_was_recorded_the_nearest_second_is_given_and_said_so(
     viewer: httpx.AsyncClient, asked: float, given: int, exact: bool
@@ -207,6 +215,30 @@ async def test_seconds_and_minutes_agree(viewer: httpx.AsyncClient) -> None:
     for name in ("cpu", "mem_used", "processes"):
         for part in ("low", "mean", "high"):
             assert minutes["figures"][name][part][:3] == pytest.approx(seconds["figures"][name][part])
+
+
+# --- devices
+
+
+async def test_each_device_has_its_own_rates_over_time(viewer: httpx.AsyncClient) -> None:
+    for begin, end, points in ((60, 240, 3), (60, 60 + 1860, 31)):
+        found = await get(viewer, "/devices", from_=at(begin), to=at(end), points=points)
+        assert found["step_ms"] == 60_000
+        disk, interface = found["devices"]
+        assert (disk["kind"], disk["name"], interface["kind"], interface["name"]) == (
+            *("disk", "vda"),
+            *("net", "eth0"),
+        )
+        assert disk["read"]["mean"][:3] == pytest.approx([3000] * 3)
+        assert disk["busy"]["mean"][:3] == pytest.approx([0.5] * 3)
+        assert interface["write"]["high"][:3] == pytest.approx([100] * 3)
+        assert interface["busy"] is None
+        assert (disk["read_mean"], disk["write_mean"]) == (pytest.approx(3000), pytest.approx(1000))
+
+
+async def test_devices_beyond_the_limit_are_counted(viewer: httpx.AsyncClient) -> None:
+    found = await get(viewer, "/devices", from_=at(60), to=at(240), limit=1)
+    assert ([device["name"] for device in found["devices"]], found["more"]) == (["vda"], 1)
 
 
 # --- top

@@ -1,6 +1,5 @@
 """A program that cannot be loaded says why in one line."""
 
-import struct
 import subprocess
 import sys
 
@@ -17,13 +16,13 @@ def test_bytes_that_are_no_program_are_refused_with_the_librarys_words(
     if libbpf.library_found():
         pytest.skip(libbpf.library_found())
     with pytest.raises(SourceUnavailableError, match=r"the object cannot be opened: \w+"):
-        libbpf.IterProgram(b"not an object" * 100, "tasks", b"")
+        libbpf.BpfObject(b"not an object" * 100)
 
 
 def test_a_kernel_without_types_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libbpf, "KERNEL_BTF", type(libbpf.KERNEL_BTF)("/nowhere/btf"))
     with pytest.raises(SourceUnavailableError, match=r"/nowhere/btf is missing.*CONFIG_DEBUG_INFO_BTF"):
-        libbpf.IterProgram(b"", "tasks", struct.pack("=II", 12, 0))
+        libbpf.BpfObject(b"")
 
 
 def test_a_missing_library_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mainless import mainless
 from tests.support.waiting import eventually
 from tukur.records import KTHREAD
 from tukur.sources.procfs.source import (
@@ -49,6 +50,25 @@ def test_an_earlier_snapshot_never_changes(source: ProcfsSource) -> None:
     copy = before.copy()
     source.read()
     assert (before == copy).all()
+
+
+def test_a_process_whose_main_thread_ended_has_the_state_and_memory_of_the_others(
+    source: ProcfsSource, tmp_path: Path
+) -> None:
+    with mainless(tmp_path, mib=20) as process:
+
+        def row() -> tuple[str, int, bytes]:
+            tasks = source.read()
+            (task,) = tasks[tasks["pid"] == process.pid]
+            assert int(task["vsz"]) > int(task["rss_anon"]) > 20 << 20
+            return chr(task["state"]), int(task["threads"]), bytes(task["comm"])
+
+        eventually(lambda: row() == ("S", 1, b"worker"))
+        # The main thread's own files do not change by this.
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: row()[0] == "T")
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: row()[0] == "S")
 
 
 def test_with_no_file_kept_open_it_reads_the_same(source: ProcfsSource) -> None:

@@ -5,6 +5,7 @@ import type { ProcessKey } from "../table/store";
 import type {
   Account,
   AuditEntries,
+  Devices,
   Exits,
   Host,
   Hosts,
@@ -43,6 +44,10 @@ interface Instant {
   frame: Frame;
   atMs: number;
   exact: boolean;
+  /** When the sample was taken, nanoseconds since boot: it names the sample. */
+  bootNs: string;
+  /** The names of all samples of that second, the newest last. */
+  samples: string[];
 }
 
 interface Options {
@@ -152,8 +157,19 @@ export const api = {
     json<Series>(`${hostPath(id)}/series?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}`, {
       signal,
     }),
-  instant: async (id: string, atMs: number, signal?: AbortSignal): Promise<Instant> => {
-    const response = await request(`${hostPath(id)}/processes?at=${Math.floor(atMs)}`, {
+  devices: (id: string, fromMs: number, toMs: number, points: number, signal?: AbortSignal) =>
+    json<Devices>(
+      `${hostPath(id)}/devices?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&points=${points}&limit=8`,
+      { signal },
+    ),
+  instant: async (
+    id: string,
+    atMs: number,
+    sample: string | null,
+    signal?: AbortSignal,
+  ): Promise<Instant> => {
+    const chosen = sample === null ? "" : `&boot_ns=${sample}`;
+    const response = await request(`${hostPath(id)}/processes?at=${Math.floor(atMs)}${chosen}`, {
       accept: FRAME_TYPE,
       signal,
     });
@@ -162,6 +178,8 @@ export const api = {
       frame,
       atMs: Number(response.headers.get("Tukur-At-Ms") ?? frame.wallMs),
       exact: response.headers.get("Tukur-Exact") !== "false",
+      bootNs: response.headers.get("Tukur-Boot-Ns") ?? "",
+      samples: (response.headers.get("Tukur-Samples") ?? "").split(",").filter((name) => name !== ""),
     };
   },
   now: async (id: string, signal?: AbortSignal): Promise<Frame> => {

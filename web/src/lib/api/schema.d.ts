@@ -331,6 +331,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts/{host_id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each disk and network interface did over time
+         * @description Mean and maximum per step of the devices with the most traffic, as far as the agent reported them.
+         */
+        get: operations["getDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts/{host_id}/processes": {
         parameters: {
             query?: never;
@@ -341,6 +361,9 @@ export interface paths {
         /**
          * The process table at one second
          * @description Every process as it was at that second; without `at`, as it is now.
+         *
+         *     A second has one sample, or several where the host's clock was set back: `samples` lists them, and
+         *     `boot_ns` selects one.
          *
          *     With `Accept: application/vnd.tukur.frame` the response is a key frame, as in the live stream.
          */
@@ -807,6 +830,45 @@ export interface components {
          */
         Decision: {
             approve: boolean;
+        };
+        /**
+         * DeviceFigure
+         * @description One figure of a device over time; the lists are as long as ``t_ms``; null: not known.
+         */
+        DeviceFigure: {
+            mean: (number | null)[];
+            /** @description Its highest second. */
+            high: (number | null)[];
+        };
+        /**
+         * DeviceSeries
+         * @description One disk or network interface.
+         */
+        DeviceSeries: {
+            /** @enum {string} */
+            kind: "disk" | "net";
+            name: string;
+            /** @description Bytes per second read, or received. */
+            read: components["schemas"]["DeviceFigure"];
+            /** @description Bytes per second written, or sent. */
+            write: components["schemas"]["DeviceFigure"];
+            /** @description Share of the time in which a disk had something to do; null: an interface. */
+            busy: components["schemas"]["DeviceFigure"] | null;
+            /** @description Over the whole range; likewise the next. */
+            read_mean: number | null;
+            write_mean: number | null;
+        };
+        /** Devices */
+        Devices: {
+            from_ms: number;
+            to_ms: number;
+            /** @description Duration covered by each point, from its time on. */
+            step_ms: number;
+            t_ms: number[];
+            /** @description Those with the most traffic first. */
+            devices: components["schemas"]["DeviceSeries"][];
+            /** @description How many devices were left out: `limit` is the most. */
+            more: number;
         };
         /** Difference */
         Difference: {
@@ -1416,11 +1478,15 @@ export interface components {
         /** ProcessTable */
         ProcessTable: {
             asked_ms: number;
-            /** @description Time of the sample, the one nearest to the requested time. */
+            /** @description Time of the sample: that of the requested second, else the nearest one. */
             at_ms: number;
-            /** @description Whether the sample is within the requested second. */
+            /** @description Whether it is the sample of the requested second. */
             exact: boolean;
             boot_id: string;
+            /** @description When it was taken, since boot; null: now. */
+            boot_ns: string | null;
+            /** @description All samples of that second, the newest last. More than one: the host's clock was set back and the second passed again; without `boot_ns` the table is that of the last one. */
+            samples: components["schemas"]["SecondSample"][];
             host: {
                 [key: string]: number | number[] | null;
             } | null;
@@ -1485,6 +1551,16 @@ export interface components {
             uri: string;
             /** @description The same as a QR code: an SVG as a data URL. */
             picture: string;
+        };
+        /**
+         * SecondSample
+         * @description One of the samples of a second.
+         */
+        SecondSample: {
+            at_ms: number;
+            boot_id: string;
+            /** @description Since boot: with `boot_id` it names one sample. */
+            boot_ns: string;
         };
         /** Series */
         Series: {
@@ -2919,11 +2995,80 @@ export interface operations {
             };
         };
     };
+    getDevices: {
+        parameters: {
+            query: {
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                from: string;
+                /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
+                to: string;
+                /** @description Maximum number of points */
+                points?: number;
+                /** @description Maximum number of devices */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                host_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Devices"];
+                };
+            };
+            /** @description A parameter or the body is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is unavailable at present */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listProcesses: {
         parameters: {
             query?: {
                 /** @description Milliseconds since the epoch, or RFC 3339 such as 2026-05-01T12:00:00Z */
                 at?: string | null;
+                /** @description Which of the `samples` of that second; default: the newest */
+                boot_ns?: number | null;
             };
             header?: never;
             path: {

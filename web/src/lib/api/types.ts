@@ -4,6 +4,8 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 export type Host = Schemas["Host"];
 export type Hosts = Schemas["Hosts"];
+export type Devices = Schemas["Devices"];
+export type DeviceFigure = Schemas["DeviceFigure"];
 export type Series = Schemas["Series"];
 export type ProcessDetail = Schemas["ProcessDetail"];
 export type Order = Schemas["Order"];

@@ -1,6 +1,6 @@
 /** The figures of a series, as the charts show them. */
 import type { Series } from "../api/types";
-import { count, percent, rate } from "../format/units";
+import { bytes, count, percent, rate } from "../format/units";
 import type { ColourName } from "./colours";
 import type { Points } from "./history";
 import type { RangeKind } from "./options";
@@ -61,6 +61,7 @@ export const OTHERS: readonly ChartFigure[] = [
     colour: "cpu-iowait",
     text: (value) => count(Math.round(value)),
   },
+  { name: "mem_arc", label: "ZFS ARC", kind: "bytes", colour: "mem-cached", text: bytes },
 ];
 
 interface Band {

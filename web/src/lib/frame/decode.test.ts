@@ -73,6 +73,12 @@ describe("decodeFrame", () => {
     expect(frame.key).toBe(false);
   });
 
+  it("escapes what an agent should have escaped", () => {
+    const odd = raw();
+    Object.assign(odd.images as object, { name: ["\u202ea\x1b"] });
+    expect(decodeFrame(encode(odd)).images.name).toEqual(["\\u202ea\\x1b"]);
+  });
+
   it("reads frames of an agent that sends no pods and slices", () => {
     expect(decodeFrame(encode(raw())).images.pod).toEqual([""]);
     const newer = raw();
@@ -91,6 +97,15 @@ describe("decodeFrame", () => {
     expect(frame.host?.psi_io).toBeNaN();
     expect(frame.host?.cores).toEqual([]);
     expect([...frame.rows.rss]).toEqual([0, 0]);
+  });
+
+  it("reads the devices, of which an older agent sends none", () => {
+    expect(decodeFrame(encode(raw())).devices.name).toEqual([]);
+    const devices = { kind: ["disk"], name: ["sda"], read: [5], write: [NaN], busy: [0.5] };
+    expect(decodeFrame(encode({ ...raw(), devices })).devices).toEqual(devices);
+    expect(() => decodeFrame(encode({ ...raw(), devices: { ...devices, busy: [] } }))).toThrow(
+      /devices\.busy: a list of 1 expected/,
+    );
   });
 
   it("refuses another version and says what it expected", () => {

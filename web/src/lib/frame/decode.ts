@@ -1,6 +1,14 @@
 /** Decodes frames, of the live feed and of the record: see src/tukur/protocol/frames.py. */
 import { decode } from "@msgpack/msgpack";
-import { FRAME_VERSION, HOST_FIELDS, IMAGE_FIELDS, OPTIONAL_IMAGES, ROW_FIELDS } from "./fields";
+import { readable } from "../format/readable";
+import {
+  DEVICE_FIELDS,
+  FRAME_VERSION,
+  HOST_FIELDS,
+  IMAGE_FIELDS,
+  OPTIONAL_IMAGES,
+  ROW_FIELDS,
+} from "./fields";
 
 /** The types of the values in `HOST_FIELDS` and `IMAGE_FIELDS`. */
 interface Kinds {
@@ -25,6 +33,12 @@ export type HostRates = { [Name in keyof typeof HOST_FIELDS]: Kinds[(typeof HOST
 export type Rows = { [Name in keyof typeof ROW_FIELDS]: Arrays[(typeof ROW_FIELDS)[Name]] };
 export type Images = { [Name in keyof typeof IMAGE_FIELDS]: Kinds[(typeof IMAGE_FIELDS)[Name]][] };
 
+/** A column for each figure of the disks and interfaces. */
+export type DeviceColumns = {
+  [Name in keyof typeof DEVICE_FIELDS]: Kinds[(typeof DEVICE_FIELDS)[Name]][];
+};
+export const NO_DEVICES: DeviceColumns = { kind: [], name: [], read: [], write: [], busy: [] };
+
 export interface Frame {
   seq: number;
   /** Whether `rows` and `images` contain everything rather than what changed since `seq` - 1. */
@@ -36,6 +50,8 @@ export interface Frame {
   rows: Rows;
   gone: Uint32Array;
   images: Images;
+  /** Empty: an older agent, or a frame of the record. */
+  devices: DeviceColumns;
 }
 
 /** The data is not a frame that this page can read. */
@@ -61,6 +77,7 @@ export function decodeFrame(data: Uint8Array): Frame {
     rows: toRows(toMap(values.rows, "rows")),
     gone: toArray(values.gone, "u4", "gone"),
     images: toImages(toMap(values.images, "images")),
+    devices: values.devices === undefined ? NO_DEVICES : toDevices(toMap(values.devices, "devices")),
   };
 }
 
@@ -105,8 +122,21 @@ function toImages(values: Values): Images {
       throw new FrameError(`images.${name}: a list of ${length} expected`);
     }
     for (const value of column) checked(value, kind, `images.${name}`);
+    if (kind === "string") values[name] = (column as string[]).map(readable);
   }
   return values as Images;
+}
+
+function toDevices(values: Values): DeviceColumns {
+  const length = Array.isArray(values.name) ? values.name.length : 0;
+  for (const [name, kind] of Object.entries(DEVICE_FIELDS)) {
+    const column = values[name];
+    if (!Array.isArray(column) || column.length !== length) {
+      throw new FrameError(`devices.${name}: a list of ${length} expected`);
+    }
+    for (const value of column) checked(value, kind, `devices.${name}`);
+  }
+  return values as DeviceColumns;
 }
 
 function checked<Kind extends keyof Kinds>(value: unknown, kind: Kind, name: string): Kinds[Kind] {

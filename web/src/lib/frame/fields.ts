@@ -75,5 +75,14 @@ export const IMAGE_FIELDS = {
   kthread: "boolean",
 } as const;
 
+/** The columns of `devices`. */
+export const DEVICE_FIELDS = {
+  kind: "string",
+  name: "string",
+  read: "number",
+  write: "number",
+  busy: "number",
+} as const;
+
 /** Columns that agents of earlier versions do not send. */
 export const OPTIONAL_IMAGES = ["pod", "slice"] as const;

@@ -38,6 +38,10 @@ describe("outcomeOf", () => {
     [{ outcome: "alive", after_ms: 5000 }, "Still running after 5 s"],
     [{ outcome: "stopped", after_ms: 2 }, "Stopped after 2 ms; CONT resumes it"],
     [{ outcome: "gone" }, "Not sent: the process had already exited"],
+    [
+      { outcome: "gone", code: "zombie", detail: "it had ended already, as a zombie of sh (PID 5)" },
+      "Not sent: it had ended already, as a zombie of sh (PID 5)",
+    ],
     [{ outcome: "reused" }, "Refused: the PID now belongs to another process"],
     [
       { outcome: "refused", detail: "PID 1 runs the machine" },
@@ -55,6 +59,16 @@ describe("outcomeOf", () => {
     expect(outcomeOf(order({ outcome: "alive", signal: "KILL" })).offersKill).toBe(false);
     expect(outcomeOf(order({ outcome: "alive", final: false })).offersKill).toBe(false);
     expect(outcomeOf(order({ outcome: "exited" })).offersKill).toBe(false);
+  });
+
+  it("says what a zombie is that had ended before the order came", () => {
+    const gone: Partial<Order> = { outcome: "gone", code: "zombie", detail: "it had ended already, as …" };
+    expect(outcomeOf(order(gone))).toMatchObject({
+      tone: "warning",
+      detail: "A zombie uses nothing but its PID, until its parent reaps it.",
+    });
+    const members = [1, 2].map((pid) => ({ pid, start_ns: "1", name: "x", outcome: "gone", detail: "" }));
+    expect(outcomeOf(order({ ...gone, members })).text).toBe("Not sent: all of them had ended already");
   });
 
   it("reports the PID of a restarted process", () => {

@@ -52,7 +52,7 @@ function sentence(order: Order): string {
     case "alive":
       return order.members.length > 1 ? `Some are still running${after}` : `Still running${after}`;
     case "gone":
-      return "Not sent: the process had already exited";
+      return goneText(order);
     case "reused":
       return "Refused: the PID now belongs to another process";
     case "refused":
@@ -72,6 +72,11 @@ function noAnswerText(order: Order): string {
   return "No response from the host: unknown whether the order was carried out";
 }
 
+function goneText(order: Order): string {
+  if (order.code !== "zombie") return "Not sent: the process had already exited";
+  return order.members.length > 1 ? "Not sent: all of them had ended already" : `Not sent: ${order.detail}`;
+}
+
 function exitedText(order: Order): string {
   if (order.members.length > 1)
     return `${order.members.filter((each) => each.outcome === "exited").length + order.more} exited`;
@@ -84,6 +89,8 @@ function detailOf(order: Order): string {
   if (order.outcome === "exited" && !order.final) return "Checking whether it is restarted.";
   if (order.outcome === "exited")
     return [restarted(order), freed(order), zombie(order)].filter(Boolean).join(" ");
+  if (order.outcome === "gone" && order.code === "zombie")
+    return "A zombie uses nothing but its PID, until its parent reaps it.";
   return ["alive", "gone", "not_permitted", "no_answer"].includes(order.outcome) ? order.detail : "";
 }
 

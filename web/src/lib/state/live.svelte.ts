@@ -2,7 +2,7 @@
 import { api } from "../api/client";
 import { base } from "../base";
 import { History } from "../chart/history";
-import { type Frame, type HostRates, decodeFrame } from "../frame/decode";
+import { type DeviceColumns, type Frame, type HostRates, NO_DEVICES, decodeFrame } from "../frame/decode";
 import { connection } from "./connection.svelte";
 import { session } from "./session.svelte";
 
@@ -17,6 +17,7 @@ const FILL_AFTER_MS = 13_000;
 export class LiveFeed {
   state = $state<LiveState>("connecting");
   host = $state.raw<HostRates | null>(null);
+  devices = $state.raw<DeviceColumns>(NO_DEVICES);
   /** The time of the latest frame, ms since the epoch; 0: none yet. */
   wallMs = $state(0);
   /** Incremented with each frame. */
@@ -118,6 +119,7 @@ export class LiveFeed {
     if (frame.host) {
       this.history.push(frame.wallMs, frame.host);
       this.host = frame.host;
+      this.devices = frame.devices;
     }
     this.wallMs = frame.wallMs;
     this.state = "live";

@@ -1,6 +1,6 @@
 /** The state of the over-time page: range, cursor and selection are in the URL; their data is fetched. */
 import { api } from "../api/client";
-import type { Exits, Host, OomKills, RecordGaps, Series, TopBy, TopList } from "../api/types";
+import type { Devices, Exits, Host, OomKills, RecordGaps, Series, TopBy, TopList } from "../api/types";
 import { type Range, panned, parseRange, presetRange } from "../chart/range";
 import { ROW_FLAGS } from "../frame/fields";
 import type { ProcessKey } from "../table/store";
@@ -10,6 +10,8 @@ import { router } from "./router.svelte";
 import type { TableState } from "./table.svelte";
 
 const POINTS = 700;
+/** Of the small line of each device. */
+const DEVICE_POINTS = 60;
 /** The maximum age of the list of living processes. */
 const ALIVE_MAX_AGE_MS = 10_000;
 /** A table that takes longer to load than this is said to be late. */
@@ -21,6 +23,8 @@ export class Past {
   range: Range = $derived(parseRange(router.query.get("from"), router.query.get("to")) ?? this.#initialRange);
   /** The second at the cursor; null: nothing is recorded yet. */
   cursorMs: number | null = $derived(parseSecond(router.query.get("at")) ?? this.#initialCursorMs);
+  /** Which sample of the cursor's second, if the clock was set back and it passed twice; null: the newest. */
+  sampleNs: string | null = $derived(/^\d{1,19}$/.exec(router.query.get("sample") ?? "")?.[0] ?? null);
   selection: Range | null = $derived.by(() => {
     const [from, to] = (router.query.get("pick") ?? "").split("-");
     return parseRange(from ?? null, to ?? null);
@@ -33,6 +37,9 @@ export class Past {
   /** The time of the sample in the table; null: none yet. */
   shownMs = $state<number | null>(null);
   exact = $state(true);
+  /** The samples of the second in the table, and which of them it is. */
+  samples = $state.raw<readonly string[]>([]);
+  shownNs = $state("");
   tableProblem = $state("");
   loading = $state(false);
   /** The second that the table was loaded for; null: none yet. */
@@ -57,6 +64,9 @@ export class Past {
   /** The OOM kills within the range. */
   ooms = $state.raw<OomKills | null>(null);
   oomProblem = $state("");
+  /** The disks and interfaces within the range. */
+  devices = $state.raw<Devices | null>(null);
+  deviceProblem = $state("");
   gaps = $state.raw<RecordGaps | null>(null);
   gapProblem = $state("");
   playing = $state(false);
@@ -119,7 +129,12 @@ export class Past {
   seek(ms: number): void {
     const cursorMs = Math.floor(Math.min(ms, Date.now()) / 1000) * 1000;
     const range = panned(this.range, cursorMs);
-    router.set({ from: Math.round(range.from), to: Math.round(range.to), at: cursorMs });
+    router.set({ from: Math.round(range.from), to: Math.round(range.to), at: cursorMs, sample: null });
+  }
+
+  /** Shows another sample of the cursor's second. */
+  choose(sample: string): void {
+    router.set({ at: this.cursorMs, sample });
   }
 
   step(seconds: number): void {
@@ -161,6 +176,7 @@ export class Past {
     if (this.topProblem) void this.loadTop();
     if (this.oomProblem) void this.loadOoms();
     if (this.gapProblem) void this.loadGaps();
+    if (this.deviceProblem) void this.loadDevices();
     if (this.endedProblem) void this.loadEnded();
   }
 
@@ -203,6 +219,19 @@ export class Past {
     );
   }
 
+  async loadDevices(): Promise<void> {
+    const { from, to } = this.range;
+    await this.#runLatest(
+      "devices",
+      0,
+      async (signal) => {
+        this.devices = await api.devices(this.host().host_id, from, to, DEVICE_POINTS, signal);
+        this.deviceProblem = "";
+      },
+      (text) => (this.deviceProblem = text),
+    );
+  }
+
   async loadTable(): Promise<void> {
     const cursorMs = this.cursorMs;
     if (cursorMs === null) return;
@@ -214,20 +243,21 @@ export class Past {
       30,
       async (signal) => {
         const { host_id, booted_ms, boot_id, mem_total } = this.host();
-        const instant = await api.instant(host_id, cursorMs, signal);
+        const instant = await api.instant(host_id, cursorMs, this.sampleNs, signal);
         const { frame } = instant;
-        const uptimeS = frame.host?.uptime_s;
+        const uptimeS = frame.host?.uptime_s ?? NaN;
         const bootedMs =
-          frame.bootId === boot_id || uptimeS === undefined ? booted_ms : frame.wallMs - uptimeS * 1000;
+          frame.bootId === boot_id || !Number.isFinite(uptimeS) ? booted_ms : frame.wallMs - uptimeS * 1000;
         this.table.apply(frame, {
           memTotal: frame.host?.mem_total || mem_total,
           bootedMs,
           nowMs: frame.wallMs,
         });
         this.shownMs = instant.atMs;
-        this.#loadedMs = cursorMs;
-        // A sample may be taken slightly before the full second that it represents.
-        this.exact = instant.exact || Math.abs(instant.atMs - cursorMs) < 1000;
+          this.#loadedMs = cursorMs;
+        this.exact = instant.exact;
+        this.samples = instant.samples;
+        this.shownNs = instant.bootNs;
         this.tableProblem = "";
         this.loading = this.#overdue = false;
         await this.#loadAlive(signal);

@@ -14,9 +14,9 @@ from tukur.hub.api.revalidation import matches
 from tukur.hub.api.times import AtTime, From, To, instant_ms, range_ms
 from tukur.hub.auth.identity import Identity
 from tukur.hub.container import Hub
+from tukur.hub.errors import ProblemError
 from tukur.hub.history.difference import DifferenceBy
-from tukur.hub.history.history import is_exact
-from tukur.hub.models.history import Difference, FleetTopList, Series, TopList
+from tukur.hub.models.history import Devices, Difference, FleetTopList, Series, TopList
 from tukur.hub.models.host import Host, Hosts
 from tukur.hub.models.keys import process_key
 from tukur.hub.models.process import ProcessDetail, ProcessTable
@@ -29,11 +29,21 @@ FRAME_TYPE = "application/vnd.tukur.frame"
 Pid = Annotated[int, PathParameter(ge=0, le=2**22)]
 StartNs = Annotated[str, PathParameter(pattern=r"^[0-9]{1,19}$", description="Nanoseconds since boot")]
 Points = Annotated[int, QueryParameter(ge=2, le=4000, description="Maximum number of points")]
+DeviceLimit = Annotated[int, QueryParameter(ge=1, le=64, description="Maximum number of devices")]
 TopBy = Annotated[
     Literal["cpu", "rss", "read", "write", "io"],
     QueryParameter(description="Sort by CPU time, peak RSS, bytes read, bytes written, or both"),
 ]
 
+BootNs = Annotated[
+    int | None,
+    QueryParameter(
+        name="boot_ns",
+        ge=0,
+        le=2**63 - 1,
+        description="Which of the `samples` of that second; default: the newest",
+    ),
+]
 DifferenceSort = Annotated[
     DifferenceBy,
     QueryParameter(description="Sort by change of RSS, by CPU time, or by bytes read and written"),
@@ -92,6 +102,26 @@ async def get_series(
 
 
 @get(
+    "/api/hosts/{host_id:str}/devices",
+    operation_id="getDevices",
+    summary="What each disk and network interface did over time",
+    tags=["history"],
+    responses=problems(400, 401, 404, 503),
+)
+async def get_devices(
+    host_id: FromPath[str],
+    from_: From,
+    to: To,
+    hub: NamedDependency[Hub],
+    points: Points = 600,
+    limit: DeviceLimit = 16,
+) -> Devices:
+    """Mean and maximum per step of the devices with the most traffic, as far as the agent reported them."""
+    begin, end = range_ms(from_, to)
+    return await hub.history.devices(host_id, begin, end, points, limit)
+
+
+@get(
     "/api/hosts/{host_id:str}/processes",
     operation_id="listProcesses",
     summary="The process table at one second",
@@ -99,24 +129,35 @@ async def get_series(
     responses=problems(400, 401, 404, 503),
 )
 async def list_processes(
-    request: ApiRequest, host_id: FromPath[str], hub: NamedDependency[Hub], at: AtTime = None
+    request: ApiRequest,
+    host_id: FromPath[str],
+    hub: NamedDependency[Hub],
+    at: AtTime = None,
+    boot_ns: BootNs = None,
 ) -> Response[ProcessTable | bytes | None]:
     """Every process as it was at that second; without `at`, as it is now.
+
+    A second has one sample, or several where the host's clock was set back: `samples` lists them, and
+    `boot_ns` selects one.
 
     With `Accept: application/vnd.tukur.frame` the response is a key frame, as in the live stream.
     """
     asked_ms = None if at is None else instant_ms(at, "at")
+    if asked_ms is None and boot_ns is not None:
+        raise ProblemError(
+            400, "bad_time", f"boot_ns={boot_ns} without at; the second of the sample expected"
+        )
     framed = FRAME_TYPE in request.headers.get("accept", "")
     tag = None if asked_ms is None else await hub.history.tag(host_id, asked_ms)
-    headers = {} if tag is None else {"ETag": f'"{tag}-{"frame" if framed else "table"}"', "Vary": "Accept"}
+    form = f"{'frame' if framed else 'table'}{'' if boot_ns is None else f'-{boot_ns}'}"
+    headers = {} if tag is None else {"ETag": f'"{tag}-{form}"', "Vary": "Accept"}
     if tag is not None and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(None, status_code=304, headers=headers)
     if framed:
-        frame, at_ms = await hub.history.frame(host_id, asked_ms)
-        exact = asked_ms is None or is_exact(at_ms, asked_ms)
-        headers |= {"Tukur-At-Ms": str(at_ms), "Tukur-Exact": "true" if exact else "false"}
-        return Response(frame, media_type=FRAME_TYPE, headers=headers)
-    return Response(await hub.history.table(host_id, asked_ms), media_type=MediaType.JSON, headers=headers)
+        frame, shown = await hub.history.frame(host_id, asked_ms, boot_ns)
+        return Response(frame, media_type=FRAME_TYPE, headers=headers | shown)
+    table = await hub.history.table(host_id, asked_ms, boot_ns)
+    return Response(table, media_type=MediaType.JSON, headers=headers)
 
 
 @get(

@@ -13,6 +13,7 @@ from tukur.hub.store.backends.database import Database, retry_on_conflict
 from tukur.hub.store.payloads import BLOCK_COLUMNS, Payload, Payloads
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import block, boot
+from tukur.protocol.messages import CLOCK_SET_NS
 
 _ADDED = ("missed", "lost_execs", "lost_lives", "lost_cpu_ns", "lost_finals")
 _READ = 30
@@ -104,11 +105,18 @@ def _groups(rows: Sequence[Any]) -> list[list[Any]]:
     groups: list[list[Any]] = []
     for row in rows:
         before = groups[-1][-1] if groups else None
-        if before is not None and row.first_ms // MINUTE_MS == before.first_ms // MINUTE_MS:
+        if before is not None and _same_minute(before, row):
             groups[-1].append(row)
         else:
             groups.append([row])
     return groups
+
+
+def _same_minute(before: Any, row: Any) -> bool:
+    """By a wall clock that nobody set between them: a block's samples are in the order of both clocks."""
+    shift_ms = (row.first_ms - before.first_ms) - (row.first_ns - before.first_ns) // 1_000_000
+    same: bool = row.first_ms // MINUTE_MS == before.first_ms // MINUTE_MS
+    return same and bool(abs(shift_ms) <= CLOCK_SET_NS // 1_000_000)
 
 
 def _merged(group: Sequence[Any]) -> Encoded | None:

@@ -14,6 +14,8 @@ from tukur.hub.store.record.commands import delete_commands, unused_commands
 from tukur.hub.store.schema import (
     block,
     boot,
+    device_hour,
+    device_minute,
     gap,
     host,
     host_hour,
@@ -39,10 +41,12 @@ ROWS = 2000
 _Owned = tuple[Table, str, str]
 _MINUTES: tuple[_Owned, ...] = (
     (host_minute, "host", "minute_ms"),
+    (device_minute, "host", "minute_ms"),
     (process_minute, "boot", "minute_ms"),
 )
 _HOURS: tuple[_Owned, ...] = (
     (host_hour, "host", "hour_ms"),
+    (device_hour, "host", "hour_ms"),
     (recorded_hour, "host", "hour_ms"),
     (process_hour, "boot", "hour_ms"),
     (life_group, "boot", "at_ms"),

@@ -13,6 +13,8 @@ from tukur.hub.store.record.rollups import HOUR_MS, MINUTE_MS
 from tukur.hub.store.schema import (
     block,
     boot,
+    device_hour,
+    device_minute,
     host,
     host_hour,
     host_minute,
@@ -29,7 +31,9 @@ _ROW_BYTES = {
     block.name: 120,
     host_minute.name: 500,
     process_minute.name: 40,
+    device_minute.name: 90,
     host_hour.name: 500,
+    device_hour.name: 90,
     process_hour.name: 40,
     process.name: 110,
     image.name: 130,
@@ -89,7 +93,12 @@ class UsageStore:
         """Bytes of the hours within the span: few enough to count."""
         begin, end = span
         total = 0.0
-        for table, owner, numbers in ((host_hour, "host", hosts), (process_hour, "boot", boots)):
+        tables = (
+            (host_hour, "host", hosts),
+            (device_hour, "host", hosts),
+            (process_hour, "boot", boots),
+        )
+        for table, owner, numbers in tables:
             at = table.c.hour_ms
             wanted = select(func.count()).where(
                 table.c[owner].in_(numbers), at >= begin - begin % HOUR_MS, at < end
@@ -115,6 +124,7 @@ def _window(hosts: Sequence[int], boots: Sequence[int], start: int) -> list[tupl
     )
     return [
         ("minutes", _rows(host_minute, "host", hosts, start), _ROW_BYTES[host_minute.name]),
+        ("minutes", _rows(device_minute, "host", hosts, start), _ROW_BYTES[device_minute.name]),
         ("minutes", _rows(process_minute, "boot", boots, start), _ROW_BYTES[process_minute.name]),
         ("hours", select(func.count()).where(*lives), _ROW_BYTES[process.name]),
         ("hours", joined, _ROW_BYTES[image.name]),

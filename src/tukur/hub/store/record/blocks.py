@@ -38,6 +38,7 @@ from tukur.hub.store.schema import (
     FIGURES,
     block,
     boot,
+    device_minute,
     host,
     host_minute,
     image,
@@ -157,18 +158,28 @@ class BlockStore:
 
     async def between(self, host_no: int, from_ms: int, to_ms: int, *, tasks: bool) -> list[BlockRow]:
         """The blocks that have samples in [from, to), by time; without `tasks` only the host's columns."""
-        wanted = (
-            select(*_LOCATION)
-            .where(block.c.host == host_no, block.c.last_ms >= from_ms, block.c.first_ms < to_ms)
-            # These bounds keep the scan to the range, in the index and in the partitions.
-            .where(block.c.last_ms < to_ms + _SCAN_MS, block.c.first_ms >= from_ms - _SCAN_MS)
-            .order_by(block.c.last_ms)
-        )
+        wanted = _overlapping(host_no, from_ms, to_ms)
         async with self._database.read() as connection:
             return [_block_row(row) for row in await self._payloads.get(connection, wanted, tasks=tasks)]
 
+    async def located(self, host_no: int, from_ms: int, to_ms: int) -> list[BlockRow]:
+        """The same blocks without their payloads."""
+        async with self._database.read() as connection:
+            found = await connection.execute(_overlapping(host_no, from_ms, to_ms))
+            return [_block_row(row) for row in found]
+
 
 _LOCATION = (block.c.boot, block.c.first_ns, block.c.first_ms, block.c.last_ms)
+
+
+def _overlapping(host_no: int, from_ms: int, to_ms: int) -> Select[Any]:
+    return (
+        select(*_LOCATION)
+        .where(block.c.host == host_no, block.c.last_ms >= from_ms, block.c.first_ms < to_ms)
+        # These bounds keep the scan to the range, in the index and in the partitions.
+        .where(block.c.last_ms < to_ms + _SCAN_MS, block.c.first_ms >= from_ms - _SCAN_MS)
+        .order_by(block.c.last_ms)
+    )
 
 
 def _block_row(row: Any) -> BlockRow:
@@ -403,6 +414,13 @@ async def _put_rest(
         summed=_ADDED,
         maxima=_HIGHEST,
         minima=_LOWEST,
+    )
+    await merge(
+        connection,
+        device_minute,
+        [row for entry in blocks for row in rows.device_minute_rows(entry.host_no, entry.content)],
+        summed=("samples", "read_total", "write_total", "busy_total"),
+        maxima=("read_high", "write_high", "busy_high"),
     )
     await merge(
         connection,

@@ -8,7 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tukur.hub.store.backends.bulk import merge
 from tukur.hub.store.backends.database import Database, retry_on_conflict
-from tukur.hub.store.schema import boot, host_hour, host_minute, process_hour, process_minute, recorded_hour
+from tukur.hub.store.schema import (
+    boot,
+    device_hour,
+    device_minute,
+    host_hour,
+    host_minute,
+    process_hour,
+    process_minute,
+    recorded_hour,
+)
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -59,6 +68,7 @@ class RollupStore:
             boots = select(boot.c.id).where(boot.c.host == host_no)
             numbers = [int(number) for number in (await connection.execute(boots)).scalars()]
             await _replace(connection, host_hour, host_minute, [host_no], hour_ms)
+            await _replace(connection, device_hour, device_minute, [host_no], hour_ms)
             await _replace(connection, process_hour, process_minute, numbers, hour_ms)
 
     async def fresh_hours(self, host_no: int, from_ms: int, to_ms: int) -> list[int]:
@@ -99,9 +109,19 @@ class RollupStore:
         Rows of at_ms, samples, then low, high and total of each of ``schema.FIGURES``. With `coarse` an hour
         that is not stale has one row instead of sixty.
         """
-        fresh = await self.fresh_hours(host_no, from_ms, to_ms) if coarse else []
-        wanted = [(host_hour, begin, end) for begin, end in _runs(fresh)]
-        wanted += [(host_minute, begin, end) for begin, end in _between(fresh, from_ms, to_ms)]
+        return await self._rows((host_hour, host_minute), host_no, (from_ms, to_ms), coarse=coarse)
+
+    async def devices(self, host_no: int, from_ms: int, to_ms: int, *, coarse: bool) -> list[Any]:
+        """The same of each disk and interface: at_ms, then the other columns of ``schema.device_minute``."""
+        return await self._rows((device_hour, device_minute), host_no, (from_ms, to_ms), coarse=coarse)
+
+    async def _rows(
+        self, tables: tuple[Table, Table], host_no: int, span: tuple[int, int], *, coarse: bool
+    ) -> list[Any]:
+        hours, minutes = tables
+        fresh = await self.fresh_hours(host_no, *span) if coarse else []
+        wanted = [(hours, begin, end) for begin, end in _runs(fresh)]
+        wanted += [(minutes, begin, end) for begin, end in _between(fresh, *span)]
         found: list[Any] = []
         async with self._database.read() as connection:
             for table, begin, end in sorted(wanted, key=lambda part: part[1]):
@@ -125,7 +145,8 @@ class RollupStore:
 
 
 _OWNER_AND_TIME = {
-    table: tuple(table.primary_key)[:2] for table in (host_hour, host_minute, process_hour, process_minute)
+    table: tuple(table.primary_key)[:2]
+    for table in (device_hour, device_minute, host_hour, host_minute, process_hour, process_minute)
 }
 _PEAKS: dict[str, Any] = {"low": func.min, "high": func.max, "peak": func.max}
 """How columns with these suffixes are aggregated; all others are summed."""

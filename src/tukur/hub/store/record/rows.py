@@ -9,7 +9,8 @@ import msgspec
 from tukur.hub.store.errors import BadBlockError
 from tukur.hub.store.record.rollups import MINUTE_MS
 from tukur.hub.store.schema import FIGURES, UNKNOWN_PEAK
-from tukur.protocol.messages import Block, Ended, Gap, Image, Lost
+from tukur.protocol.messages import Block, DeviceMinute, Ended, Gap, Image, Lost
+from tukur.text import readable
 
 GROUP_MS = 10_000
 """The period over which lives are aggregated."""
@@ -37,6 +38,19 @@ def check(content: Block | Gap) -> None:
         # No database stores NaN, and a sum with it stays NaN.
         if not all(map(math.isfinite, msgspec.structs.astuple(spread))):
             raise BadBlockError(f"its figure {name[:_FIGURE]!r} is {spread}; finite numbers expected")
+    _check_devices(content.devices)
+
+
+def _check_devices(devices: Sequence[DeviceMinute]) -> None:
+    for device in devices:
+        numbers = (
+            *(device.read_sum, device.read_high, device.write_sum, device.write_high),
+            *(device.busy_sum or 0.0, device.busy_high or 0.0),
+        )
+        if not all(map(math.isfinite, numbers)):
+            raise BadBlockError(
+                f"its device {device.name[:_FIGURE]!r} has {numbers}; finite numbers expected"
+            )
 
 
 def booted_ms(content: Block | Gap) -> int:
@@ -133,18 +147,18 @@ def image_row(boot_no: int, entry: Image, command_no: int) -> Row:
 
 
 def command_texts(entry: Image) -> Row:
-    """What an image's life runs."""
+    """What an image's life runs; passed through the gate again, for an agent may have been tampered with."""
     return {
-        "name": entry.name[:_NAME],
+        "name": readable(entry.name)[:_NAME],
         "uid": entry.uid,
-        "user": entry.user[:_NAME],
-        "exe": entry.exe,
-        "cmdline": entry.cmdline,
-        "cgroup": entry.cgroup,
-        "unit": entry.unit[:_NAME],
-        "container": entry.container[:_NAME],
-        "pod": entry.pod[:_NAME],
-        "slice": entry.slice[:_NAME],
+        "user": readable(entry.user)[:_NAME],
+        "exe": readable(entry.exe),
+        "cmdline": readable(entry.cmdline),
+        "cgroup": readable(entry.cgroup),
+        "unit": readable(entry.unit)[:_NAME],
+        "container": readable(entry.container)[:_NAME],
+        "pod": readable(entry.pod)[:_NAME],
+        "slice": readable(entry.slice)[:_NAME],
     }
 
 
@@ -181,6 +195,26 @@ def host_minute_row(host_no: int, content: Block) -> Row:
     return row
 
 
+def device_minute_rows(host_no: int, content: Block) -> list[Row]:
+    """What each disk and interface did in it."""
+    minute_ms = minute_of(content)
+    return [
+        {
+            "host": host_no,
+            "minute_ms": minute_ms,
+            "device": f"{each.kind}.{each.name}",
+            "samples": each.samples,
+            "read_total": each.read_sum,
+            "read_high": each.read_high,
+            "write_total": each.write_sum,
+            "write_high": each.write_high,
+            "busy_total": each.busy_sum,
+            "busy_high": each.busy_high,
+        }
+        for each in content.devices
+    ]
+
+
 def process_minute_rows(boot_no: int, content: Block) -> list[Row]:
     """What each active process did in it."""
     minute_ms = minute_of(content)
@@ -212,7 +246,7 @@ def group_rows(boot_no: int, content: Block) -> list[Row]:
             "at_ms": at_ms,
             "parent_start_ns": entry.parent_start_ns,
             "ppid": entry.ppid,
-            "name": entry.name[:_GROUP_NAME],
+            "name": readable(entry.name)[:_GROUP_NAME],
             "uid": entry.uid,
             "lives": entry.lives,
             "cpu_ns": entry.cpu_ns,
