@@ -58,7 +58,7 @@ async def test_its_record_is_at_the_hubs_time_and_its_orders_are_by_its_own(
         assert (table["at_ms"], [row["name"] for row in table["processes"]]) == (at, ["worker"])
         span = {"from": host["first_ms"], "to": host["first_ms"] + 10_000, "points": 10}
         series = (await operator.get(f"/api/hosts/{HOST}/series", params=span)).json()
-        assert sum(value is not None for value in series["figures"]["cpu"]["mean"]) == 10
+        assert sum(value is not None for value in series["figures"]["processes"]["mean"]) == 10
         order = {"boot_id": BOOT, "pid": 10, "start_ns": "5", "signal": "TERM"}
         issued = (await operator.post(f"/api/hosts/{HOST}/orders", json=order)).json()["issued_ms"]
         assert abs(issued - time.time_ns() // 1_000_000) < 5000
@@ -90,5 +90,5 @@ async def test_a_clock_that_is_set_back_neither_loses_nor_doubles_a_second(
         await owl.hear(messages.Ack)
     span = {"from": begun // 1_000_000 - 5000, "to": begun // 1_000_000 + 25_000, "points": 60}
     series = (await operator.get(f"/api/hosts/{HOST}/series", params=span)).json()
-    assert sum(value is not None for value in series["figures"]["cpu"]["mean"]) == 20
+    assert sum(value is not None for value in series["figures"]["processes"]["mean"]) == 20
     assert [gap for gap in series["gaps"] if gap["to_ms"] - gap["from_ms"] > 2000] == []
