@@ -254,7 +254,7 @@ export class Past {
           nowMs: frame.wallMs,
         });
         this.shownMs = instant.atMs;
-          this.#loadedMs = cursorMs;
+        this.#loadedMs = cursorMs;
         this.exact = instant.exact;
         this.samples = instant.samples;
         this.shownNs = instant.bootNs;
