@@ -106,17 +106,18 @@ static void fill_peak(struct tukur_exit *event, struct task_struct *task,
 {
 	struct mm_struct *mm = task->mm;
 	unsigned long maxrss = leader->signal->maxrss;
+	bool called_exec = !(leader->flags & PF_FORKNOEXEC);
 
 	/* After vfork() and without exec, the memory is the parent's. exit_mm() keeps active_mm. */
 	if (!(leader->flags & PF_KTHREAD) &&
 	    task->active_mm == READ_ONCE(rcu_dereference(leader->real_parent)->mm))
 		return;
+	/* Before 6.16 the mm is gone. What exec() has not folded into maxrss is the last image's. */
 	if (leader->flags & PF_KTHREAD)
 		event->rss_peak = 0;
 	else if (mm)
 		event->rss_peak = (u64)get_mm_hiwater_rss(mm) << PAGE_SHIFT;
-	/* Before 6.16 the mm is gone. What exec() has not folded into maxrss is the last image's. */
-	else if (!(leader->flags & PF_FORKNOEXEC) && maxrss <= tukur_maxrss_at_exec(event))
+	else if (called_exec && maxrss <= tukur_maxrss_at_exec(event))
 		return;
 	event->flags |= TUKUR_EXIT_OWN_PEAK;
 }

@@ -96,8 +96,8 @@ AGENT = (
 insmod /tukur_ram.ko && insmod /tukur_cpu.ko && insmod /net.ko || exit 1
 ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 || exit 1
 mkdir -m 700 /state && cp /host_id /agent.key /state && chmod 600 /state/*
-PYTHON /relay.py PORT &
-PYTHON -m tukur agent run --data /state --order-key ORDER_KEY --source module > /out/agent 2>&1 &
+INTERPRETER /relay.py PORT &
+INTERPRETER -m tukur agent run --data /state --order-key ORDER_KEY --source module > /out/agent 2>&1 &
 agent=$!
 sleep 30
 i=0; while [ $i -lt 20 ]; do /bin/busybox sleep 0.0$i; i=$((i + 1)); done
@@ -242,7 +242,7 @@ def test_the_agent_records_with_the_module_to_a_hub_outside(
     port, key, client, folder = hub
     for name, content in (("agent.key", key), ("host_id", HOST.encode()), ("relay.py", RELAY.encode())):
         (tmp_path / name).write_bytes(content)
-    script = AGENT.replace("PYTHON", sys.executable).replace("PORT", str(port))
+    script = AGENT.replace("INTERPRETER", sys.executable).replace("PORT", str(port))
     done = boot(
         script.replace("ORDER_KEY", OrderKey(folder).public.hex()),
         more={
