@@ -15,8 +15,8 @@ from bench._report import Row
 from bench._size import Size
 
 HOW_TO_READ = (
-    "Goals: 0.35 % of a core with 1,000 processes and 1 % with 10,000; five of them are busy. `parts`: the "
-    "share of each part of the agent's work, by its own account."
+    "Goals: 0.35 % of a core with 1,000 processes and 1 % with 10,000; five of them are busy. The shares of "
+    "read, host, collect and so on are those parts of the agent's work, by its own account."
 )
 TICKS = os.sysconf("SC_CLK_TCK")
 _PSUTIL = """
@@ -107,10 +107,8 @@ def _agent(count: int, seconds: int, warm: int) -> dict[str, Any]:
             observed = _observe("tukur agent", child_of(up.pid, "agent"), count, seconds)
             spent_s = time.monotonic() - began
             return observed | {
-                "parts": {
-                    name: round((us - before.get(name, 0)) / 1e6 / spent_s, 5)
-                    for name, us in parts.us().items()
-                }
+                f"{name}_share": round((us - before.get(name, 0)) / 1e6 / spent_s, 5)
+                for name, us in parts.us().items()
             }
         finally:
             up.terminate()
