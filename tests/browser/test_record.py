@@ -24,9 +24,7 @@ def test_a_stretch_without_a_record_is_told_with_its_reason_and_leads_to_it(page
     eventually(lambda: last_ms(page, up) > killed_ms + 1000, 40, "it records again")
     page.goto(f"{up.url}/over-time?from={killed_ms - 60_000}&to={killed_ms + 20_000}")
     strip = page.get_by_role("region", name="Not recorded")
-    told = strip.get_by_role("button").filter(
-        has_text="the agent was not running, or the machine was off"
-    )
+    told = strip.get_by_role("button").filter(has_text="the agent was not running, or the machine was off")
     expect(told.first).to_be_visible(timeout=15_000)
     told.first.click()
     expect(page.locator("main")).to_have_attribute("data-at", re.compile(r"^\d+$"))

@@ -556,9 +556,8 @@ def test_what_a_broken_reading_found_is_in_the_next_one(
         assert int(row(bpf, child.pid)["nice"]) == 17
 
 
+@pytest.mark.parametrize("bpf", ["walk"], indirect=True)
 def test_the_walk_makes_room_for_more_processes_than_it_was_loaded_for(bpf: BpfSource) -> None:
-    if bpf.form != "walk":
-        pytest.skip("the iterator has no rows of its own")
     walk = Walk(bpf.settings, rows=8)
     try:
         before, found, after = bpf.read(), walk.read(NO_TASKS), bpf.read()
@@ -569,9 +568,8 @@ def test_the_walk_makes_room_for_more_processes_than_it_was_loaded_for(bpf: BpfS
         walk.close()
 
 
+@pytest.mark.parametrize("bpf", ["walk"], indirect=True)
 def test_the_kernel_gets_the_best_form_that_it_takes(bpf: BpfSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    if bpf.form != "walk":
-        pytest.skip("once is enough")
     for expected in ("walk", "iterator"):
         source = BpfSource()
         try:

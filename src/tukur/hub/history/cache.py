@@ -26,15 +26,17 @@ class HostPoints:
 
     async def of(self, blocks: list[BlockRow]) -> list[HostPoint]:
         """All samples of these blocks, in their order; of a damaged one there are none."""
-        missing = [row for row in blocks if _key(row) not in self._points]
+        wanted = {_key(row): self._points.get(_key(row)) for row in blocks}
+        missing = [row for row in blocks if wanted[_key(row)] is None]
         if missing:
             decoded = await asyncio.to_thread(lambda: [_decoded(row) for row in missing])
-            for row, points in zip(missing, decoded, strict=True):
-                self._points[_key(row)] = points
+            wanted |= {_key(row): points for row, points in zip(missing, decoded, strict=True)}
         found: list[HostPoint] = []
-        for row in blocks:
-            self._points.move_to_end(_key(row))
-            found.extend(self._points[_key(row)])
+        for key, points in wanted.items():
+            # Another question may have pushed it out meanwhile.
+            self._points[key] = points or []
+            self._points.move_to_end(key)
+            found.extend(points or [])
         while len(self._points) > SIZE:
             self._points.popitem(last=False)
         return found

@@ -279,8 +279,9 @@ class History:
 
     async def _find(self, host_id: str, at_ms: int, boot_ns: int | None = None) -> Found:
         host = await self._row(host_id)
-        boots = await self._facts.lives.boots(host.number)
         moments = await self._moments(host.number, at_ms)
+        # Afterwards: the first block of a boot may have been stored just now.
+        boots = await self._facts.lives.boots(host.number)
         samples = [SecondSample(one.at_ms, boots[one.row.boot][0], str(one.boot_ns)) for one in moments]
         if boot_ns is not None:
             moments = [moment for moment in moments if moment.boot_ns == boot_ns]

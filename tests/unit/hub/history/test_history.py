@@ -600,3 +600,22 @@ async def test_a_table_of_the_past_is_sent_once_to_whoever_keeps_its_tag(viewer:
     assert other.headers["etag"] != first.headers["etag"]
     for newest in ("", f"?at={at(1199)}"):
         assert "etag" not in (await viewer.get(f"/api/hosts/{HOST}/processes{newest}")).headers
+
+
+async def test_a_table_of_a_boot_whose_first_block_is_stored_while_it_is_asked_for(
+    hub: RunningHub, viewer: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine("0badcafe-2222-3333-4444-555555555555", wall_ns=WALL + 90_000 * SECOND)
+    machine.start(1, "fresh", ppid=0)
+    blocks = hub.parts.store.facts.blocks
+    between = blocks.between
+
+    async def stored_meanwhile(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        await recorded(hub, machine.block(10))
+        return await between(*arguments, **options)
+
+    monkeypatch.setattr(blocks, "between", stored_meanwhile)
+    answer = await viewer.get(f"/api/hosts/{HOST}/processes", params={"at": at(90_004)})
+    assert answer.status_code == 200, answer.text
+    assert [row["name"] for row in answer.json()["processes"]] == ["fresh"]
