@@ -112,7 +112,7 @@ static void fill_peak(struct tukur_exit *event, struct task_struct *task,
 	if (!(leader->flags & PF_KTHREAD) &&
 	    task->active_mm == READ_ONCE(rcu_dereference(leader->real_parent)->mm))
 		return;
-	/* Before 6.16 the mm is gone. What exec() has not folded into maxrss is the last image's. */
+	/* Before 6.16 the mm is gone. What exec() did not fold into maxrss is the last image's. */
 	if (leader->flags & PF_KTHREAD)
 		event->rss_peak = 0;
 	else if (mm)
