@@ -1,5 +1,6 @@
 """The one gate for text of the kernel and of other programs: what passes it can be shown, sent and stored."""
 
+import os
 import re
 
 _UNFIT = re.compile(
@@ -18,6 +19,11 @@ def readable(found: bytes | str) -> str:
     """
     text = _as_bytes(found).decode("utf-8", "backslashreplace")
     return text if text.isprintable() else _UNFIT.sub(_escape, text)
+
+
+def host_name() -> str:
+    """The name of this machine as text: the kernel takes any bytes for it."""
+    return readable(os.uname().nodename)
 
 
 def escape_unfit(text: str) -> str:

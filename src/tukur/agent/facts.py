@@ -1,6 +1,5 @@
 """What this host is."""
 
-import os
 import platform
 import time
 from collections.abc import Sequence
@@ -13,17 +12,12 @@ from tukur.agent.policy.protected_programs import PROTECTED_PROGRAMS
 from tukur.protocol.messages import HostFacts, PolicyFacts, Selected
 from tukur.sources import boot_clock
 from tukur.sources.base import Source
-from tukur.text import readable
+from tukur.text import host_name, readable
 
 
 def boot_id() -> str:
     """The kernel's UUID of this boot."""
     return readable(Path("/proc/sys/kernel/random/boot_id").read_bytes().strip())
-
-
-def host_name() -> str:
-    """The name of this machine as text: the kernel takes any bytes for it."""
-    return readable(os.uname().nodename)
 
 
 def os_name() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tukur.cli.errors import CommandError, Exit
 from tukur.cli.options.data import data_dir
-from tukur.text import readable
+from tukur.text import host_name, readable
 
 
 def join_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def join_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hostname",
-        default=readable(os.uname().nodename),
+        default=host_name(),
         help="the name of this host (default: %(default)s)",
     )
     parser.add_argument("--again", action="store_true", help="join again, as a new host")

@@ -30,7 +30,7 @@ from tukur.cli.supervise import Child
 from tukur.hub.address import HubAddress, read_address, remove_address
 from tukur.hub.store.backends.address import ServerAddress
 from tukur.hub.tls.settings import TlsSettings
-from tukur.text import readable
+from tukur.text import host_name
 
 START_S = 60.0
 """How long the hub may take to answer: a large database may have to be migrated first."""
@@ -106,7 +106,7 @@ def _hub_arguments(options: argparse.Namespace, folder: Path) -> list[str]:
     from tukur.protocol.auth import new_key, public_key
 
     key = secret_file(folder / "agent.key", new_key())
-    name = readable(os.uname().nodename) or "localhost"
+    name = host_name() or "localhost"
     return [
         "hub",
         *_NO_FILE,

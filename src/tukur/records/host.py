@@ -133,24 +133,10 @@ class HostSample:
         index = _indices(self.names).get(name)
         return default if index is None else int(self.values[index])
 
-    def total(self, prefix: str, suffix: str) -> int:
-        """The sum over all instances, such as every disk's ``read_bytes``."""
-        matching = _matching(self.names, prefix, suffix)
-        return int(self.values[list(matching)].sum()) if matching else 0
-
 
 @lru_cache(maxsize=64)
 def _indices(names: tuple[str, ...]) -> dict[str, int]:
     return {name: index for index, name in enumerate(names)}
-
-
-@lru_cache(maxsize=256)
-def _matching(names: tuple[str, ...], prefix: str, suffix: str) -> tuple[int, ...]:
-    return tuple(
-        index
-        for index, name in enumerate(names)
-        if name.startswith(prefix + ".") and name.endswith("." + suffix)
-    )
 
 
 def metric_of(name: str) -> HostMetric | None:

@@ -20,12 +20,6 @@ def test_a_name_that_this_machine_lacks_gives_the_default() -> None:
     assert sample(mem__total=5).get("psi.cpu.some", -1) == -1
 
 
-def test_a_total_adds_every_instance_and_no_other_figure() -> None:
-    found = sample(disk__sda__reads=1, disk__sdb__reads=2, disk__sdb__writes=4, net__reads__rx_bytes=8)
-    assert found.total("disk", "reads") == 3
-    assert found.total("disk", "nothing") == 0
-
-
 @pytest.mark.parametrize(
     ("name", "declared"),
     [

@@ -147,11 +147,11 @@ def test_a_process_whose_files_hang_delays_a_sample_once_and_is_told_when_they_d
     eventually(lambda: images.faults() == {"processes.unreadable": 1}, 5, "it is a fault")
     os.write(ends[1], b"x")
 
-    def told() -> list[Any]:
+    def reported() -> list[Any]:
         third = snapshot(3, *({**stuck, "uid": 1}, other, {"pid": 9}))
         return images.add(third, compare(third.tasks, second.tasks), second.tasks, Departed()).recorded
 
-    image = eventually(told, 5, "it is told")[0]
+    image = eventually(reported, 5, "it is reported")[0]
     assert (image.pid, image.cmdline, image.unit) == (7, "work 7", "app.service")
     assert images.faults() == {}
     for end in ends:
@@ -169,11 +169,11 @@ def test_an_image_with_a_number_is_told_again_with_the_name_and_settled_where_it
     assert {image.user for image in before} == {"70020"}
     os.write(answer, b"ana")
 
-    def told() -> list[Any]:
+    def reported() -> list[Any]:
         second = snapshot(2, {"pid": 7, "uid": 70020}, {"pid": 8, "uid": 70020})
         return images.add(second, compare(second.tasks, first.tasks), first.tasks, Departed()).recorded
 
-    assert [(image.pid, image.user) for image in eventually(told, 5)] == [(7, "ana"), (8, "ana")]
+    assert [(image.pid, image.user) for image in eventually(reported, 5)] == [(7, "ana"), (8, "ana")]
     assert {image.user for image in images.settled(before)} == {"ana"}
     os.close(answers)
     os.close(answer)
