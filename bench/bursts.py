@@ -1,18 +1,15 @@
 """What bursts of processes leave in agent and hub: resident memory before and after many of them."""
 
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench._hub import anonymous, rss
 from bench._load import compile_static, processes
 from bench._report import Row
 from bench._size import Size
-from bench.agent import child_of
+from tests.support.running import running
 
 HOW_TO_READ = "Goal: the agent stays below 70 MiB after the bursts of an hour."
 MIB = 1 << 20
@@ -29,8 +26,8 @@ def run(size: Size) -> list[Row]:
     """
     bursts, count, lives = size.of((1, 50, 50), (2, 1000, 1000), (10, BURST, LIVES))
     warm, settle = size.of((1, 1), (12, 5), (12, _PAST_TRIM_S))
-    with tempfile.TemporaryDirectory(prefix="tukur-bursts-") as folder, _up(folder) as up:
-        pids = {name: child_of(up, name) for name in ("agent", "hub")}
+    with tempfile.TemporaryDirectory(prefix="tukur-bursts-") as folder, running(Path(folder) / "data") as up:
+        pids = {name: up.child(name) for name in ("agent", "hub")}
         storm = compile_static(Path(__file__).with_name("_storm.c"), Path(folder) / "storm")
         time.sleep(warm)
         before = {name: rss(pid) for name, pid in pids.items()}
@@ -60,19 +57,3 @@ def _burst(storm: Path, count: int, lives: int) -> None:
         subprocess.run([str(storm), "run", "/dev/null", str(lives), "0", "1"], check=True)
         time.sleep(2)
     time.sleep(2)
-
-
-@contextmanager
-def _up(folder: str) -> Iterator[int]:
-    """The PID of a `tukur up` whose agent is at work."""
-    command = [sys.executable, "-m", "tukur", "up", "--data", folder, "--port", "18788"]
-    up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert up.stdout is not None
-        for line in up.stdout:
-            if "#token=" in line:
-                break
-        yield up.pid
-    finally:
-        up.terminate()
-        up.wait(20)

@@ -6,7 +6,6 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from bench._hub import await_answer
+from bench._hub import PORT, running_hub
 from bench._report import Row
 from bench._size import Size
 from tukur.agent.recording.accounts import Accounts
@@ -47,7 +46,7 @@ def run(size: Size) -> list[Row]:
         snapshots = list(history(samples // PROCESSES, began))
         asyncio.run(_fill(data, snapshots))
         walls = [snapshot.wall_ns // 1_000_000 for snapshot in snapshots]
-        with running_hub(data) as (url, token):
+        with hub_with_token(data) as (url, token):
             rows = [
                 _ask("tukur hub, JSON", url, token, "application/json", walls, asked, data),
                 _ask("tukur hub, frame", url, token, "application/vnd.tukur.frame", walls, asked, data),
@@ -144,18 +143,11 @@ def _image(snapshot: Snapshot, row: int) -> Image:
 
 
 @contextlib.contextmanager
-def running_hub(data: Path, port: int = 18_788) -> Iterator[tuple[str, str]]:
+def hub_with_token(data: Path) -> Iterator[tuple[str, str]]:
     """A hub on this data: its address, a viewer's token."""
     token = asyncio.run(TokenConsole(data).create(f"bench-{time.time_ns()}", Rights(Role.VIEWER), 1))
-    command = [sys.executable, "-m", "tukur", "hub", "--data", str(data), "--port", str(port)]
-    hub = subprocess.Popen([*command, "--log-level", "warning"])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await_answer(f"{url}/healthz")
-        yield url, token
-    finally:
-        hub.terminate()
-        hub.wait(10)
+    with running_hub(data, None):
+        yield f"http://127.0.0.1:{PORT}", token
 
 
 def _ask(

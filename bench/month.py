@@ -14,7 +14,7 @@ import numpy as np
 from bench._month import DAY_MS, HOSTS, HOUR_MS, Month
 from bench._report import Row
 from bench._size import Size
-from bench.instant import history, running_hub
+from bench.instant import history, hub_with_token
 from tukur.hub.store.backends.sqlite import DATABASE
 from tukur.hub.store.store import Store
 
@@ -24,7 +24,6 @@ HOW_TO_READ = (
 )
 
 PROCESSES = 300
-PORT = 18_789
 
 
 def run(size: Size) -> list[Row]:
@@ -45,7 +44,7 @@ def run(size: Size) -> list[Row]:
             month.add(known, reach)
             known = reach
             month.settle()
-            with running_hub(data, PORT) as (url, token):
+            with hub_with_token(data) as (url, token):
                 rows += _questions(url, token, data, reach, end_ms, asked)
         month.close()
     return rows
